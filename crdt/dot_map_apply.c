@@ -1,0 +1,131 @@
+/* Changes against a tree of maps: walking the path, clearing, and what an unset has to name. */
+#include "crdt/dot_map.h"
+#include "crdt/type.h"
+
+static bool has_marks(const struct gs_cleared *cleared) {
+    bool found = cleared->mark_count > 0;
+    for (uint32_t i = 0; i < cleared->child_count && !found; i++) {
+        found = has_marks(&cleared->children[i]);
+    }
+    return found;
+}
+
+/* Clears one field. Cancelled marks must stay even if the increments have not arrived: they make the field. */
+static int clear_field(struct gs_dot_map *map, struct gs_slice name, const struct gs_cleared *cleared,
+                       struct gs_memory *memory) {
+    struct gs_field *field = has_marks(cleared) ? gs_dot_map_obtain(map, memory, name, (int)cleared->type)
+                                                : gs_dot_map_find(map, name, (int)cleared->type);
+    if (!field) {
+        return has_marks(cleared) ? GS_ENOMEM : 0;
+    }
+    int error = gs_field_ops(field)->clear(&field->store, cleared, memory);
+    gs_dot_map_prune(map, memory, field);
+    return error;
+}
+
+int gs_dot_map_clear(struct gs_dot_map *map, const struct gs_cleared *cleared, struct gs_memory *memory) {
+    gs_dot_set_subtract(&map->presence, memory, cleared->dots, cleared->dot_count);
+    for (uint32_t i = 0; i < cleared->child_count; i++) {
+        const struct gs_cleared *child = &cleared->children[i];
+        int error = clear_field(map, child->name, child, memory);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* The change's effect on the map itself: the last name of the path led here. */
+static int apply_here(struct gs_dot_map *map, const struct gs_applying *applying) {
+    const struct gs_change *change = applying->change;
+    if (change->kind == GS_OP_UNSET) {
+        return change->cleared_count > 0 ? gs_dot_map_clear(map, change->cleared, applying->memory) : 0;
+    }
+    union gs_store store = {.map = map};
+    return gs_type_map.apply(&store, applying);
+}
+
+/* True if the change must leave something behind, so that the fields on its path have to be there. */
+static bool brings_something(const struct gs_applying *applying) {
+    const struct gs_change *change = applying->change;
+    switch (change->kind) {
+    case GS_OP_INCREMENT:
+        return true;
+    case GS_OP_REMOVE:
+        return false;
+    case GS_OP_UNSET:
+        for (uint32_t i = 0; i < change->cleared_count; i++) {
+            if (has_marks(&change->cleared[i])) {
+                return true;
+            }
+        }
+        return false;
+    default:
+        return !applying->seen || !gs_context_contains(applying->seen, &applying->dot);
+    }
+}
+
+static int apply_below(struct gs_dot_map *map, const struct gs_applying *applying, uint32_t level, bool create) {
+    const struct gs_change *change = applying->change;
+    if (level == change->path.depth) {
+        return apply_here(map, applying);
+    }
+    bool at_end = level + 1 == change->path.depth;
+    struct gs_slice name = change->path.names[level];
+    if (at_end && change->kind == GS_OP_UNSET) {
+        int error = 0;
+        for (uint32_t i = 0; i < change->cleared_count && error == 0; i++) {
+            error = clear_field(map, name, &change->cleared[i], applying->memory);
+        }
+        return error;
+    }
+    int type = at_end ? gs_type_of_kind((int)change->kind) : GS_TYPE_MAP;
+    struct gs_field *field =
+        create ? gs_dot_map_obtain(map, applying->memory, name, type) : gs_dot_map_find(map, name, type);
+    if (!field) {
+        return create ? GS_ENOMEM : 0;
+    }
+    int error = type == GS_TYPE_MAP ? apply_below(field->store.map, applying, level + 1, create)
+                                    : gs_field_ops(field)->apply(&field->store, applying);
+    gs_dot_map_prune(map, applying->memory, field);
+    return error;
+}
+
+int gs_dot_map_apply(struct gs_dot_map *root, const struct gs_applying *applying) {
+    return apply_below(root, applying, 0, brings_something(applying));
+}
+
+int gs_field_collect(const struct gs_field *field, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
+    const uint8_t *name = gs_arena_copy(arena, field->name, field->name_length);
+    struct gs_cleared cleared = {.type = (enum gs_type)field->type, .name = {name, field->name_length}};
+    int error = name ? gs_field_ops(field)->collect(&field->store, arena, &cleared) : GS_ENOMEM;
+    if (error == 0) {
+        *ret_cleared = cleared;
+    }
+    return error;
+}
+
+int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
+    uint32_t count = 0;
+    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
+        count++;
+    }
+    uint32_t dot_count = map->presence.count;
+    struct gs_cleared *children = count > 0 ? gs_arena_alloc(arena, count * sizeof(*children)) : NULL;
+    gs_dot *dots =
+        dot_count > 0 ? gs_arena_copy(arena, gs_dot_set_dots(&map->presence), dot_count * sizeof(*dots)) : NULL;
+    if ((count > 0 && !children) || (dot_count > 0 && !dots)) {
+        return GS_ENOMEM;
+    }
+    uint32_t i = 0;
+    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
+        if (gs_field_collect(f, arena, &children[i++]) != 0) {
+            return GS_ENOMEM;
+        }
+    }
+    ret_cleared->dots = dots;
+    ret_cleared->dot_count = dot_count;
+    ret_cleared->children = children;
+    ret_cleared->child_count = count;
+    return 0;
+}

@@ -1,0 +1,120 @@
+/* What a field type is: one table entry of functions over its store.
+ *
+ * To add a type: one file type_X.c that states its conflict rule at its head and defines its struct gs_type_ops, one
+ * entry in type.c, a number in delta.h, and, if its store is new, a member in union gs_store. Slots marked optional may
+ * be NULL. Functions that cannot fail with anything but GS_ENOMEM leave a valid store behind when they do. */
+#ifndef GS_CRDT_TYPE_H
+#define GS_CRDT_TYPE_H
+
+#include "crdt/dot_map.h"
+
+/* Origins by number in a state encoding: sorted. */
+struct gs_origins {
+    gs_origin *list;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+uint32_t gs_origins_number(const struct gs_origins *origins, const gs_origin *origin);
+
+/* Reading the state encoding of hostile bytes: errors stay in the reader. */
+struct gs_decoding {
+    struct gs_reader *reader;
+    struct gs_memory *memory;
+    const gs_origin *origins;
+    bool *used; /* by number: something refers to this origin */
+    uint32_t origin_count;
+    const struct gs_context *context;
+    uint32_t depth; /* names above */
+};
+
+/* Ops in an arena, growing. */
+struct gs_op_list {
+    struct gs_arena *arena;
+    struct gs_op *ops;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+/* Appends an op; 0 or GS_ENOMEM. */
+int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value);
+
+struct gs_type_ops {
+    const char *name;
+    const char *rule; /* how rival values are settled, for types whose store is `fun` and that report it; optional */
+    int (*open)(union gs_store *store, struct gs_memory *memory); /* optional: zero is the empty store */
+    void (*close)(union gs_store *store, struct gs_memory *memory);
+    bool (*is_empty)(const union gs_store *store); /* holds nothing at all */
+    bool (*is_alive)(const union gs_store *store);
+    int (*join)(union gs_store *store, const union gs_store *other, const struct gs_joining *joining);
+    void (*retain)(union gs_store *store, struct gs_memory *memory, const struct gs_context *seen); /* optional */
+
+    /* The value that is shown, canonical and as JSON. */
+    void (*write_value)(const union gs_store *store, struct gs_buffer *out);
+    void (*write_json)(const union gs_store *store, struct gs_buffer *out);
+
+    /* The payload of crdt/FORMAT.md; decode reports through the reader, and GS_ENOMEM too. */
+    void (*encode)(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out);
+    void (*decode)(union gs_store *store, struct gs_decoding *decoding);
+
+    /* A change of one of the type's own kinds, and an unset. */
+    int (*apply)(union gs_store *store, const struct gs_applying *applying);
+    int (*collect)(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared);
+    int (*clear)(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory);
+
+    /* Resolves an op of one of the type's own kinds against an alive store, or NULL if there is none: fills dots, by,
+     * before and fresh of `ret_change`. 1: a change; 0: nothing to do; or an error. */
+    int (*resolve)(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
+                   struct gs_change *ret_change);
+    /* Ops that lead from the alive store to `value` at `path`. 0, GS_ETYPE, GS_EOVERFLOW, GS_ENOMEM. Optional: a map is
+     * compared member by member. */
+    int (*diff)(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
+                struct gs_op_list *list);
+};
+
+extern const struct gs_type_ops gs_type_map;
+extern const struct gs_type_ops gs_type_set_aw;
+extern const struct gs_type_ops gs_type_counter;
+extern const struct gs_type_ops gs_type_max;
+extern const struct gs_type_ops gs_type_register;
+
+/* The functions of `type`, or NULL if there is no such type. */
+const struct gs_type_ops *gs_type_find(int type);
+/* The functions of a field. */
+const struct gs_type_ops *gs_field_ops(const struct gs_field *field);
+/* The type that ops of `kind` work on; 0 for unset and for what is no kind. */
+int gs_type_of_kind(int kind);
+
+/* Dots of a state encoding. */
+void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_origins *origins, struct gs_buffer *out);
+void gs_dot_set_decode(struct gs_dot_set *set, struct gs_decoding *decoding);
+/* Origin by number, marking it used; false after an error. */
+bool gs_origin_decode(struct gs_decoding *decoding, gs_origin *ret_origin);
+/* A dot that must be in the context; false after an error. */
+bool gs_dot_decode(struct gs_decoding *decoding, gs_dot *ret_dot);
+
+/* One counter mark of a state encoding, for the alive ones in the counter and the others in the residue. */
+void gs_tally_encode(const struct gs_tally *tally, const struct gs_origins *origins, struct gs_buffer *out);
+bool gs_tally_decode(struct gs_decoding *decoding, struct gs_tally *ret_tally);
+
+/* The store of register and max: functions that they share. */
+void gs_store_fun_close(union gs_store *store, struct gs_memory *memory);
+bool gs_store_fun_is_empty(const union gs_store *store);
+bool gs_store_fun_is_alive(const union gs_store *store);
+int gs_store_fun_join(union gs_store *store, const union gs_store *other, const struct gs_joining *joining);
+void gs_store_fun_retain(union gs_store *store, struct gs_memory *memory, const struct gs_context *seen);
+void gs_store_fun_encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out);
+/* `accept` says whether an entry may be there. */
+void gs_store_fun_decode(union gs_store *store, struct gs_decoding *decoding,
+                         bool (*accept)(gs_hlc clock, struct gs_slice value));
+int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying, gs_hlc clock);
+int gs_store_fun_collect(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared);
+int gs_store_fun_clear(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory);
+/* All dots of the function, in `arena`; NULL when out of memory. */
+gs_dot *gs_store_fun_dots(const union gs_store *store, struct gs_arena *arena);
+/* The register entry that is shown; the function is not empty. */
+const struct gs_entry *gs_register_winner(const struct gs_dot_fun *fun);
+/* The max entry that is shown; the function is not empty. */
+const struct gs_entry *gs_max_winner(const struct gs_dot_fun *fun);
+
+#endif

@@ -1,0 +1,235 @@
+/* Counter: increments add up, concurrent or not; an unset cancels exactly the increments that its writer saw. Nothing
+ * is ever a conflict. Store: per origin the marks `last` and `reset`; join: the greater of each (crdt/SEMANTICS.md,
+ * "Counters, exactly"). Sums over origins are exact and shown saturated at int64. */
+#include "crdt/counter.h"
+#include "crdt/number.h"
+#include "crdt/type.h"
+
+#include <inttypes.h>
+
+__extension__ typedef __int128 wide;
+
+/* Index of the first tally whose origin is not less. */
+static uint32_t find_index(const struct gs_counter *counter, const gs_origin *origin) {
+    uint32_t low = 0;
+    uint32_t high = counter->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (gs_origin_compare(&counter->tallies[middle].origin, origin) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const struct gs_tally *gs_counter_find(const struct gs_counter *counter, const gs_origin *origin) {
+    uint32_t index = find_index(counter, origin);
+    bool found = index < counter->count && gs_origin_equal(&counter->tallies[index].origin, origin);
+    return found ? &counter->tallies[index] : NULL;
+}
+
+static void raise_mark(struct gs_mark *mark, const struct gs_mark *other) {
+    int order = gs_point_compare(other->at, mark->at);
+    if (order > 0 || (order == 0 && other->total > mark->total)) {
+        *mark = *other;
+    }
+}
+
+int gs_counter_raise(struct gs_counter *counter, struct gs_memory *memory, const struct gs_tally *tally) {
+    uint32_t index = find_index(counter, &tally->origin);
+    if (index == counter->count || !gs_origin_equal(&counter->tallies[index].origin, &tally->origin)) {
+        if (counter->count == counter->capacity) {
+            uint32_t capacity = counter->capacity > 0 ? counter->capacity * 2 : 1;
+            struct gs_tally *tallies = gs_memory_resize(memory, counter->tallies, counter->capacity * sizeof(*tallies),
+                                                        capacity * sizeof(*tallies));
+            if (!tallies) {
+                return GS_ENOMEM;
+            }
+            counter->tallies = tallies;
+            counter->capacity = capacity;
+        }
+        memmove(&counter->tallies[index + 1], &counter->tallies[index],
+                (counter->count - index) * sizeof(struct gs_tally));
+        counter->tallies[index] = (struct gs_tally){.origin = tally->origin};
+        counter->count++;
+    }
+    raise_mark(&counter->tallies[index].last, &tally->last);
+    raise_mark(&counter->tallies[index].reset, &tally->reset);
+    return 0;
+}
+
+static wide sum(const union gs_store *store) {
+    wide total = 0;
+    for (uint32_t i = 0; store && i < store->counter.count; i++) {
+        const struct gs_tally *tally = &store->counter.tallies[i];
+        if (gs_tally_alive(tally)) {
+            total += (wide)tally->last.total - tally->reset.total;
+        }
+    }
+    return total;
+}
+
+static int64_t shown(const union gs_store *store) {
+    wide total = sum(store);
+    return total > INT64_MAX ? INT64_MAX : total < INT64_MIN ? INT64_MIN : (int64_t)total;
+}
+
+static void close_store(union gs_store *store, struct gs_memory *memory) {
+    gs_memory_free(memory, store->counter.tallies, store->counter.capacity * sizeof(struct gs_tally));
+    store->counter = (struct gs_counter){0};
+}
+
+static bool is_empty(const union gs_store *store) {
+    return store->counter.count == 0;
+}
+
+static uint32_t count_alive(const struct gs_counter *counter) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < counter->count; i++) {
+        count += gs_tally_alive(&counter->tallies[i]);
+    }
+    return count;
+}
+
+static bool is_alive(const union gs_store *store) {
+    return count_alive(&store->counter) > 0;
+}
+
+static int join(union gs_store *store, const union gs_store *other, const struct gs_joining *joining) {
+    int error = 0;
+    for (uint32_t i = 0; i < other->counter.count && error == 0; i++) {
+        error = gs_counter_raise(&store->counter, joining->memory, &other->counter.tallies[i]);
+    }
+    return error;
+}
+
+static void write_value(const union gs_store *store, struct gs_buffer *out) {
+    gs_write_int(out, shown(store));
+}
+
+static void write_json(const union gs_store *store, struct gs_buffer *out) {
+    gs_buffer_printf(out, "%" PRId64, shown(store));
+}
+
+static void encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out) {
+    gs_write_array(out, count_alive(&store->counter));
+    for (uint32_t i = 0; i < store->counter.count; i++) {
+        if (gs_tally_alive(&store->counter.tallies[i])) {
+            gs_tally_encode(&store->counter.tallies[i], origins, out);
+        }
+    }
+}
+
+static void decode(union gs_store *store, struct gs_decoding *decoding) {
+    struct gs_reader *reader = decoding->reader;
+    uint32_t count = gs_read_array(reader, UINT32_MAX);
+    struct gs_tally tally;
+    gs_origin previous = {{0}};
+    for (uint32_t i = 0; i < count && gs_tally_decode(decoding, &tally); i++) {
+        if (!gs_tally_alive(&tally) || (i > 0 && gs_origin_compare(&previous, &tally.origin) >= 0)) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        } else if (gs_counter_raise(&store->counter, decoding->memory, &tally) != 0) {
+            gs_reader_fail(reader, GS_ENOMEM);
+        }
+        previous = tally.origin;
+    }
+}
+
+static int apply(union gs_store *store, const struct gs_applying *applying) {
+    const struct gs_change *change = applying->change;
+    struct gs_tally tally = {.origin = applying->dot.origin, .last = {applying->dot.at, change->by}};
+    if (change->fresh) {
+        tally.reset.at = gs_point_before(applying->dot.at);
+    } else if (__builtin_add_overflow(change->before, change->by, &tally.last.total)) {
+        return GS_EFORMAT;
+    }
+    return gs_counter_raise(&store->counter, applying->memory, &tally);
+}
+
+static int collect(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
+    const struct gs_counter *counter = &store->counter;
+    uint32_t count = 0;
+    struct gs_counter_mark *marks = gs_arena_alloc(arena, ((size_t)counter->count + 1) * sizeof(*marks));
+    for (uint32_t i = 0; marks && i < counter->count; i++) {
+        const struct gs_tally *tally = &counter->tallies[i];
+        if (gs_tally_alive(tally)) {
+            marks[count++] =
+                (struct gs_counter_mark){.origin = tally->origin, .at = tally->last.at, .total = tally->last.total};
+        }
+    }
+    ret_cleared->marks = marks;
+    ret_cleared->mark_count = count;
+    return marks ? 0 : GS_ENOMEM;
+}
+
+static int clear(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory) {
+    int error = 0;
+    for (uint32_t i = 0; i < cleared->mark_count && error == 0; i++) {
+        const struct gs_counter_mark *mark = &cleared->marks[i];
+        struct gs_tally tally = {.origin = mark->origin, .reset = {mark->at, mark->total}};
+        error = gs_counter_raise(&store->counter, memory, &tally);
+    }
+    return error;
+}
+
+static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
+                   struct gs_change *ret_change) {
+    (void)arena;
+    int64_t by = 0;
+    int64_t total = 0;
+    if (!gs_integer_read(op->value, &by)) {
+        return GS_EINVAL;
+    }
+    wide after = sum(store) + by;
+    const struct gs_tally *tally = store ? gs_counter_find(&store->counter, writer) : NULL;
+    bool fresh = !tally || !gs_tally_alive(tally);
+    int64_t before = fresh ? 0 : tally->last.total;
+    /* A sum that merging carried past int64 may still be led back. */
+    if ((after > INT64_MAX && by > 0) || (after < INT64_MIN && by < 0) || __builtin_add_overflow(before, by, &total)) {
+        return GS_EOVERFLOW;
+    }
+    ret_change->by = by;
+    ret_change->before = before;
+    ret_change->fresh = fresh;
+    return 1;
+}
+
+static int diff(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
+                struct gs_op_list *list) {
+    int64_t wanted = 0;
+    if (!gs_integer_read(value, &wanted)) {
+        return GS_ETYPE;
+    }
+    wide by = (wide)wanted - sum(store);
+    if (by == 0) {
+        return 0;
+    }
+    if (by > INT64_MAX || by < INT64_MIN) {
+        return GS_EOVERFLOW;
+    }
+    struct gs_buffer encoded = {.memory = list->arena->memory};
+    gs_write_int(&encoded, (int64_t)by);
+    const uint8_t *bytes = encoded.failed ? NULL : gs_arena_copy(list->arena, encoded.bytes, encoded.length);
+    size_t length = encoded.length;
+    gs_buffer_close(&encoded);
+    return bytes ? gs_op_list_push(list, GS_OP_INCREMENT, path, gs_slice_make(bytes, length)) : GS_ENOMEM;
+}
+
+const struct gs_type_ops gs_type_counter = {
+    .name = "counter",
+    .close = close_store,
+    .is_empty = is_empty,
+    .is_alive = is_alive,
+    .join = join,
+    .write_value = write_value,
+    .write_json = write_json,
+    .encode = encode,
+    .decode = decode,
+    .apply = apply,
+    .collect = collect,
+    .clear = clear,
+    .resolve = resolve,
+    .diff = diff,
+};

@@ -1,0 +1,108 @@
+/* Aggregates: typed, named pieces of state that replicas may change apart and merge.
+ *
+ * An aggregate is a map of fields over one causal context; fields are registers, counters, sets, maxima, and maps of
+ * these. It is a join semilattice: gs_aggregate_join is idempotent, commutative and associative, and for every delta d
+ * that gs_aggregate_prepare made from X, applying d to X equals joining X with d applied to the empty aggregate, in any
+ * order, with loss and duplication. (Almeida, Shoker, Baquero 2018; counters: per-origin totals with reset marks, see
+ * crdt/SEMANTICS.md.)
+ *
+ * Pure: no I/O, no clock, no globals. Not thread-safe; two threads may use two aggregates. */
+#ifndef GLOBALSTATE_AGGREGATE_H
+#define GLOBALSTATE_AGGREGATE_H
+
+#include <globalstate/context.h>
+#include <globalstate/delta.h>
+
+struct gs_aggregate;
+
+/* A new empty aggregate that allocates through `memory` (copied; NULL means libc). NULL when out of memory. */
+struct gs_aggregate *gs_aggregate_new(const struct gs_memory *memory);
+/* NULL is allowed. */
+void gs_aggregate_free(struct gs_aggregate *aggregate);
+
+/* Bytes of memory the aggregate holds, itself included. */
+size_t gs_aggregate_bytes(const struct gs_aggregate *aggregate);
+/* Which events have been applied; borrowed until the next change. */
+const struct gs_context *gs_aggregate_context(const struct gs_aggregate *aggregate);
+/* True if anything is visible: false before the first write and after an unobstructed DELETE. */
+bool gs_aggregate_exists(const struct gs_aggregate *aggregate);
+
+/* Who writes, and when: the stamp of the event that the ops belong to. */
+struct gs_stamp {
+    gs_origin origin;
+    uint64_t seq;
+    gs_hlc clock;
+    uint32_t first_index; /* index of the first op's dot: an event over several aggregates numbers on */
+};
+
+/* Delta-mutator: resolves `ops`, in order, each seeing the ones before it, against the state as it is; the state does
+ * not change. On success `ret_delta` holds the changes, allocated in `arena` and borrowing from `ops`; it may have no
+ * changes (nothing to do is not an error). One op may become several changes. On failure `problem->field` is "PREFIX/N"
+ * or "PREFIX/N/by" … Errors: GS_ETYPE, GS_EPATH, GS_EOVERFLOW, GS_EDEPTH, GS_ETOOBIG, GS_ENOMEM. */
+int gs_aggregate_prepare(const struct gs_aggregate *aggregate, const struct gs_op *ops, uint32_t count,
+                         const struct gs_stamp *stamp, const char *prefix, struct gs_arena *arena,
+                         struct gs_delta *ret_delta, struct gs_problem *problem);
+
+/* Joins a delta: cost is the delta's, not the aggregate's. Already seen: nothing happens. Works in any order; in
+ * production deltas of one origin arrive in order. GS_ENOMEM leaves the aggregate partly changed and valid: applying
+ * the delta again completes it. */
+int gs_aggregate_apply(struct gs_aggregate *aggregate, const struct gs_delta *delta);
+
+/* aggregate := aggregate ⊔ other. 0 or GS_ENOMEM (partly joined and valid: joining again completes it). */
+int gs_aggregate_join(struct gs_aggregate *aggregate, const struct gs_aggregate *other);
+
+/* The smallest set of ops that leads from the state to `document` (a canonical map): what PUT does. Ops and
+ * the names in them live in `arena`, their values borrow from `document`. Fields keep their type when the document's
+ * value fits it (number → counter: increment by the difference; array → set: adds and removes; number → max); a value
+ * that does not fit a counter, set or max is GS_ETYPE with `problem->field` the path. */
+int gs_aggregate_diff(const struct gs_aggregate *aggregate, struct gs_slice document, struct gs_arena *arena,
+                      struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
+
+/* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counter and max → number,
+ * register → its winner. A name with two types shows the least type. Counter sums past int64 are shown saturated. */
+int gs_aggregate_write_json(const struct gs_aggregate *aggregate, struct gs_buffer *out);
+
+/* Appends the state as a canonical value (a map), the same content as the JSON. */
+int gs_aggregate_write_value(const struct gs_aggregate *aggregate, struct gs_buffer *out);
+
+/* One value that takes part in a conflict. */
+struct gs_conflict_value {
+    gs_dot dot;
+    gs_hlc clock; /* 0 where the type keeps none */
+    enum gs_type type;
+    struct gs_slice value; /* canonical; empty for a whole field of another type */
+};
+
+/* A field where concurrent writes stand side by side: the winner comes first. */
+struct gs_conflict {
+    struct gs_path path;
+    enum gs_type type;
+    const char *rule; /* "last_writer_wins" (register) or "type_precedence" */
+    uint32_t count;   /* ≥ 2 */
+    const struct gs_conflict_value *values;
+};
+
+/* Calls `visit` for each field in conflict, in order of paths; everything is valid during the call only. Stops at the
+ * first non-zero result and returns it. */
+typedef int (*gs_conflict_fn)(void *context, const struct gs_conflict *conflict);
+int gs_aggregate_visit_conflicts(const struct gs_aggregate *aggregate, gs_conflict_fn visit, void *context);
+
+enum gs_encode_form {
+    GS_ENCODE_FULL,     /* everything; what gs_aggregate_decode reads */
+    GS_ENCODE_CANONICAL /* values, dots and context only, without what garbage collection may drop: equal state ⇒ equal
+                           bytes, for digests */
+};
+
+/* Appends the encoding (version byte first; crdt/FORMAT.md). Equal full states give equal full bytes as well.
+ * GS_ENOMEM. */
+int gs_aggregate_encode(const struct gs_aggregate *aggregate, enum gs_encode_form form, struct gs_buffer *out);
+
+/* Reads a full encoding. Refuses whatever gs_aggregate_encode would not have written. GS_EFORMAT, GS_EVERSION,
+ * GS_ETOOBIG, GS_ENOMEM. */
+int gs_aggregate_decode(const void *bytes, size_t length, const struct gs_memory *memory,
+                        struct gs_aggregate **ret_aggregate);
+
+/* A deep copy that allocates through `memory` (NULL: the same allocator functions). NULL when out of memory. */
+struct gs_aggregate *gs_aggregate_clone(const struct gs_aggregate *aggregate, const struct gs_memory *memory);
+
+#endif

@@ -1,0 +1,148 @@
+/* Operations, and the deltas that they become.
+ *
+ * An *op* is what a client asks for: `{"op":"increment","path":"/gold","by":5}`. Prepared against an aggregate it
+ * becomes a *change*: the op resolved to one dot, with the dots that it supersedes (what its writer had seen there) and
+ * the field's type. A *delta* is all changes of one event to one aggregate. Its causal context is the interval
+ * (previous, seq] of its own origin, where `previous` is the origin's last event on the same aggregate, and the
+ * superseded dots; it claims nothing else. Changes are both the history that people read and the delta that replicas
+ * join; there is no second copy. Wire form: gossip/FORMAT.md. Meaning of every op: crdt/SEMANTICS.md. */
+#ifndef GLOBALSTATE_DELTA_H
+#define GLOBALSTATE_DELTA_H
+
+#include <globalstate/codec.h>
+#include <globalstate/dot.h>
+#include <globalstate/hlc.h>
+
+enum {
+    GS_PATH_DEPTH_MAX = 16,          /* names in a path */
+    GS_NAME_BYTES_MAX = 256,         /* bytes in one name */
+    GS_OPS_PER_EVENT_MAX = 1000,     /* ops a client may put into one event */
+    GS_CHANGES_PER_DELTA_MAX = 65536 /* changes that these may become (an object set key by key) */
+};
+
+/* Field types. The numbers are in the encoding and give the precedence when one name holds two types: the least is
+ * shown. Types not listed are reserved: mvregister, flags, bounded_counter, min, set_rw, list, leaderboard,
+ * hyperloglog. */
+enum gs_type {
+    GS_TYPE_MAP = 1,
+    GS_TYPE_SET = 3, /* add-wins */
+    GS_TYPE_COUNTER = 6,
+    GS_TYPE_MAX = 8,
+    GS_TYPE_REGISTER = 14,
+};
+
+/* "map", "set", "counter", "max", "register"; "unknown" otherwise. */
+const char *gs_type_name(int type);
+
+enum gs_op_kind {
+    GS_OP_SET = 0,       /* register: value */
+    GS_OP_UNSET = 1,     /* any: observed remove */
+    GS_OP_INCREMENT = 2, /* counter: by */
+    GS_OP_ADD = 3,       /* set: value */
+    GS_OP_REMOVE = 4,    /* set: value */
+    GS_OP_MAX = 5,       /* max: by, a number */
+    GS_OP_MAKE_MAP = 7,  /* map: be there, even when empty */
+};
+
+/* "set", "unset", "increment", "add", "remove", "max"; GS_OP_MAKE_MAP is written as "set" of {}. */
+const char *gs_op_name(int kind);
+
+struct gs_path {
+    uint32_t depth;               /* 0 is the aggregate itself */
+    const struct gs_slice *names; /* UTF-8, unescaped */
+};
+
+struct gs_op {
+    enum gs_op_kind kind;
+    struct gs_path path;
+    struct gs_slice value; /* canonical; for increment and max the number `by` */
+};
+
+/* Reads an array of op objects (a canonical value, from gs_json_parse). `*ret_ops` and all paths live in `arena` and
+ * borrow from `array`. Errors name the culprit in `problem->field`, prefixed by `prefix` ("/ops" → "/ops/3/by"):
+ * GS_EINVAL, GS_EUNKNOWNOP, GS_EPATH, GS_ETYPE, GS_ETOOBIG, GS_EDEPTH, GS_ENOMEM. Unknown members are refused. */
+int gs_ops_parse(struct gs_slice array, const char *prefix, struct gs_arena *arena, struct gs_op **ret_ops,
+                 uint32_t *ret_count, struct gs_problem *problem);
+
+/* RFC 6901 JSON Pointer text to a path in `arena`; and back. */
+int gs_path_parse(struct gs_slice text, struct gs_arena *arena, struct gs_path *ret_path);
+void gs_path_write(const struct gs_path *path, struct gs_buffer *out);
+
+/* What a counter change knows of one origin's part: the increments up to `at` amount to `total` since the frame began.
+ */
+struct gs_counter_mark {
+    gs_origin origin;
+    gs_point at;
+    int64_t total;
+};
+
+/* What an unset takes away at one field, and below it. */
+struct gs_cleared {
+    struct gs_slice name; /* empty at the root of the tree */
+    enum gs_type type;
+    uint32_t dot_count;
+    const gs_dot *dots; /* sorted; all types but counter. Map: dots of its presence. Set: of all elements */
+    uint32_t mark_count;
+    const struct gs_counter_mark *marks; /* counter: sorted by origin */
+    uint32_t child_count;
+    const struct gs_cleared *children; /* map: sorted by (name, type) */
+};
+
+struct gs_change {
+    enum gs_op_kind kind;
+    uint32_t index; /* of the dot (origin, seq, index) */
+    struct gs_path path;
+    struct gs_slice value; /* set, add, remove, max */
+    uint32_t dot_count;    /* superseded dots, sorted: set, add, remove, max, make map */
+    const gs_dot *dots;
+    int64_t by;     /* increment */
+    int64_t before; /* increment: the origin's own total before; meaningless when fresh */
+    bool fresh;     /* increment: a new frame; all earlier increments of this origin at this field are cancelled */
+    uint32_t cleared_count; /* unset: one per type found under the name (the root map alone for the empty path) */
+    const struct gs_cleared *cleared;
+};
+
+struct gs_delta {
+    gs_origin origin;
+    uint64_t seq;
+    uint64_t previous; /* origin's last seq on this aggregate, 0 if none; < seq */
+    gs_hlc clock;
+    uint32_t count;
+    const struct gs_change *changes; /* indexes strictly increasing */
+};
+
+/* Origins by number, so that a dot costs a few bytes instead of sixteen. Number 0 is the delta's own origin. */
+struct gs_origin_table {
+    gs_origin *origins; /* owned when written, borrowed when read */
+    uint32_t count;
+    uint32_t capacity;
+};
+
+enum { GS_ORIGIN_TABLE_MAX = 4096 };
+
+/* Number of `origin`, adding it if it is new; UINT32_MAX when out of memory, full, or borrowed. Memory is
+ * libc's. */
+uint32_t gs_origin_table_intern(struct gs_origin_table *table, const gs_origin *origin);
+void gs_origin_table_close(struct gs_origin_table *table);
+
+/* Appends the changes of `delta` (origin, seq and clock are the envelope's business, `previous` is included). Interns
+ * foreign origins. */
+int gs_delta_encode(const struct gs_delta *delta, struct gs_origin_table *table, struct gs_buffer *out);
+
+/* Reads what gs_delta_encode wrote; `ret_delta->origin`, seq and clock are set by the caller beforehand. All memory is
+ * in `arena` and borrows from the reader's bytes. Checks everything that can be checked without the state: canonical
+ * form, caps, order, dots that do not lie in the delta's own future. Errors: GS_EFORMAT, GS_ETOOBIG, GS_EOVERCLAIM,
+ * GS_ENOMEM. */
+int gs_delta_decode(struct gs_reader *reader, const struct gs_origin_table *table, struct gs_arena *arena,
+                    struct gs_delta *ret_delta);
+
+/* Calls `visit` for each foreign (and own) dot and counter mark that the delta supersedes; stops at the first non-zero
+ * result and returns it. Used to check that a batch claims nothing beyond its deps. */
+typedef int (*gs_delta_visit_fn)(void *context, const gs_origin *origin, gs_point at);
+int gs_delta_visit_claims(const struct gs_delta *delta, gs_delta_visit_fn visit, void *context);
+
+/* Appends the changes as the JSON array `ops` that a person would have sent: [{"op":"set","path":"/a","value":1}, …].
+ */
+void gs_delta_write_json(const struct gs_delta *delta, struct gs_buffer *out);
+
+#endif

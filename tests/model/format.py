@@ -1,0 +1,184 @@
+"""Canonical msgpack and crdt/FORMAT.md, written by hand from the documents; shares nothing with the C library.
+
+Origins are 16-byte strings here. `delta` and `state` compute the bytes from the model's records."""
+
+import struct
+
+
+def head(count, fix, fix_max, codes):
+    """A length: the fix form up to fix_max, else the shortest of `codes` [(code, size)]."""
+    if fix is not None and count <= fix_max:
+        return bytes([fix | count])
+    for code, size in codes:
+        if count < 1 << (8 * size):
+            return bytes([code]) + count.to_bytes(size, "big")
+    raise OverflowError
+
+
+def integer(value):
+    if value >= 0:
+        return head(value, 0x00, 0x7F, [(0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8)])
+    if value >= -32:
+        return struct.pack("b", value)
+    for code, size in [(0xD0, 1), (0xD1, 2), (0xD2, 4), (0xD3, 8)]:
+        if value >= -(1 << (8 * size - 1)):
+            return bytes([code]) + value.to_bytes(size, "big", signed=True)
+    raise OverflowError
+
+
+def msgpack(value):
+    """> integers and lengths take the fewest bytes; floats are float64, finite, and never -0.0; keys are sorted"""
+    if value is None:
+        return b"\xc0"
+    if isinstance(value, bool):
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        return integer(value)
+    if isinstance(value, float):
+        return b"\xcb" + struct.pack(">d", value + 0.0)
+    if isinstance(value, str):
+        data = value.encode()
+        return head(len(data), 0xA0, 31, [(0xD9, 1), (0xDA, 2), (0xDB, 4)]) + data
+    if isinstance(value, bytes):
+        return head(len(value), None, 0, [(0xC4, 1), (0xC5, 2), (0xC6, 4)]) + value
+    if isinstance(value, (list, tuple)):
+        return head(len(value), 0x90, 15, [(0xDC, 2), (0xDD, 4)]) + b"".join(map(msgpack, value))
+    if isinstance(value, dict):
+        items = sorted((key.encode(), key) for key in value)
+        body = b"".join(msgpack(key) + msgpack(value[key]) for _, key in items)
+        return head(len(value), 0x80, 15, [(0xDE, 2), (0xDF, 4)]) + body
+    if isinstance(value, Raw):
+        return value.data
+    raise TypeError(value)
+
+
+class Raw:
+    """Bytes that are msgpack already."""
+
+    def __init__(self, data):
+        self.data = data
+
+
+MAP, SET, COUNTER, MAX, REGISTER, UNSET, REMOVE = 1, 3, 6, 8, 14, 101, 102
+KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MAP: 7}
+
+
+class Delta:
+    """> delta := [previous, changes]; origin number 0 is the delta's own, others are numbered as they are met"""
+
+    def __init__(self, event, known):
+        self.table = [event.origin]
+        self.dots_known = {r.dot: r for other in known for r in other.records}
+        self.dots_known.update({r.dot: r for r in event.records})
+        previous = max([other.seq for other in known if other.origin == event.origin], default=0)
+        self.bytes = msgpack([previous, [self.change(r) for r in event.records]])
+
+    def number(self, origin):
+        if origin not in self.table:
+            self.table.append(origin)
+        return self.table.index(origin)
+
+    def dots(self, dots):
+        return [n for o, seq, index in sorted(dots) for n in (self.number(o), seq, index)]
+
+    def change(self, record):
+        start = [KINDS[record.kind], record.dot[2], list(record.path)]
+        if record.kind == COUNTER:
+            before = [sum(r.value for r in record.frame[:-1])] if len(record.frame) > 1 else []
+            return start + [record.value] + before
+        if record.kind == UNSET:
+            taken = [r for r in map(self.dots_known.get, record.takes) if r.kind != COUNTER] + list(record.marks)
+            return start + [self.nodes(taken, record.path)]
+        if record.kind == MAP:
+            return start + [self.dots(record.takes)]
+        return start + [self.dots(record.takes), record.value]
+
+    def nodes(self, records, path):
+        """> node := [type, payload] at the top, [name, type, payload] below"""
+        out = []
+        for kind in sorted({r.kind if r.path == path else MAP for r in records}):
+            here = [r for r in records if r.path == path and r.kind == kind]
+            out.append([kind, self.payload(kind, here, records, path)])
+        return out
+
+    def payload(self, kind, here, records, path):
+        if kind == COUNTER:
+            marks = sorted(here, key=lambda r: r.dot)
+            rows = ((self.number(r.dot[0]), r.dot[1], r.dot[2], sum(f.value for f in r.frame)) for r in marks)
+            return [n for row in rows for n in row]
+        dots = self.dots([r.dot for r in here])
+        if kind != MAP:
+            return dots
+        children = []
+        for name in sorted({r.path[len(path)] for r in records if len(r.path) > len(path)}, key=str.encode):
+            inside = [r for r in records if r.path[: len(path) + 1] == path + (name,)]
+            children += [[name] + node for node in self.nodes(inside, path + (name,))]
+        return [dots, children]
+
+
+def just_before(dot):
+    """The point just before a dot's: (seq, index − 1), or the last one of the event before."""
+    _, seq, index = dot
+    return (seq, index - 1) if index > 0 else (seq - 1, 0xFFFFFFFF)
+
+
+class State:
+    """> state := [1, origins, context, root, residue]; canonical form: [1, origins, context, root]. Only for sets of
+    events that are closed under causality: there the context is one number an origin."""
+
+    def __init__(self, view, events):
+        self.view, self.records = view, [r for event in events for r in event.records]
+        self.last_seq = {}
+        for event in events:
+            self.last_seq[event.origin] = max(event.seq, self.last_seq.get(event.origin, 0))
+        self.origins = sorted(self.last_seq)
+        context = [n for i, o in enumerate(self.origins) for n in (i, self.last_seq[o])]
+        self.parts = [1, self.origins, context, self.map_payload(())]
+
+    def canonical(self):
+        return msgpack(self.parts)
+
+    def full(self):
+        return msgpack(self.parts + [self.residue()])
+
+    def triple(self, dot):
+        return [self.origins.index(dot[0]), dot[1], dot[2]]
+
+    def dots(self, records):
+        return [n for r in sorted(records, key=lambda r: r.dot) for n in self.triple(r.dot)]
+
+    def map_payload(self, path):
+        fields = []
+        for name in self.view.names(path):
+            for kind in sorted(self.view.types(path + (name,))):
+                fields.append([name, kind, self.payload(path + (name,), kind)])
+        return [self.dots(self.view.at(path, MAP)), fields]
+
+    def payload(self, path, kind):
+        here = sorted(self.view.at(path, kind), key=lambda r: r.dot)
+        if kind == MAP:
+            return self.map_payload(path)
+        if kind == COUNTER:
+            return [self.mark(path, o) for o in self.origins if any(r.dot[0] == o for r in here)]
+        if kind == SET:
+            values = sorted({msgpack(r.value) for r in here})
+            return [x for v in values for x in (Raw(v), self.dots([r for r in here if msgpack(r.value) == v]))]
+        return [self.triple(r.dot) + [r.clock if kind == REGISTER else 0, r.value] for r in here]
+
+    def mark(self, path, origin):
+        """> [origin, last.seq, last.index, last.total, reset.seq, reset.index, reset.total]"""
+        chain = [r for r in self.records if r.kind == COUNTER and r.path == path and r.dot[0] == origin]
+        last = max(chain, key=lambda r: r.dot)
+        resets = [just_before(last.frame[0].dot) + (0,)]
+        for record in self.records:
+            resets += [m.dot[1:] + (sum(f.value for f in m.frame),) for m in record.marks
+                       if m.path == path and m.dot[0] == origin]
+        total = sum(r.value for r in last.frame)
+        return [self.origins.index(origin), last.dot[1], last.dot[2], total, *max(resets)]
+
+    def residue(self):
+        """> cancelled counter marks (last.at ≤ reset.at), sorted by path, then origin"""
+        marks = {(r.path, r.dot[0]) for r in self.records if r.kind == COUNTER}
+        living = {(r.path, r.dot[0]) for r in self.view.alive if r.kind == COUNTER}
+        dead = sorted(marks - living, key=lambda m: ([n.encode() for n in m[0]], m[1]))
+        return [x for path, origin in dead for x in (list(path), self.mark(path, origin))]

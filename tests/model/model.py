@@ -1,0 +1,395 @@
+"""crdt/SEMANTICS.md, executable: the full history of operations, and definitions instead of cleverness.
+
+An event is kept whole for ever, with the set of events that its writer had seen. Each of its client ops is resolved, at
+the writer, into records. A record has a dot, a kind, a path, a value, and `takes`: the dots that it takes away. The
+state is a function of a set of known events:
+
+    alive(events) = all records of these events − everything that a record of these events takes away
+
+No causal contexts, no marks or frames, no deltas. Quotes ("> …") are from SEMANTICS.md.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from format import msgpack  # noqa: E402  the canonical encoding: identity and order of set elements
+
+MAP, SET, COUNTER, MAX, REGISTER = 1, 3, 6, 8, 14  # > Numbers: map 1, set 3, counter 6, max 8, register 14
+TYPE_NAMES = {MAP: "map", SET: "set", COUNTER: "counter", MAX: "max", REGISTER: "register"}
+UNSET, REMOVE = 101, 102  # records that only take away
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+DEPTH_MAX = 16
+
+
+class Refused(Exception):
+    def __init__(self, code, path=()):
+        super().__init__(code + " at /" + "/".join(path))
+        self.code, self.path = code, path
+
+
+class Record:
+    def __init__(self, kind, dot, path, value, takes, clock):
+        self.kind, self.dot, self.path, self.value, self.clock = kind, dot, path, value, clock
+        self.takes = frozenset(takes)
+        self.frame = ()  # an increment: the writer's own increments of its frame, itself last
+        self.marks = ()  # an unset: for each (path, origin) of a counter, the newest increment it cancels
+
+
+class Event:
+    """One accepted write. `saw`: the ids of all events that were applied at the writer before."""
+
+    def __init__(self, origin, seq, clock, ops, saw, records):
+        self.id, self.origin, self.seq, self.clock = (origin, seq), origin, seq, clock
+        self.ops, self.saw, self.records = ops, frozenset(saw), records
+
+
+def is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value):
+    return is_int(value) or isinstance(value, float)
+
+
+def is_scalar(value):
+    return not isinstance(value, (list, dict))
+
+
+def fits(number):
+    return INT_MIN <= number <= INT_MAX
+
+
+def pointer(text):
+    """RFC 6901 text to a tuple of names."""
+    return tuple(name.replace("~1", "/").replace("~0", "~") for name in text.split("/")[1:])
+
+
+def to_pointer(path):
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
+
+
+# ---- what is alive -------------------------------------------------------------------------------------------------
+
+
+def known_records(records):
+    """> An increment brings those before it in its frame along."""
+    known = {record.dot: record for record in records}
+    for record in records:
+        for earlier in record.frame:
+            known[earlier.dot] = earlier
+    return known
+
+
+def alive_records(records):
+    known = known_records(records)
+    gone = set()
+    for record in known.values():
+        gone |= record.takes
+    return [r for r in known.values() if r.kind in TYPE_NAMES and r.dot not in gone]
+
+
+def records_of(events):
+    return [record for event in events for record in event.records]
+
+
+class View:
+    """The state that a set of records amounts to."""
+
+    def __init__(self, records):
+        self.known = known_records(records)
+        self.alive = alive_records(records)
+
+    def at(self, path, kind):
+        return [r for r in self.alive if r.kind == kind and r.path == path]
+
+    def below(self, path):
+        """Everything alive at the path or below it."""
+        return [r for r in self.alive if r.path[: len(path)] == path]
+
+    def types(self, path):
+        """> A field is *there* while something of it is alive; map: its own presence, or a field that is alive."""
+        return {r.kind if r.path == path else MAP for r in self.below(path)}
+
+    def shown(self, path):
+        """> both are kept, the one with the smaller type number is shown"""
+        return min(self.types(path), default=None)
+
+    def names(self, path):
+        return sorted({r.path[len(path)] for r in self.below(path) if len(r.path) > len(path)}, key=str.encode)
+
+    def elements(self, path):
+        """> elements, sorted by canonical encoding"""
+        found = {msgpack(r.value): r.value for r in self.at(path, SET)}
+        return [found[key] for key in sorted(found)]
+
+    def exact_sum(self, path):
+        """> sum of the increments not cancelled"""
+        return sum(r.value for r in self.at(path, COUNTER))
+
+    def greatest(self, path):
+        """> the greatest entry (integers and floats compare as numbers; equal numbers: the integer is shown)"""
+        return max((r.value for r in self.at(path, MAX)), key=lambda v: (v, is_int(v)))
+
+    def writes(self, path):
+        """> the write with the greatest (clock, origin, seq, index): the winner comes first"""
+        return sorted(self.at(path, REGISTER), key=lambda r: (r.clock, r.dot), reverse=True)
+
+    def value(self, path=()):
+        kind = self.shown(path)
+        if kind == SET:
+            return self.elements(path)
+        if kind == COUNTER:
+            return min(max(self.exact_sum(path), INT_MIN), INT_MAX)  # > shown saturated at int64
+        if kind == MAX:
+            return self.greatest(path)
+        if kind == REGISTER:
+            return self.writes(path)[0].value
+        return {name: self.value(path + (name,)) for name in self.names(path)}
+
+    def conflicts(self):
+        """[(path, rule, what)]: `what` lists types, or the (clock, origin, seq, value) of the writes, winner first."""
+        found = []
+        for path in sorted({r.path[:n] for r in self.alive for n in range(1, len(r.path) + 1)}):
+            types = sorted(self.types(path))
+            if len(types) > 1:  # > the name is reported as a conflict (`type_precedence`, one value per type …
+                found.append((path, "type_precedence", [TYPE_NAMES[t] for t in types]))
+            writes = self.writes(path)
+            if len(writes) > 1:  # > several alive = conflict `last_writer_wins`
+                found.append((path, "last_writer_wins", [(r.clock, r.dot[0], r.dot[1], r.value) for r in writes]))
+        return found
+
+
+# ---- what an op becomes at its writer ------------------------------------------------------------------------------
+
+
+class Writer:
+    """Resolves the ops of one event. > Several ops in one event apply in order, each seeing the ones before."""
+
+    def __init__(self, known, origin, seq, clock, first_index=0):
+        self.origin, self.seq, self.clock, self.index = origin, seq, clock, first_index
+        self.before = records_of(known)
+        self.made = []
+        self.view = View(self.before)
+
+    def record(self, kind, path, value=None, takes=()):
+        if len(path) > DEPTH_MAX:
+            raise Refused("too_deep", path)
+        record = Record(kind, (self.origin, self.seq, self.index), path, value, takes, self.clock)
+        self.index += 1
+        self.made.append(record)
+        return record
+
+    def commit(self):
+        self.view = View(self.before + self.made)
+
+    # Paths
+
+    def walk(self, path):
+        """> The last name of a path may be absent; so may earlier ones, which become maps.
+        > A path that leads through a register, counter, set or max: `type_mismatch`, naming the prefix.
+        > Through a name with several types, the path follows the map if there is one."""
+        for length in range(1, len(path)):
+            types = self.view.types(path[:length])
+            if types and MAP not in types:
+                raise Refused("type_mismatch", path[:length])
+
+    def typed(self, path, kind):
+        """True if the field is there. > `increment`, `add`, `remove` and `max` use their type if it exists under the
+        name, even if another is shown. Other types: `type_mismatch`.
+        > Any other op on the empty path: `type_mismatch`."""
+        if path == ():
+            raise Refused("type_mismatch")
+        self.walk(path)
+        types = self.view.types(path)
+        if types and kind not in types:
+            raise Refused("type_mismatch", path)
+        return bool(types)
+
+    # Ops
+
+    def increment(self, path, by):
+        self.typed(path, COUNTER)
+        own = sorted((r for r in self.view.known.values()
+                      if r.kind == COUNTER and r.path == path and r.dot[0] == self.origin), key=lambda r: r.dot)
+        living = [r for r in self.view.at(path, COUNTER) if r.dot[0] == self.origin]
+        # > If the origin's contribution is none (nothing alive of its own), it starts a new *frame*
+        frame = own[-1].frame if living else ()
+        # > An increment that would take the exact sum out of int64 (or further out, …; one that leads back is fine), or
+        # > the origin's own total: `counter_overflow`
+        after = self.view.exact_sum(path) + by
+        leaves = (after > INT_MAX and by > 0) or (after < INT_MIN and by < 0)
+        if leaves or not fits(sum(r.value for r in frame) + by):
+            raise Refused("counter_overflow", path)
+        in_frame = {r.dot for r in frame}
+        record = self.record(COUNTER, path, by, [r.dot for r in own if r.dot not in in_frame])
+        record.frame = frame + (record,)
+        self.commit()
+
+    def add(self, path, value):
+        self.typed(path, SET)
+        # > adds the element, superseding the adds of it that it sees
+        self.record(SET, path, value, self.element_dots(path, value))
+        self.commit()
+
+    def remove(self, path, value):
+        self.typed(path, SET)
+        dots = self.element_dots(path, value)
+        if dots:  # > takes away the adds of the element that it sees; element absent: nothing
+            self.record(REMOVE, path, value, dots)
+            self.commit()
+
+    def element_dots(self, path, value):
+        return [r.dot for r in self.view.at(path, SET) if msgpack(r.value) == msgpack(value)]
+
+    def max(self, path, by):
+        self.typed(path, MAX)
+        entries = self.view.at(path, MAX)
+        if entries and by <= self.view.greatest(path):
+            return  # > one that is not greater changes nothing and leaves no trace
+        # > a number greater than the one shown supersedes all entries it sees
+        self.record(MAX, path, by, [r.dot for r in entries])
+        self.commit()
+
+    def unset(self, path):
+        """> takes away everything the writer sees at the name, of every type and below"""
+        self.walk(path)
+        seen = self.view.below(path)
+        if not seen:
+            return  # > nothing, no change
+        takes = {r.dot for r in seen}
+        marks = []
+        for path_origin in sorted({(r.path, r.dot[0]) for r in seen if r.kind == COUNTER}):
+            # > it cancels all increments of that origin up to the newest one seen
+            chain = [r for r in self.view.known.values()
+                     if r.kind == COUNTER and (r.path, r.dot[0]) == path_origin]
+            takes |= {r.dot for r in chain}
+            marks.append(max(chain, key=lambda r: r.dot))
+        self.record(UNSET, path, None, takes).marks = tuple(marks)
+        self.commit()
+
+    def set(self, path, value):
+        if path == () and not isinstance(value, dict):
+            raise Refused("type_mismatch")
+        self.walk(path)
+        # > `set` goes by the type that is shown
+        shown = self.view.shown(path)
+        if isinstance(value, dict):
+            self.set_object(path, value, shown)
+        elif shown == COUNTER:
+            self.set_counter(path, value)
+        elif shown == SET:
+            self.set_set(path, value)
+        elif shown == MAX:
+            self.set_max(path, value)
+        else:
+            if shown == MAP:  # > map: unset, then register
+                self.unset(path)
+            # > register: supersedes the writes it sees, adds its own
+            self.record(REGISTER, path, value, [r.dot for r in self.view.at(path, REGISTER)])
+            self.commit()
+
+    def set_object(self, path, value, shown):
+        if shown in (COUNTER, SET, MAX):
+            raise Refused("type_mismatch", path)
+        if shown == REGISTER:  # > register: unset, then map
+            self.unset(path)
+        # > a `set` of an object that creates the map (empty or not), and a `set` of `{}` to a map that has none
+        if shown != MAP or (value == {} and not self.view.at(path, MAP)):
+            self.make_map(path)
+        # > members it has are set (recursively), then members it lacks are unset
+        lacking = [name for name in self.view.names(path) if name not in value]
+        for name in sorted(value, key=str.encode):
+            self.set(path + (name,), value[name])
+        for name in lacking:
+            self.unset(path + (name,))
+
+    def make_map(self, path):
+        """Not a client op by itself: what `set` of an object, and a diff, use to leave presence."""
+        self.record(MAP, path, None, [r.dot for r in self.view.at(path, MAP)])
+        self.commit()
+
+    def set_counter(self, path, value):
+        if not is_int(value):
+            raise Refused("type_mismatch", path)
+        by = value - self.view.exact_sum(path)  # > integer → increment by (value − exact sum), none if equal
+        if not fits(by):
+            raise Refused("counter_overflow", path)
+        if by != 0:
+            self.increment(path, by)
+
+    def set_set(self, path, value):
+        if not isinstance(value, list) or not all(is_scalar(v) for v in value):
+            raise Refused("type_mismatch", path)
+        wanted = {msgpack(v) for v in value}
+        # > array of scalars → remove what the array lacks, add what the set lacks
+        for element in self.view.elements(path):
+            if msgpack(element) not in wanted:
+                self.remove(path, element)
+        for element in sorted(value, key=msgpack):
+            if not self.element_dots(path, element):
+                self.add(path, element)
+
+    def set_max(self, path, value):
+        if not is_number(value):
+            raise Refused("type_mismatch", path)
+        # > a greater one is a `max`, an equal one nothing, a smaller one unset then `max`
+        if value < self.view.greatest(path):
+            self.unset(path)
+        self.max(path, value)
+
+    def apply(self, op):
+        path, kind = pointer(op["path"]), op["op"]
+        if kind == "unset":
+            self.unset(path)
+        elif kind == "make_map":
+            self.walk(path)
+            self.make_map(path)
+        else:
+            getattr(self, kind)(path, op["by"] if kind in ("increment", "max") else op["value"])
+
+
+def check_arguments(op):
+    """> Arguments (paths, kinds of values) are checked for all of them first."""
+    kind, path = op["op"], pointer(op["path"])
+    if (
+        (kind == "increment" and not is_int(op["by"]))  # > `increment by` wants an integer
+        or (kind == "max" and not is_number(op["by"]))  # > `max by` a finite number
+        or (kind in ("add", "remove") and not is_scalar(op["value"]))  # > Set elements: … scalars
+    ):
+        raise Refused("type_mismatch", path)
+
+
+def write(known, origin, seq, clock, ops, first_index=0):
+    """The event that these ops become at a writer that knows the events `known`, or Refused. An event without records
+    is no event: nothing changed."""
+    writer = Writer(known, origin, seq, clock, first_index)
+    for op in ops:
+        check_arguments(op)
+    for op in ops:
+        writer.apply(op)  # > all or none: a refusal leaves nothing behind
+    return Event(origin, seq, clock, ops, {event.id for event in known}, writer.made)
+
+
+def document(events):
+    return View(records_of(events)).value()
+
+
+def conflicts(events):
+    return View(records_of(events)).conflicts()
+
+
+def exists(events):
+    return bool(alive_records(records_of(events)))
+
+
+def mixes_frames(events):
+    """True where SEMANTICS.md lets a counter show a passing wrong sum: some increment is known, but an earlier one of
+    the same origin and counter is not, out of order."""
+    dots = {r.dot for r in records_of(events)}
+    newest = {}
+    for record in records_of(events):
+        if record.kind == COUNTER:
+            key = (record.path, record.dot[0])
+            newest[key] = max(newest.get(key, record), record, key=lambda r: r.dot)
+    return any(earlier.dot not in dots for record in newest.values() for earlier in record.frame)
