@@ -1,0 +1,145 @@
+#include "gossip/message.h"
+
+#include <stdlib.h>
+
+enum {
+    TRIPLE_BYTES_MIN = 18 + 1 + 34,                                   /* origin, seq, hash */
+    RECORD_BYTES_MIN = 3 + GS_BATCH_HEAD_SIZE + GS_SIGNATURE_SIZE + 1 /* array, bin, no detached data */
+};
+
+/* True if `count` elements of at least `size` bytes may still come: checked before memory is reserved for them. */
+static bool may_hold(const struct gs_reader *reader, uint32_t count, size_t size) {
+    return count <= (size_t)(reader->end - reader->at) / size;
+}
+
+static void read_head(struct gs_reader *reader, struct gs_head *ret_head) {
+    gs_read_bin_exact(reader, ret_head->origin.bytes, GS_ORIGIN_SIZE);
+    ret_head->seq = gs_read_uint(reader);
+    gs_read_bin_exact(reader, ret_head->hash.bytes, GS_HASH_SIZE);
+    if (ret_head->seq < 1 || ret_head->seq > GS_SEQ_MAX) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+}
+
+static int read_vector(struct gs_reader *reader, struct gs_message *message) {
+    message->want = (enum gs_vector_want)gs_read_u32(reader, GS_VECTOR_URGENT);
+    uint32_t flat = gs_read_array(reader, 3 * GS_VECTOR_MAX);
+    uint32_t count = flat / 3;
+    if (flat % 3 != 0 || !may_hold(reader, count, TRIPLE_BYTES_MIN)) {
+        return gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0 || count == 0) {
+        return reader->error;
+    }
+    struct gs_head *heads = calloc(count, sizeof *heads);
+    if (heads == NULL) {
+        return GS_ENOMEM;
+    }
+    message->vector = (struct gs_vector){.heads = heads, .count = count, .capacity = count};
+    for (uint32_t i = 0; i < count && reader->error == 0; i++) {
+        read_head(reader, &heads[i]);
+        if (i > 0 && gs_origin_compare(&heads[i - 1].origin, &heads[i].origin) >= 0) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
+    }
+    return reader->error;
+}
+
+static int read_batches(struct gs_reader *reader, struct gs_message *message) {
+    message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
+    uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
+    if (!may_hold(reader, count, RECORD_BYTES_MIN)) {
+        return gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0 || count == 0) {
+        return reader->error;
+    }
+    message->records = calloc(count, sizeof *message->records);
+    if (message->records == NULL) {
+        return GS_ENOMEM;
+    }
+    message->record_count = count;
+    for (uint32_t i = 0; i < count && reader->error == 0; i++) {
+        const uint8_t *start = reader->at;
+        struct gs_record record;
+        if (gs_record_read(reader, &record) == 0) {
+            message->records[i] = gs_slice_make(start, (size_t)(reader->at - start));
+        }
+    }
+    return reader->error;
+}
+
+static int read_body(struct gs_reader *reader, uint32_t length, struct gs_message *message) {
+    switch (message->kind) {
+    case GS_MESSAGE_VECTOR:
+    case GS_MESSAGE_BATCHES:
+        if (length != 3) {
+            return gs_reader_fail(reader, GS_EFORMAT);
+        }
+        return message->kind == GS_MESSAGE_VECTOR ? read_vector(reader, message) : read_batches(reader, message);
+    case GS_MESSAGE_PING:
+    case GS_MESSAGE_PONG:
+        message->time_ms = gs_read_uint(reader);
+        return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
+    }
+    return gs_reader_fail(reader, GS_EFORMAT);
+}
+
+int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message) {
+    if (length > GS_MESSAGE_BYTES_MAX) {
+        return GS_ETOOBIG;
+    }
+    struct gs_reader reader;
+    struct gs_message message = {0};
+    gs_reader_init(&reader, bytes, length);
+    reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
+    uint32_t elements = gs_read_array(&reader, 3);
+    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PONG);
+    int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
+    if (error == 0) {
+        error = gs_reader_finish(&reader);
+    }
+    if (error != 0) {
+        gs_message_close(&message);
+        return error;
+    }
+    *ret_message = message;
+    return 0;
+}
+
+void gs_message_close(struct gs_message *message) {
+    if (message == NULL) {
+        return;
+    }
+    gs_vector_close(&message->vector);
+    free(message->records);
+    *message = (struct gs_message){0};
+}
+
+void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want want, struct gs_buffer *out) {
+    gs_write_array(out, 3);
+    gs_write_uint(out, GS_MESSAGE_VECTOR);
+    gs_write_uint(out, (uint64_t)want);
+    gs_write_array(out, 3 * vector->count);
+    for (uint32_t i = 0; i < vector->count; i++) {
+        const struct gs_head *head = &vector->heads[i];
+        gs_write_bin(out, head->origin.bytes, GS_ORIGIN_SIZE);
+        gs_write_uint(out, head->seq);
+        gs_write_bin(out, head->hash.bytes, GS_HASH_SIZE);
+    }
+}
+
+void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
+                              struct gs_buffer *out) {
+    gs_write_array(out, 3);
+    gs_write_uint(out, GS_MESSAGE_BATCHES);
+    gs_write_uint(out, (uint64_t)answer);
+    gs_write_array(out, count);
+    gs_buffer_append(out, records.bytes, records.length);
+}
+
+void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out) {
+    gs_write_array(out, 2);
+    gs_write_uint(out, pong ? GS_MESSAGE_PONG : GS_MESSAGE_PING);
+    gs_write_uint(out, time_ms);
+}

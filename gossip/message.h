@@ -1,0 +1,41 @@
+/* Messages between linked peers (gossip/FORMAT.md, "Messages"): encoding and bounded decoding, nothing else. */
+#ifndef GS_GOSSIP_MESSAGE_H
+#define GS_GOSSIP_MESSAGE_H
+
+#include "gossip/batch.h"
+#include "gossip/vector.h"
+
+enum gs_message_kind { GS_MESSAGE_VECTOR = 1, GS_MESSAGE_BATCHES = 2, GS_MESSAGE_PING = 3, GS_MESSAGE_PONG = 4 };
+
+enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
+
+/* What the sender of a vector wants back. In a full mesh every origin pushes its own batches, so third-party batches
+ * that a routine vector lacks are usually on their way already, and are only sent once they have been missing for a
+ * while; urgently, at once. */
+enum gs_vector_want { GS_VECTOR_TELL = 0, GS_VECTOR_WANT = 1, GS_VECTOR_URGENT = 2 };
+
+/* Why batches are sent: as the last or not the last part of an answer to a vector that wanted them, or unasked. */
+enum gs_batches_answer { GS_BATCHES_LAST = 0, GS_BATCHES_MORE = 1, GS_BATCHES_PUSH = 2 };
+
+struct gs_message {
+    enum gs_message_kind kind;
+    enum gs_vector_want want;      /* vector */
+    struct gs_vector vector;       /* vector: owned by the message */
+    enum gs_batches_answer answer; /* batches */
+    uint32_t record_count;         /* batches */
+    struct gs_slice *records;      /* batches: each an encoded record; the array is owned, the bytes are borrowed */
+    uint64_t time_ms;              /* ping, pong */
+};
+
+/* Decodes `bytes`; slices borrow from them. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
+int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message);
+void gs_message_close(struct gs_message *message);
+
+/* Append an encoded message to `out`. */
+void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want want, struct gs_buffer *out);
+/* `records`: encoded records, one after another; `count` of them. */
+void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
+                              struct gs_buffer *out);
+void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out);
+
+#endif

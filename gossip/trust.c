@@ -1,0 +1,166 @@
+#include "gossip/trust.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_TEXT_SIZE = 45, FIELD_SIZE = 32 };
+
+struct word {
+    const char *at;
+    size_t length;
+};
+
+void gs_trust_close(struct gs_trust *trust) {
+    if (trust == NULL) {
+        return;
+    }
+    free(trust->entries);
+    *trust = (struct gs_trust){0};
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Splits a line at blanks up to a `#`; returns how many words there are, of which the first `max` are stored. */
+static int split_line(const char *at, const char *end, struct word *ret_words, int max) {
+    int count = 0;
+    while (at < end && *at != '#') {
+        if (is_blank(*at)) {
+            at++;
+            continue;
+        }
+        const char *begin = at;
+        while (at < end && !is_blank(*at) && *at != '#') {
+            at++;
+        }
+        if (count < max) {
+            ret_words[count] = (struct word){.at = begin, .length = (size_t)(at - begin)};
+        }
+        count++;
+    }
+    return count;
+}
+
+static int parse_entry(const struct word *words, int count, const char *line, struct gs_trust_entry *ret_entry,
+                       struct gs_problem *problem) {
+    if (count < 2 || count > 3) {
+        return gs_problem_set(problem, GS_EINVAL, line, "a line is: REGION PUBLIC-KEY-BASE64 [revoked]");
+    }
+    struct gs_trust_entry entry = {0};
+    if (!gs_region_name_valid(words[0].at, words[0].length)) {
+        return gs_problem_set(problem, GS_EINVAL, line, "the region's name is not 1 to %d of [A-Za-z0-9_.-]",
+                              GS_REGION_NAME_MAX);
+    }
+    memcpy(entry.region, words[0].at, words[0].length);
+    if (gs_public_key_parse(words[1].at, words[1].length, &entry.key) != 0) {
+        return gs_problem_set(problem, GS_EINVAL, line, "the public key is not 32 bytes in base64 (44 characters)");
+    }
+    if (count == 3) {
+        if (words[2].length != strlen("revoked") || memcmp(words[2].at, "revoked", words[2].length) != 0) {
+            return gs_problem_set(problem, GS_EINVAL, line, "the third word may only be: revoked");
+        }
+        entry.revoked = true;
+    }
+    *ret_entry = entry;
+    return 0;
+}
+
+static int append_entry(struct gs_trust *trust, const struct gs_trust_entry *entry, const char *line,
+                        struct gs_problem *problem) {
+    if (gs_trust_find_key(trust, &entry->key) != NULL) {
+        return gs_problem_set(problem, GS_EINVAL, line, "the key is listed twice");
+    }
+    if (trust->count >= GS_TRUST_MAX) {
+        return gs_problem_set(problem, GS_ETOOBIG, line, "more than %d keys", GS_TRUST_MAX);
+    }
+    /* Grows at 0, 16, 32, 64 …: no capacity field is needed. */
+    if (trust->count == 0 || (trust->count >= 16 && (trust->count & (trust->count - 1)) == 0)) {
+        size_t capacity = trust->count == 0 ? 16 : (size_t)trust->count * 2;
+        struct gs_trust_entry *entries = realloc(trust->entries, capacity * sizeof *entries);
+        if (entries == NULL) {
+            return gs_problem_set(problem, GS_ENOMEM, line, "%s", gs_error_message(GS_ENOMEM));
+        }
+        trust->entries = entries;
+    }
+    trust->entries[trust->count++] = *entry;
+    return 0;
+}
+
+int gs_trust_parse(const char *text, size_t length, struct gs_trust *ret_trust, struct gs_problem *problem) {
+    struct gs_trust trust = {0};
+    const char *end = text + length;
+    unsigned long number = 0;
+    for (const char *at = text; at < end;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *line_end = newline != NULL ? newline : end;
+        struct word words[3];
+        char line[FIELD_SIZE];
+        snprintf(line, sizeof line, "line %lu", ++number);
+        int count = split_line(at, line_end, words, 3);
+        if (count > 0) {
+            struct gs_trust_entry entry;
+            int error = parse_entry(words, count, line, &entry, problem);
+            if (error == 0) {
+                error = append_entry(&trust, &entry, line, problem);
+            }
+            if (error != 0) {
+                gs_trust_close(&trust);
+                return error;
+            }
+        }
+        at = newline != NULL ? newline + 1 : end;
+    }
+    *ret_trust = trust;
+    return 0;
+}
+
+const struct gs_trust_entry *gs_trust_find_key(const struct gs_trust *trust, const gs_public_key *key) {
+    for (uint32_t i = 0; i < trust->count; i++) {
+        if (memcmp(trust->entries[i].key.bytes, key->bytes, GS_PUBLIC_KEY_SIZE) == 0) {
+            return &trust->entries[i];
+        }
+    }
+    return NULL;
+}
+
+const struct gs_trust_entry *gs_trust_find_origin(const struct gs_trust *trust, const gs_origin *origin,
+                                                  const gs_incarnation *incarnation) {
+    for (uint32_t i = 0; i < trust->count; i++) {
+        gs_origin derived = gs_origin_derive(&trust->entries[i].key, incarnation);
+        if (gs_origin_equal(&derived, origin)) {
+            return &trust->entries[i];
+        }
+    }
+    return NULL;
+}
+
+const struct gs_trust_entry *gs_trust_find_region(const struct gs_trust *trust, const char *region) {
+    for (uint32_t i = 0; i < trust->count; i++) {
+        if (!trust->entries[i].revoked && strcmp(trust->entries[i].region, region) == 0) {
+            return &trust->entries[i];
+        }
+    }
+    return NULL;
+}
+
+void gs_public_key_text(const gs_public_key *key, char ret_text[45]) {
+    sodium_bin2base64(ret_text, KEY_TEXT_SIZE, key->bytes, sizeof key->bytes, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* libsodium refuses other alphabets, leftover bits and missing padding: each key has one text. */
+int gs_public_key_parse(const char *text, size_t length, gs_public_key *ret_key) {
+    gs_public_key key;
+    size_t size = 0;
+    if (length != KEY_TEXT_SIZE - 1 || sodium_base642bin(key.bytes, sizeof key.bytes, text, length, NULL, &size, NULL,
+                                                         sodium_base64_VARIANT_ORIGINAL) != 0) {
+        return GS_EINVAL;
+    }
+    if (size != sizeof key.bytes) {
+        return GS_EINVAL;
+    }
+    *ret_key = key;
+    return 0;
+}

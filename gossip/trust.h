@@ -1,0 +1,41 @@
+/* Trust: which keys may write, and what their regions are called.
+ *
+ * The trust file is text, one line a key: `REGION PUBLIC-KEY-BASE64 [revoked]`, `#` starts a comment. The file is read
+ * by the shell; this module parses its text and answers lookups. Reading it again replaces the whole set. */
+#ifndef GS_GOSSIP_TRUST_H
+#define GS_GOSSIP_TRUST_H
+
+#include "gossip/identity.h"
+
+struct gs_trust_entry {
+    char region[GS_REGION_NAME_MAX + 1];
+    gs_public_key key;
+    bool revoked;
+};
+
+enum { GS_TRUST_MAX = 1024 };
+
+struct gs_trust {
+    struct gs_trust_entry *entries; /* owned */
+    uint32_t count;
+};
+
+/* Parses `text`. Errors name the line: GS_EINVAL (bad region name, bad key, unknown word, duplicate key), GS_ETOOBIG,
+ * GS_ENOMEM. `ret_trust` is overwritten only on success; close the old one first. */
+int gs_trust_parse(const char *text, size_t length, struct gs_trust *ret_trust, struct gs_problem *problem);
+void gs_trust_close(struct gs_trust *trust);
+
+/* The entry of `key`, or NULL. Revoked entries are found too. */
+const struct gs_trust_entry *gs_trust_find_key(const struct gs_trust *trust, const gs_public_key *key);
+/* The entry whose key, with `incarnation`, derives `origin`; NULL if none does. O(entries) hashes: callers remember the
+ * answer. */
+const struct gs_trust_entry *gs_trust_find_origin(const struct gs_trust *trust, const gs_origin *origin,
+                                                  const gs_incarnation *incarnation);
+/* The first not revoked entry of a region, or NULL. */
+const struct gs_trust_entry *gs_trust_find_region(const struct gs_trust *trust, const char *region);
+
+/* Base64 (RFC 4648, padded) of a public key, 45 bytes with NUL; and back: 0 or GS_EINVAL. */
+void gs_public_key_text(const gs_public_key *key, char ret_text[45]);
+int gs_public_key_parse(const char *text, size_t length, gs_public_key *ret_key);
+
+#endif

@@ -1,0 +1,282 @@
+/* Messages between peers: round trips, and hostile bytes. */
+#include "log_fixture.h"
+#include "random.h"
+
+#include "gossip/message.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { HEADS = 20, KINDS = 4, FLIPS = 100000 };
+
+static void make_vector(struct gs_vector *vector, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        struct gs_head head = {.seq = UINT64_C(1) << (i % 63)};
+        head.origin.bytes[1] = (uint8_t)(i >> 8);
+        head.origin.bytes[2] = (uint8_t)i;
+        memset(head.hash.bytes, (int)i & 0xff, sizeof head.hash.bytes);
+        assert_int_equal(gs_vector_set(vector, &head), 0);
+    }
+}
+
+static void make_records(struct gs_buffer *records) {
+    gs_hash hash;
+    for (int i = 0; i < FIXTURE_BATCHES; i++) {
+        fixture_seal(i, records, &hash);
+    }
+}
+
+/* One message of each kind. */
+static struct gs_buffer make_message(int kind) {
+    struct gs_buffer out = {0};
+    struct gs_vector vector = {0};
+    struct gs_buffer records = {0};
+    switch (kind) {
+    case GS_MESSAGE_VECTOR:
+        make_vector(&vector, HEADS);
+        gs_message_write_vector(&vector, true, &out);
+        break;
+    case GS_MESSAGE_BATCHES:
+        make_records(&records);
+        gs_message_write_batches(true, FIXTURE_BATCHES, gs_slice_make(records.bytes, records.length), &out);
+        break;
+    default:
+        gs_message_write_ping(kind == GS_MESSAGE_PONG, UINT64_C(0x123456789a), &out);
+    }
+    gs_vector_close(&vector);
+    gs_buffer_close(&records);
+    assert_int_equal(out.failed, 0);
+    return out;
+}
+
+static void write_again(const struct gs_message *message, struct gs_buffer *out) {
+    struct gs_buffer records = {0};
+    switch (message->kind) {
+    case GS_MESSAGE_VECTOR:
+        gs_message_write_vector(&message->vector, message->want, out);
+        return;
+    case GS_MESSAGE_BATCHES:
+        for (uint32_t i = 0; i < message->record_count; i++) {
+            gs_buffer_append(&records, message->records[i].bytes, message->records[i].length);
+        }
+        gs_message_write_batches(message->answer, message->record_count, gs_slice_make(records.bytes, records.length),
+                                 out);
+        gs_buffer_close(&records);
+        return;
+    case GS_MESSAGE_PING:
+    case GS_MESSAGE_PONG:
+        gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);
+    }
+}
+
+static void assert_same_again(const struct gs_message *message, const void *bytes, size_t length) {
+    struct gs_buffer again = {0};
+    write_again(message, &again);
+    assert_int_equal(again.length, length);
+    assert_memory_equal(again.bytes, bytes, length);
+    gs_buffer_close(&again);
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    for (int kind = 1; kind <= KINDS; kind++) {
+        struct gs_buffer bytes = make_message(kind);
+        struct gs_message message;
+        assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+        assert_int_equal(message.kind, kind);
+        assert_same_again(&message, bytes.bytes, bytes.length);
+        gs_message_close(&message);
+        gs_message_close(&message);
+        gs_buffer_close(&bytes);
+    }
+    gs_message_close(NULL);
+}
+
+static void test_fields(void **state) {
+    (void)state;
+    struct gs_buffer bytes = make_message(GS_MESSAGE_BATCHES);
+    struct gs_buffer records = {0};
+    struct gs_message message;
+    make_records(&records);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_int_equal(message.answer, GS_BATCHES_MORE);
+    assert_int_equal(message.record_count, FIXTURE_BATCHES);
+    size_t at = 0;
+    for (uint32_t i = 0; i < message.record_count; i++) {
+        assert_memory_equal(message.records[i].bytes, records.bytes + at, message.records[i].length);
+        at += message.records[i].length;
+    }
+    assert_int_equal(at, records.length);
+    gs_message_close(&message);
+    gs_buffer_close(&bytes);
+    gs_buffer_close(&records);
+
+    bytes = make_message(GS_MESSAGE_VECTOR);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_int_equal(message.want, GS_VECTOR_WANT);
+    assert_int_equal(message.vector.count, HEADS);
+    assert_int_equal(message.vector.heads[7].seq, 128);
+    gs_message_close(&message);
+    gs_buffer_close(&bytes);
+}
+
+static void test_empty_lists(void **state) {
+    (void)state;
+    struct gs_buffer bytes = {0};
+    struct gs_vector vector = {0};
+    struct gs_message message;
+    gs_message_write_vector(&vector, false, &bytes);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_int_equal(message.vector.count, 0);
+    assert_int_equal(message.want, GS_VECTOR_TELL);
+    gs_message_close(&message);
+    bytes.length = 0;
+    gs_message_write_batches(false, 0, (struct gs_slice){0}, &bytes);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_int_equal(message.record_count, 0);
+    gs_message_close(&message);
+    gs_buffer_close(&bytes);
+}
+
+static void test_largest_vector(void **state) {
+    (void)state;
+    struct gs_buffer bytes = {0};
+    struct gs_vector vector = {0};
+    struct gs_message message;
+    make_vector(&vector, GS_VECTOR_MAX);
+    gs_message_write_vector(&vector, true, &bytes);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_true(gs_vector_equal(&vector, &message.vector));
+    gs_message_close(&message);
+    gs_vector_close(&vector);
+    gs_buffer_close(&bytes);
+}
+
+static void test_no_prefix_is_accepted(void **state) {
+    (void)state;
+    for (int kind = 1; kind <= KINDS; kind++) {
+        struct gs_buffer bytes = make_message(kind);
+        struct gs_message message = {.record_count = 99};
+        for (size_t length = 0; length < bytes.length; length++) {
+            uint8_t *copy = malloc(length + 1);
+            assert_non_null(copy);
+            memcpy(copy + 1, bytes.bytes, length);
+            assert_int_equal(gs_message_decode(copy + 1, length, &message), GS_EFORMAT);
+            assert_int_equal(message.record_count, 99);
+            free(copy);
+        }
+        gs_buffer_byte(&bytes, 0xC0);
+        assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), GS_EFORMAT);
+        gs_buffer_close(&bytes);
+    }
+}
+
+/* A message with bytes changed is refused, or is another message in its one encoding. */
+static void test_random_flips(void **state) {
+    (void)state;
+    struct random random = {.state = 1};
+    uint32_t accepted = 0;
+    for (int kind = 1; kind <= KINDS; kind++) {
+        struct gs_buffer bytes = make_message(kind);
+        uint8_t *copy = malloc(bytes.length);
+        assert_non_null(copy);
+        for (int i = 0; i < FLIPS; i++) {
+            memcpy(copy, bytes.bytes, bytes.length);
+            for (uint32_t n = random_below(&random, 3); n < 3; n++) {
+                copy[random_below(&random, (uint32_t)bytes.length)] = (uint8_t)random_next(&random);
+            }
+            struct gs_message message;
+            int error = gs_message_decode(copy, bytes.length, &message);
+            if (error == 0) {
+                assert_same_again(&message, copy, bytes.length);
+                gs_message_close(&message);
+                accepted++;
+            } else {
+                assert_true(error == GS_EFORMAT || error == GS_ETOOBIG);
+            }
+        }
+        free(copy);
+        gs_buffer_close(&bytes);
+    }
+    assert_true(accepted > FLIPS / 10);
+}
+
+static void assert_refused(const char *bytes, size_t length, int code) {
+    struct gs_message message;
+    assert_int_equal(gs_message_decode(bytes, length, &message), code);
+}
+
+#define REFUSED(text, code) assert_refused(text, sizeof(text) - 1, code)
+
+static void test_messages_that_are_refused(void **state) {
+    (void)state;
+    REFUSED("", GS_EFORMAT);
+    REFUSED("\x80", GS_EFORMAT);
+    REFUSED("\x90", GS_EFORMAT);
+    REFUSED("\x92\x00\x01", GS_EFORMAT); /* no such kind */
+    REFUSED("\x92\x05\x01", GS_EFORMAT);
+    REFUSED("\x93\x03\x01\x01", GS_EFORMAT);                 /* a ping of three */
+    REFUSED("\x92\x01\xc3", GS_EFORMAT);                     /* a vector of two */
+    REFUSED("\x92\x03\xff", GS_EFORMAT);                     /* time before time */
+    REFUSED("\x92\x03\xcc\x01", GS_EFORMAT);                 /* not minimal */
+    REFUSED("\x93\x01\xc3\xdd\xff\xff\xff\xff", GS_EFORMAT); /* hostile counts */
+    REFUSED("\x93\x02\xc3\xdd\xff\xff\xff\xff", GS_EFORMAT);
+    REFUSED("\x93\x02\xc3\xdc\xff\xff", GS_EFORMAT);
+    REFUSED("\x93\x01\xc3\x91\x01", GS_EFORMAT);                 /* not triples */
+    REFUSED("\x93\x02\xc3\x91\x92\xc4\x01\x00\x90", GS_EFORMAT); /* too short to be a record */
+}
+
+/* Heads must rise, and have a seq that a batch can end at. */
+static void test_vectors_that_are_refused(void **state) {
+    (void)state;
+    struct gs_head heads[2] = {{.seq = 1}, {.seq = 1}};
+    struct gs_vector vector = {.heads = heads, .count = 2};
+    const struct {
+        uint8_t first;
+        uint8_t second;
+        uint64_t seq;
+        int code;
+    } cases[] = {
+        {1, 2, 1, 0},          {1, 2, INT64_MAX, 0},  {1, 1, 1, GS_EFORMAT},
+        {2, 1, 1, GS_EFORMAT}, {1, 2, 0, GS_EFORMAT}, {1, 2, (uint64_t)INT64_MAX + 1, GS_EFORMAT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gs_buffer bytes = {0};
+        struct gs_message message = {0};
+        heads[0].origin.bytes[0] = cases[i].first;
+        heads[1].origin.bytes[0] = cases[i].second;
+        heads[1].seq = cases[i].seq;
+        gs_message_write_vector(&vector, true, &bytes);
+        assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), cases[i].code);
+        gs_message_close(&message);
+        gs_buffer_close(&bytes);
+    }
+}
+
+static void test_too_large(void **state) {
+    (void)state;
+    uint8_t *bytes = calloc(1, GS_MESSAGE_BYTES_MAX + 1);
+    struct gs_message message;
+    assert_non_null(bytes);
+    assert_int_equal(gs_message_decode(bytes, GS_MESSAGE_BYTES_MAX + 1, &message), GS_ETOOBIG);
+    free(bytes);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_empty_lists),
+        cmocka_unit_test(test_largest_vector),
+        cmocka_unit_test(test_no_prefix_is_accepted),
+        cmocka_unit_test(test_random_flips),
+        cmocka_unit_test(test_messages_that_are_refused),
+        cmocka_unit_test(test_vectors_that_are_refused),
+        cmocka_unit_test(test_too_large),
+    };
+    return cmocka_run_group_tests_name("message", tests, NULL, NULL);
+}

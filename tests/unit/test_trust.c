@@ -1,0 +1,149 @@
+/* The trust file's text, and what is looked up in it. */
+#include "gossip/trust.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define KEY_A "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+#define KEY_B "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+static struct gs_trust parse(const char *text) {
+    struct gs_trust trust = {0};
+    struct gs_problem problem;
+    assert_int_equal(gs_trust_parse(text, strlen(text), &trust, &problem), 0);
+    return trust;
+}
+
+static void assert_refused(const char *text, size_t length, int code, const char *line) {
+    struct gs_trust trust = {.count = 77};
+    struct gs_problem problem = {0};
+    assert_int_equal(gs_trust_parse(text, length, &trust, &problem), code);
+    assert_int_equal(trust.count, 77);
+    assert_null(trust.entries);
+    assert_int_equal(problem.code, code);
+    assert_string_equal(problem.field, line);
+    assert_true(strlen(problem.detail) > 0);
+}
+
+static void test_lines(void **state) {
+    (void)state;
+    struct gs_trust trust = parse("# who may write\n\n  eu-west " KEY_A " # ours\r\n\tus-east\t" KEY_B " revoked");
+    assert_int_equal(trust.count, 2);
+    assert_string_equal(trust.entries[0].region, "eu-west");
+    assert_false(trust.entries[0].revoked);
+    assert_int_equal(trust.entries[0].key.bytes[0], 0xd7);
+    assert_string_equal(trust.entries[1].region, "us-east");
+    assert_true(trust.entries[1].revoked);
+    assert_int_equal(trust.entries[1].key.bytes[31], 31);
+    gs_trust_close(&trust);
+    assert_null(trust.entries);
+    gs_trust_close(&trust);
+    gs_trust_close(NULL);
+}
+
+static void test_empty_text_trusts_nobody(void **state) {
+    (void)state;
+    struct gs_trust trust = parse("");
+    gs_public_key key = {{0}};
+    assert_int_equal(trust.count, 0);
+    assert_null(gs_trust_find_key(&trust, &key));
+    assert_null(gs_trust_find_region(&trust, "eu-west"));
+    gs_trust_close(&trust);
+    trust = parse("# only words\n\n#\n");
+    assert_int_equal(trust.count, 0);
+    gs_trust_close(&trust);
+}
+
+static void test_faults_name_their_line(void **state) {
+    (void)state;
+    const struct {
+        const char *text;
+        const char *line;
+    } cases[] = {
+        {"eu-west", "line 1"},
+        {"\n# x\neu/west " KEY_A, "line 3"},
+        {"eu-west " KEY_A " Revoked", "line 1"},
+        {"eu-west " KEY_A " revoked now", "line 1"},
+        {"eu-west " KEY_A "\n\nus-east " KEY_A, "line 3"},
+        {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo", "line 1"},
+        {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURp=", "line 1"}, /* leftover bits */
+        {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHUR==", "line 1"}, /* 31 bytes */
+        {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURoA", "line 1"}, /* 33 bytes */
+        {"eu-west 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "line 1"}, /* the URL alphabet */
+        {"eu-west " KEY_A "\n" KEY_B " us-east", "line 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_refused(cases[i].text, strlen(cases[i].text), GS_EINVAL, cases[i].line);
+    }
+    const char nul[] = "eu-west " KEY_A "\0revoked";
+    assert_refused(nul, sizeof nul - 1, GS_EINVAL, "line 1");
+}
+
+static void test_lookups(void **state) {
+    (void)state;
+    struct gs_trust trust = parse("eu " KEY_A " revoked\neu " KEY_B "\n");
+    const uint8_t random[6] = {9};
+    gs_incarnation incarnation = gs_incarnation_make(5, random);
+    gs_incarnation other = gs_incarnation_make(6, random);
+    gs_origin origin = gs_origin_derive(&trust.entries[0].key, &incarnation);
+    assert_ptr_equal(gs_trust_find_key(&trust, &trust.entries[1].key), &trust.entries[1]);
+    assert_ptr_equal(gs_trust_find_region(&trust, "eu"), &trust.entries[1]);
+    assert_null(gs_trust_find_region(&trust, "us"));
+    assert_ptr_equal(gs_trust_find_origin(&trust, &origin, &incarnation), &trust.entries[0]);
+    assert_null(gs_trust_find_origin(&trust, &origin, &other));
+    gs_trust_close(&trust);
+}
+
+static void test_cap(void **state) {
+    (void)state;
+    const size_t line_size = 64;
+    char *text = calloc(GS_TRUST_MAX + 1, line_size);
+    assert_non_null(text);
+    size_t length = 0;
+    size_t full = 0;
+    for (int i = 0; i <= GS_TRUST_MAX; i++) {
+        gs_public_key key = {{(uint8_t)(i >> 8), (uint8_t)i, 1}};
+        char key_text[45];
+        gs_public_key_text(&key, key_text);
+        full = length;
+        length += (size_t)snprintf(text + length, line_size, "r%d %s\n", i, key_text);
+    }
+    struct gs_trust trust;
+    assert_int_equal(gs_trust_parse(text, full, &trust, NULL), 0);
+    assert_int_equal(trust.count, GS_TRUST_MAX);
+    assert_string_equal(trust.entries[1000].region, "r1000");
+    gs_trust_close(&trust);
+    assert_refused(text, length, GS_ETOOBIG, "line 1025");
+    free(text);
+}
+
+static void test_key_text_round_trip(void **state) {
+    (void)state;
+    gs_public_key key;
+    gs_public_key again;
+    char text[45];
+    for (int i = 0; i < 256; i++) {
+        memset(key.bytes, i, sizeof key.bytes);
+        gs_public_key_text(&key, text);
+        assert_int_equal(strlen(text), 44);
+        assert_int_equal(gs_public_key_parse(text, 44, &again), 0);
+        assert_memory_equal(key.bytes, again.bytes, sizeof key.bytes);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_empty_text_trusts_nobody),
+        cmocka_unit_test(test_faults_name_their_line),
+        cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_key_text_round_trip),
+    };
+    return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
+}
