@@ -1,0 +1,256 @@
+#include "node/core/core_impl.h"
+
+#include <globalstate/json.h>
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_BYTES_MAX = 2 * GS_ID_BYTES_MAX + 1 };
+
+/* "type/id" in `ret_key`; names never hold a slash. */
+static struct gs_slice make_key(struct gs_slice type, struct gs_slice id, uint8_t ret_key[KEY_BYTES_MAX]) {
+    memcpy(ret_key, type.bytes, type.length);
+    ret_key[type.length] = '/';
+    memcpy(ret_key + type.length + 1, id.bytes, id.length);
+    return gs_slice_make(ret_key, type.length + 1 + id.length);
+}
+
+struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, struct gs_slice id) {
+    uint8_t bytes[KEY_BYTES_MAX];
+    if (!gs_id_valid(type) || !gs_id_valid(id)) {
+        return NULL;
+    }
+    return (struct gs_cell *)gs_table_find(&core->cells, make_key(type, id, bytes));
+}
+
+struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id) {
+    struct gs_cell *cell = gs_cell_find(core, type, id);
+    if (cell != NULL) {
+        return cell;
+    }
+    cell = calloc(1, sizeof *cell + KEY_BYTES_MAX);
+    if (cell == NULL) {
+        return NULL;
+    }
+    cell->entry.key = make_key(type, id, (uint8_t *)cell->name);
+    cell->type = gs_slice_make(cell->name, type.length);
+    cell->id = gs_slice_make(cell->name + type.length + 1, id.length);
+    cell->aggregate = gs_aggregate_new(NULL);
+    if (cell->aggregate == NULL || gs_table_insert(&core->cells, &cell->entry) != 0) {
+        gs_aggregate_free(cell->aggregate);
+        free(cell);
+        return NULL;
+    }
+    core->stats.aggregates++;
+    core->stats.aggregate_bytes += gs_aggregate_bytes(cell->aggregate);
+    return cell;
+}
+
+static void drop_view(struct gs_core *core, struct gs_cell *cell) {
+    if (cell->view == NULL) {
+        return;
+    }
+    *(cell->shown_older != NULL ? &cell->shown_older->shown_newer : &core->shown_oldest) = cell->shown_newer;
+    *(cell->shown_newer != NULL ? &cell->shown_newer->shown_older : &core->shown_newest) = cell->shown_older;
+    core->shown_bytes -= sizeof *cell->view + cell->view->key.length + cell->view->json.length;
+    gs_view_release(cell->view);
+    cell->view = NULL;
+}
+
+/* Takes the view. */
+static void keep_view(struct gs_core *core, struct gs_cell *cell, struct gs_view *view) {
+    cell->view = view;
+    cell->shown_older = core->shown_newest;
+    cell->shown_newer = NULL;
+    *(core->shown_newest != NULL ? &core->shown_newest->shown_newer : &core->shown_oldest) = cell;
+    core->shown_newest = cell;
+    core->shown_bytes += sizeof *view + view->key.length + view->json.length;
+    while (core->shown_bytes > VIEW_BYTES_MAX && core->shown_oldest != cell) {
+        drop_view(core, core->shown_oldest);
+    }
+}
+
+void gs_cells_forget_views(struct gs_core *core) {
+    while (core->shown_oldest != NULL) {
+        drop_view(core, core->shown_oldest);
+    }
+}
+
+void gs_cell_discard(struct gs_core *core, struct gs_cell *cell) {
+    drop_view(core, cell);
+    core->stats.aggregates--;
+    core->stats.aggregate_bytes -= gs_aggregate_bytes(cell->aggregate);
+    gs_table_remove(&core->cells, &cell->entry);
+    gs_aggregate_free(cell->aggregate);
+    free(cell);
+}
+
+int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta) {
+    core->stats.aggregate_bytes -= gs_aggregate_bytes(cell->aggregate);
+    int error = gs_aggregate_apply(cell->aggregate, delta);
+    core->stats.aggregate_bytes += gs_aggregate_bytes(cell->aggregate);
+    if (error != 0) {
+        return error;
+    }
+    cell->version++;
+    cell->updated = gs_hlc_observe(cell->updated, delta->clock);
+    drop_view(core, cell);
+    return core->recovering ? 0 : gs_group_touch(core, cell);
+}
+
+void gs_cell_etag(const struct gs_cell *cell, char ret_etag[GS_ETAG_SIZE]) {
+    /* The causal context names the state exactly: equal contexts, equal states (G2). */
+    crypto_generichash_state hash;
+    uint8_t digest[16];
+    crypto_generichash_init(&hash, NULL, 0, sizeof digest);
+    crypto_generichash_update(&hash, cell->entry.key.bytes, cell->entry.key.length);
+    const struct gs_context *context = gs_aggregate_context(cell->aggregate);
+    for (uint32_t i = 0; i < context->count; i++) {
+        const struct gs_context_entry *entry = &context->entries[i];
+        const struct gs_interval *intervals = gs_context_intervals(entry);
+        crypto_generichash_update(&hash, entry->origin.bytes, GS_ORIGIN_SIZE);
+        for (uint32_t j = 0; j < entry->count; j++) {
+            uint64_t bounds[4] = {intervals[j].first.seq, intervals[j].first.index, intervals[j].last.seq,
+                                  intervals[j].last.index};
+            crypto_generichash_update(&hash, (const uint8_t *)bounds, sizeof bounds);
+        }
+    }
+    crypto_generichash_final(&hash, digest, sizeof digest);
+    char hex[2 * sizeof digest + 1];
+    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    ret_etag[0] = '"';
+    memcpy(ret_etag + 1, hex, sizeof hex - 1);
+    memcpy(ret_etag + sizeof hex, "\"", 2);
+}
+
+struct conflict_writer {
+    const struct gs_core *core;
+    const struct gs_cell *cell;
+    struct gs_buffer *out;
+    bool first;
+};
+
+static void write_conflict_value(const struct conflict_writer *writer, const struct gs_conflict_value *value) {
+    struct gs_buffer *out = writer->out;
+    gs_buffer_text(out, "{\"value\":");
+    if (value->value.length > 0) {
+        gs_json_write(value->value, out);
+    } else {
+        gs_buffer_printf(out, "null,\"type\":\"%s\"", gs_type_name((int)value->type));
+    }
+    gs_buffer_text(out, ",\"region\":\"");
+    gs_registry_write_name(writer->core, &value->dot.origin, out);
+    gs_buffer_printf(out, "\",\"seq\":%llu", (unsigned long long)value->dot.at.seq);
+    if (value->clock != 0) {
+        char time[25];
+        gs_hlc_format(value->clock, time);
+        gs_buffer_printf(out, ",\"timestamp\":\"%s\"", time);
+    }
+    gs_buffer_text(out, "}");
+}
+
+static int write_conflict(void *context, const struct gs_conflict *conflict) {
+    struct conflict_writer *writer = context;
+    struct gs_buffer *out = writer->out;
+    struct gs_buffer path = {0};
+    gs_path_write(&conflict->path, &path);
+    gs_buffer_text(out, writer->first ? "{\"aggregateType\":" : ",{\"aggregateType\":");
+    writer->first = false;
+    gs_json_write_string(writer->cell->type.bytes, writer->cell->type.length, out);
+    gs_buffer_text(out, ",\"aggregateId\":");
+    gs_json_write_string(writer->cell->id.bytes, writer->cell->id.length, out);
+    gs_buffer_text(out, ",\"path\":");
+    gs_json_write_string(path.bytes, path.length, out);
+    gs_buffer_printf(out, ",\"type\":\"%s\",\"rule\":\"%s\",\"winner\":", gs_type_name((int)conflict->type),
+                     conflict->rule);
+    gs_hlc detected = 0;
+    for (uint32_t i = 0; i < conflict->count; i++) {
+        if (i > 0) {
+            gs_buffer_text(out, i == 1 ? ",\"losers\":[" : ",");
+        }
+        write_conflict_value(writer, &conflict->values[i]);
+        detected = gs_hlc_observe(detected, conflict->values[i].clock);
+    }
+    /* The two met no earlier than the later one was written; types without clocks borrow the aggregate's last change.
+     */
+    char time[25];
+    gs_hlc_format(detected != 0 ? detected : writer->cell->updated, time);
+    gs_buffer_printf(out, "],\"detectedAt\":\"%s\"}", time);
+    int failed = path.failed;
+    gs_buffer_close(&path);
+    return failed;
+}
+
+/* The `state` document of the API. */
+static int write_document(const struct gs_core *core, const struct gs_cell *cell, struct gs_buffer *out) {
+    gs_buffer_text(out, "{\"aggregateType\":");
+    gs_json_write_string(cell->type.bytes, cell->type.length, out);
+    gs_buffer_text(out, ",\"aggregateId\":");
+    gs_json_write_string(cell->id.bytes, cell->id.length, out);
+    gs_buffer_printf(out, ",\"version\":%llu,\"vectorClock\":", (unsigned long long)cell->version);
+    gs_registry_write_context(core, gs_aggregate_context(cell->aggregate), out);
+    gs_buffer_text(out, ",\"state\":");
+    int error = gs_aggregate_write_json(cell->aggregate, out);
+    if (error != 0) {
+        return error;
+    }
+    gs_buffer_text(out, ",\"conflicts\":[");
+    struct conflict_writer writer = {.core = core, .cell = cell, .out = out, .first = true};
+    error = gs_aggregate_visit_conflicts(cell->aggregate, write_conflict, &writer);
+    if (error != 0) {
+        return error;
+    }
+    char time[25];
+    gs_hlc_format(cell->updated, time);
+    gs_buffer_printf(out, "],\"updatedAt\":\"%s\",\"region\":\"%s\"}", time, core->self->region);
+    return out->failed;
+}
+
+struct gs_view *gs_cell_view(struct gs_core *core, struct gs_cell *cell, struct gs_slice type, struct gs_slice id) {
+    if (cell == NULL) {
+        uint8_t bytes[KEY_BYTES_MAX];
+        if (!gs_id_valid(type) || !gs_id_valid(id)) {
+            return NULL;
+        }
+        return gs_view_new(make_key(type, id, bytes), (struct gs_slice){0});
+    }
+    if (cell->view == NULL) {
+        struct gs_buffer json = {0};
+        struct gs_view *view = NULL;
+        if (write_document(core, cell, &json) == 0) {
+            view = gs_view_new(cell->entry.key, gs_slice_make(json.bytes, json.length));
+        }
+        gs_buffer_close(&json);
+        if (view == NULL) {
+            return NULL;
+        }
+        view->exists = gs_aggregate_exists(cell->aggregate);
+        view->version = cell->version;
+        gs_cell_etag(cell, view->etag);
+        keep_view(core, cell, view);
+    }
+    return gs_view_retain(cell->view);
+}
+
+void gs_cells_close(struct gs_core *core) {
+    struct gs_table_entry *entry = gs_table_next(&core->cells, NULL);
+    while (entry != NULL) {
+        struct gs_cell *cell = (struct gs_cell *)entry;
+        entry = gs_table_next(&core->cells, entry);
+        gs_view_release(cell->view);
+        gs_aggregate_free(cell->aggregate);
+        free(cell);
+    }
+    gs_table_close(&core->cells);
+}
+
+int gs_core_visit(const struct gs_core *core, gs_core_aggregate_fn visit, void *context) {
+    int result = 0;
+    for (struct gs_table_entry *entry = gs_table_next(&core->cells, NULL); entry != NULL && result == 0;
+         entry = gs_table_next(&core->cells, entry)) {
+        struct gs_cell *cell = (struct gs_cell *)entry;
+        result = visit(context, cell->type, cell->id, cell->version, cell->aggregate);
+    }
+    return result;
+}

@@ -1,0 +1,119 @@
+/* Commands: what clients ask of the core, already parsed, and the results they get.
+ *
+ * A command is made by a request thread, handed to the core's thread, filled in there, and handed back. All its input
+ * lives in its arena; the core only reads it, and writes `results`. It is owned by the core between GS_CORE_COMMAND and
+ * `update.answers`. */
+#ifndef GS_NODE_CORE_COMMAND_H
+#define GS_NODE_CORE_COMMAND_H
+
+#include "gossip/batch.h"
+#include "node/core/view.h"
+
+#include <globalstate/delta.h>
+
+enum gs_command_kind {
+    GS_COMMAND_WRITE,  /* one or several events */
+    GS_COMMAND_READ,   /* the views of one or several aggregates, at one cut */
+    GS_COMMAND_STATUS, /* the node's own view of the cluster, as JSON */
+    GS_COMMAND_LIST    /* ids of a type, in order */
+};
+
+enum gs_write_kind {
+    GS_WRITE_OPS,   /* ops as given */
+    GS_WRITE_PUT,   /* ops are the difference between the state and `document` */
+    GS_WRITE_DELETE /* unset "" */
+};
+
+/* Precondition on one aggregate; all that are set must hold. */
+struct gs_precondition {
+    bool has_version;
+    uint64_t version; /* expectedVersion: 0 = never written */
+    bool has_etag;
+    char etag[GS_ETAG_SIZE]; /* If-Match */
+    bool must_exist;         /* If-Match: * */
+    bool must_not_exist;     /* If-None-Match: * */
+};
+
+struct gs_write_change {
+    struct gs_slice aggregate_type;
+    struct gs_slice aggregate_id;
+    enum gs_write_kind kind;
+    const struct gs_op *ops; /* GS_WRITE_OPS */
+    uint32_t op_count;
+    struct gs_slice document; /* GS_WRITE_PUT: a canonical map */
+    const char *prefix;       /* where the ops stand in the request, for errors: "/ops", "/changes/2/ops" */
+    struct gs_precondition precondition;
+};
+
+/* One event to be. */
+struct gs_write {
+    struct gs_slice event_type;
+    struct gs_slice actor;
+    struct gs_idempotency idempotency;
+    struct gs_slice detached; /* canonical map, or empty */
+    uint32_t change_count;
+    const struct gs_write_change *changes;
+};
+
+/* What became of one aggregate. */
+struct gs_change_result {
+    uint64_t version;
+    bool created;         /* the aggregate did not exist before */
+    char *vector_json;    /* {"eu-west":12,…}, owned by the command's arena */
+    struct gs_view *view; /* the state after it, if the command wants views; a reference */
+};
+
+/* What became of one write. `error` 0: accepted and stored. */
+struct gs_write_result {
+    int error;
+    struct gs_problem problem;
+    bool has_current_version; /* 409, 412: what the aggregate is at */
+    uint64_t current_version;
+    bool replayed;  /* the idempotency key was known: this is the earlier event */
+    bool unchanged; /* nothing to do: no event was written (PUT of the same state, DELETE of nothing); seq is 0 */
+    gs_origin origin;
+    char *region; /* the origin's name, as the API prints it; in the command's arena. NULL if there is no event */
+    uint64_t seq;
+    gs_hlc clock;
+    struct gs_change_result *changes; /* as many as the write has; in the command's arena */
+};
+
+struct gs_read_key {
+    struct gs_slice aggregate_type;
+    struct gs_slice aggregate_id;
+};
+
+struct gs_command {
+    enum gs_command_kind kind;
+    struct gs_arena arena; /* input and results */
+    void *owner;           /* the shell's */
+
+    /* WRITE */
+    const struct gs_write *writes;
+    uint32_t write_count;
+    bool atomic;                     /* all or none */
+    bool want_views;                 /* fill in gs_change_result.view */
+    struct gs_write_result *results; /* as many as writes; set by the core, in the arena */
+
+    /* READ */
+    const struct gs_read_key *keys;
+    uint32_t key_count;
+    struct gs_view **views; /* as many as keys; references, set by the core; an aggregate never written has a view too
+                               (exists = false) */
+
+    /* LIST */
+    struct gs_slice list_type;
+    struct gs_slice list_after; /* ids greater than this */
+    uint32_t list_limit;
+
+    /* all */
+    int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY
+                  (starting) */
+    struct gs_buffer json; /* STATUS, LIST: the answer */
+};
+
+struct gs_command *gs_command_new(enum gs_command_kind kind);
+/* Drops the references to views, too. NULL is allowed. */
+void gs_command_free(struct gs_command *command);
+
+#endif

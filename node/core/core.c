@@ -1,0 +1,180 @@
+#include "node/core/core_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) {
+    if (gs_trust_find_key(config->trust, &config->keys.public_key) == NULL) {
+        return GS_EUNTRUSTED;
+    }
+    struct gs_core *core = calloc(1, sizeof *core);
+    if (core == NULL) {
+        return GS_ENOMEM;
+    }
+    core->empty = gs_aggregate_new(NULL);
+    if (core->empty == NULL) {
+        free(core);
+        return GS_ENOMEM;
+    }
+    core->config = *config;
+    core->now_ms = config->now_ms;
+    core->recovering = true;
+    core->open.number = 1;
+    gs_rng_init(&core->rng, config->seed);
+    gs_rng_bytes(&core->rng, core->cells.secret, sizeof core->cells.secret);
+    gs_rng_bytes(&core->rng, core->idempotency.secret, sizeof core->idempotency.secret);
+    *ret_core = core;
+    return 0;
+}
+
+void gs_core_free(struct gs_core *core) {
+    if (core == NULL) {
+        return;
+    }
+    while (core->peer_count > 0) {
+        gs_sync_peer_down(core, core->peers[0].id);
+    }
+    gs_group_close(&core->open);
+    gs_group_close(&core->flight);
+    gs_batch_writer_close(&core->writer);
+    gs_idempotency_close(core);
+    gs_cells_close(core);
+    gs_registry_close(core);
+    gs_vector_close(&core->applied);
+    gs_vector_close(&core->stored);
+    gs_aggregate_free(core->empty);
+    free(core->backlog);
+    free(core);
+}
+
+static int step_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
+    switch (command->kind) {
+    case GS_COMMAND_WRITE:
+        if (core->backlog_count >= GS_CORE_COMMANDS_MAX) {
+            command->error = GS_EOVERLOADED;
+            return gs_update_answer(update, command);
+        }
+        return core->backlog_count > 0 ? gs_backlog_push(core, command, update)
+                                       : gs_write_command(core, command, update);
+    case GS_COMMAND_READ:
+        return gs_read_command(core, command, update);
+    case GS_COMMAND_STATUS:
+        return gs_status_command(core, command, update);
+    case GS_COMMAND_LIST:
+        return gs_list_command(core, command, update);
+    }
+    command->error = GS_EUNSUPPORTED;
+    return gs_update_answer(update, command);
+}
+
+/* A node that only receives says so now and then, so that others know what it has applied. */
+static int write_ack(struct gs_core *core) {
+    bool due = core->ack_due && core->mono_ms >= core->ack_mono_ms;
+    if (!due || core->waiting_for_peers || core->writer.count > 0) {
+        return 0;
+    }
+    static const char type[] = GS_ACK_EVENT_TYPE;
+    struct gs_event event = {
+        .seq = core->writer.first_seq,
+        .clock = gs_hlc_next(core->clock, core->now_ms),
+        .event_type = gs_slice_make(type, sizeof type - 1),
+    };
+    int error = gs_batch_writer_add(&core->writer, &event);
+    if (error == 0) {
+        core->clock = event.clock;
+        core->ack_due = false;
+    }
+    return error;
+}
+
+static int step_tick(struct gs_core *core, struct gs_update *update) {
+    gs_idempotency_expire(core);
+    int error = gs_sync_tick(core, update);
+    if (error == 0 && core->waiting_for_peers) {
+        error = gs_core_consider_start(core, update);
+    }
+    return error != 0 ? error : write_ack(core);
+}
+
+static int dispatch(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    switch (event->type) {
+    case GS_CORE_RECOVER:
+        return gs_core_recover(core, event->record);
+    case GS_CORE_START:
+        return gs_core_start(core);
+    case GS_CORE_COMMAND:
+        return step_command(core, event->command, update);
+    case GS_CORE_PEER_UP:
+        return gs_sync_peer_up(core, event, update);
+    case GS_CORE_PEER_DOWN:
+        gs_sync_peer_down(core, event->peer.peer);
+        return 0;
+    case GS_CORE_MESSAGE:
+        return gs_sync_message(core, event, update);
+    case GS_CORE_STORED:
+        return gs_group_stored(core, event->stored.commit, event->stored.error, update);
+    case GS_CORE_LOG_READ:
+        return gs_sync_log_read(core, event, update);
+    case GS_CORE_TICK:
+        return step_tick(core, update);
+    }
+    return GS_EINVAL;
+}
+
+/* The earliest of everything that time brings: pings, vectors, acknowledgements, the end of the wait for peers. */
+static uint64_t next_deadline(const struct gs_core *core) {
+    uint64_t next = core->sync_mono_ms;
+    if (core->ack_due && core->ack_mono_ms < next) {
+        next = core->ack_mono_ms;
+    }
+    if (core->waiting_for_peers && core->start_deadline_mono_ms < next) {
+        next = core->start_deadline_mono_ms;
+    }
+    if (core->peer_count > 0 && core->ping_mono_ms < next) {
+        next = core->ping_mono_ms;
+    }
+    return next > core->mono_ms ? next : core->mono_ms + 1;
+}
+
+int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    core->now_ms = event->now_ms;
+    core->mono_ms = event->mono_ms;
+    int error = dispatch(core, event, update);
+    if (error == 0 && !core->recovering && !update->reload && !core->must_reload) {
+        error = gs_group_seal(core, update);
+    }
+    if (core->names_changed) {
+        core->names_changed = false;
+        gs_cells_forget_views(core);
+        update->forget_views = true;
+    }
+    if (error != 0 || core->must_reload) {
+        gs_group_fail_all(core, error != 0 ? error : GS_ESTORE, update);
+        update->has_commit = false;
+        update->reload = true;
+    }
+    update->next_mono_ms = next_deadline(core);
+    return error;
+}
+
+void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust) {
+    core->config.trust = trust;
+}
+
+void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats) {
+    *ret_stats = core->stats;
+    ret_stats->peers = core->peer_count;
+    ret_stats->open_events = core->writer.count;
+}
+
+const struct gs_vector *gs_core_applied(const struct gs_core *core) {
+    return &core->applied;
+}
+
+const struct gs_vector *gs_core_stored(const struct gs_core *core) {
+    return &core->stored;
+}
+
+gs_origin gs_core_origin(const struct gs_core *core) {
+    return core->self->origin;
+}

@@ -1,0 +1,190 @@
+/* The replica core: one region's state, log head, clock and gossip, as a step function.
+ *
+ *     gs_core_step(core, event, update)
+ *
+ * Events bring time, commands, messages and storage completions in; the update says what to store, send, answer and
+ * publish, and when to call again. No callback leaves the core; it reads no clock and draws no entropy (a seeded
+ * generator is part of it); it does no I/O. The same code runs under libuv in `globalstate serve` and under virtual
+ * time in tests/simulation. One thread owns a core.
+ *
+ * Order of life: gs_core_new → RECOVER (every stored record, in log order) → START → anything.
+ *
+ * Promises (G1–G4, G9 of the design, each checked by the simulator)
+ * 1. An answer to a write leaves only after STORED for the commit that holds it; so do the batch's messages to peers
+ * and the view that shows it.
+ * 2. Commits are numbered 1, 2, … and stored in that order. A commit's records are in an order in which they can be
+ * applied: causal.
+ * 3. A remote batch is applied only when its signature verifies, its chain continues, its deps are applied, and its
+ * claims are within them.
+ * 4. If a commit fails, every command in it and after it is answered with an error, and `update->reload` asks the shell
+ * to make a new core from the store: recovery is the only road back, and it is the one every start takes.
+ * 5. Queues are bounded: commands (GS_CORE_COMMANDS_MAX), causal queue (bytes), idempotency index (entries). */
+#ifndef GS_NODE_CORE_CORE_H
+#define GS_NODE_CORE_CORE_H
+
+#include "gossip/batch.h"
+#include "gossip/trust.h"
+#include "gossip/vector.h"
+#include "node/core/command.h"
+#include "node/core/view.h"
+
+#include <globalstate/aggregate.h>
+
+struct gs_core;
+
+enum {
+    GS_CORE_COMMANDS_MAX = 65536,                /* waiting for a place in a commit */
+    GS_CORE_CAUSAL_BYTES_MAX = 64 * 1024 * 1024, /* remote batches waiting for what they depend on */
+    GS_CORE_PULL_BYTES = 1024 * 1024,            /* records in one answer to a pull, the last one may go past it */
+    GS_CORE_PEERS_MAX = 64
+};
+
+struct gs_core_config {
+    gs_cluster cluster;
+    struct gs_key_pair keys;
+    const struct gs_trust *trust; /* borrowed; must hold our own key; may be replaced with gs_core_set_trust */
+    uint64_t max_skew_ms;         /* batches stamped further ahead of our clock are held back; 60,000 by default */
+    uint64_t sync_interval_ms;    /* how often to compare vectors with a random peer; 500 by default */
+    uint64_t ack_interval_ms;     /* a node that only receives writes an acknowledgement this often; 5,000 by default */
+    uint32_t peers_expected;      /* how many peers this node is told to reach */
+    uint64_t start_wait_ms;  /* how long a start with an own log waits to hear from a peer; 0 when there are no peers */
+    uint64_t idempotency_ms; /* how long keys are remembered; 24 h by default */
+    uint32_t idempotency_max; /* entries remembered at most */
+    uint8_t seed[32];         /* of the core's generator */
+    uint64_t now_ms;          /* wall clock now: a new incarnation is stamped with it */
+};
+
+enum gs_core_event_type {
+    GS_CORE_RECOVER, /* a stored record, in log order; before START */
+    GS_CORE_START,
+    GS_CORE_COMMAND,   /* a client asks; the core takes the command until it is in `answers` */
+    GS_CORE_PEER_UP,   /* a link to a peer is established */
+    GS_CORE_PEER_DOWN, /* … is gone */
+    GS_CORE_MESSAGE,   /* a message from a peer */
+    GS_CORE_STORED,    /* a commit is on disk, or failed */
+    GS_CORE_LOG_READ,  /* the answer to update.log_reads */
+    GS_CORE_TICK       /* time has passed */
+};
+
+/* A peer is named by the number of its link; a link that comes back has a new number. */
+typedef uint64_t gs_peer;
+
+struct gs_core_event {
+    enum gs_core_event_type type;
+    uint64_t now_ms;  /* wall clock, milliseconds since 1970; may jump */
+    uint64_t mono_ms; /* monotonic clock, milliseconds; never goes back */
+    union {
+        struct gs_slice record; /* RECOVER; borrowed */
+        struct gs_command *command;
+        struct {
+            gs_peer peer;
+            gs_public_key key;       /* PEER_UP */
+            struct gs_slice address; /* PEER_UP; borrowed text, for people */
+            struct gs_slice message; /* MESSAGE; borrowed */
+        } peer;
+        struct {
+            uint64_t commit;
+            int error; /* 0 or GS_E… */
+        } stored;
+        struct {
+            gs_peer peer;
+            int error;
+            bool more; /* there are more records than these */
+            uint32_t count;
+            struct gs_slice records; /* encoded records, one after another; borrowed */
+        } log_read;
+    };
+};
+
+/* Append these records to the log, atomically and durably, then step with STORED. Commits are handed out one at a time,
+ * in order. */
+struct gs_commit {
+    uint64_t number;
+    uint32_t count;
+    struct gs_buffer records; /* encoded records, one after another, in log order */
+};
+
+struct gs_core_send {
+    gs_peer peer;
+    struct gs_buffer message;
+};
+
+/* Read the log for a peer: records it lacks, in log order, about GS_CORE_PULL_BYTES of them; then step with LOG_READ.
+ */
+struct gs_core_log_read {
+    gs_peer peer;
+    struct gs_vector have; /* what the peer has */
+};
+
+/* What changed in the set of views; see view.h. */
+struct gs_core_publish {
+    struct gs_view *view; /* a reference; NULL: forget the view of the aggregate named by key */
+    struct gs_slice key;  /* "type/id", borrowed until the next step */
+};
+
+/* What a step asks for. Zero-initialise once; gs_core_step appends; the shell carries out `publishes` first, then the
+ * rest, and empties it with gs_update_clear. Everything in it is owned by the update, but for `answers` (they go back
+ * to whoever sent them). */
+struct gs_update {
+    bool has_commit;
+    struct gs_commit commit;
+    struct gs_core_publish *publishes;
+    uint32_t publish_count, publish_capacity;
+    struct gs_command **answers; /* commands with their results filled in */
+    uint32_t answer_count, answer_capacity;
+    struct gs_core_send *sends;
+    uint32_t send_count, send_capacity;
+    struct gs_core_log_read *log_reads;
+    uint32_t log_read_count, log_read_capacity;
+    gs_peer *drops; /* links that misbehaved: close them */
+    uint32_t drop_count, drop_capacity;
+    bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
+    uint64_t next_mono_ms; /* step with TICK at this time at the latest */
+    bool reload;           /* the core is of no more use: close it and recover a new one from the store */
+};
+
+void gs_update_clear(struct gs_update *update);
+
+/* A new core, not yet started. GS_EUNTRUSTED if the trust set lacks our key, GS_ENOMEM. */
+int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core);
+void gs_core_free(struct gs_core *core);
+
+/* 0, or GS_ENOMEM / GS_ECORRUPT (RECOVER: the record does not continue the log). After an error the core may only be
+ * freed. */
+int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+
+/* The trust file was read again; `trust` is borrowed in place of the old one. */
+void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust);
+
+/* Counters for /health, /metrics and tests; monotonic since gs_core_new unless said otherwise. */
+struct gs_core_stats {
+    bool started;               /* START was given and the wait for peers is over: writes are taken */
+    uint64_t events_local;      /* accepted from clients */
+    uint64_t events_remote;     /* applied from peers */
+    uint64_t batches_refused;   /* signature, chain, cluster, form */
+    uint64_t batches_duplicate; /* received although already there */
+    uint64_t batches_held;      /* validly signed but not to be applied: skew, claims */
+    uint64_t commits;
+    uint64_t aggregates;      /* now */
+    uint64_t aggregate_bytes; /* now */
+    uint64_t causal_bytes;    /* now, waiting for what they depend on */
+    uint64_t incarnations;    /* how often this core took a new incarnation */
+    uint64_t pull_bytes;      /* sent in answers to pulls */
+    uint64_t push_bytes;      /* sent unasked */
+    uint32_t peers;           /* now, linked */
+    uint32_t open_events;     /* now, ours, applied and not yet in a batch: memory is ahead of `applied` by them */
+};
+void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats);
+
+/* What is applied / what is stored; borrowed until the next step. Our own origin and its last seq. */
+const struct gs_vector *gs_core_applied(const struct gs_core *core);
+const struct gs_vector *gs_core_stored(const struct gs_core *core);
+gs_origin gs_core_origin(const struct gs_core *core);
+
+/* Visits every aggregate, in no particular order; stops at the first non-zero result and returns it. For tests and
+ * digests. */
+typedef int (*gs_core_aggregate_fn)(void *context, struct gs_slice type, struct gs_slice id, uint64_t version,
+                                    const struct gs_aggregate *aggregate);
+int gs_core_visit(const struct gs_core *core, gs_core_aggregate_fn visit, void *context);
+
+#endif

@@ -1,0 +1,329 @@
+/* What the files of the replica core share. Private to node/core/.
+ *
+ *   core.c         lifecycle and the step switch
+ *   recover.c      the log at start, the wait for peers, incarnations
+ *   registry.c     origins: their heads, names, and what they had witnessed
+ *   cells.c        aggregates by name, and their views
+ *   write.c        a client's write: preconditions, preparation, acceptance
+ *   read.c         views, listing, status
+ *   group.c        the open group and the commit in flight
+ *   remote.c       a peer's batch: checks, application
+ *   causal.c       the queue of batches that wait for what they depend on
+ *   sync.c         vectors, pushes, pulls
+ *   lag.c          how far behind peers are with our own log
+ *   idempotency.c  which requests have been carried out
+ *
+ * Two kinds of state: *applied* is what memory holds; *stored* is what the store has confirmed. Applied runs ahead of
+ * stored by the open group and the commit in flight; only stored things are shown, sent or answered. */
+#ifndef GS_NODE_CORE_CORE_IMPL_H
+#define GS_NODE_CORE_CORE_IMPL_H
+
+#include "node/core/core.h"
+#include "node/core/rng.h"
+#include "node/core/table.h"
+
+enum {
+    TELL_PEERS_MAX = 8, /* with more peers than this, only the random exchange tells them what we have */
+    PING_INTERVAL_MS = 1000,
+    PEER_SUSPECT_MS = 3000,
+    PEER_SILENCE_MS = 15000,           /* a link on which nothing was heard for so long is dropped */
+    PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this */
+    VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
+    OPEN_BYTES_MAX = 64 * 1024 * 1024, /* peers' records that wait for a slow disk; more are pulled again later */
+    COMMITS_KEPT = 1024, /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
+    WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
+    GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
+};
+
+/* A remote batch that waits for what it depends on. */
+struct gs_waiting {
+    struct gs_waiting *next; /* by first_seq */
+    gs_peer from;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    size_t length;
+    struct gs_head blocker; /* a dep that was not applied when last looked, if its seq is not 0 */
+    uint8_t record[];
+};
+
+/* What is known of one origin. The applied head is in core->applied. */
+struct gs_origin_state {
+    gs_origin origin;
+    gs_incarnation incarnation;
+    gs_public_key key;
+    char region[GS_REGION_NAME_MAX + 1];
+    bool is_latest; /* the newest incarnation of its key: shown under the plain region name */
+    bool held;      /* its next batch must not be applied; later ones wait */
+    gs_hlc clock_last;
+    struct gs_vector witnessed; /* what the origin had applied of others, by its last batch */
+    struct gs_waiting *waiting; /* owned */
+    struct gs_waiting *waiting_last;
+    uint8_t tail_signature[GS_SIGNATURE_SIZE]; /* of the newest recovered batch, checked at START */
+};
+
+/* One aggregate. */
+struct gs_cell {
+    struct gs_table_entry entry; /* key: "type/id" */
+    struct gs_slice type;
+    struct gs_slice id;
+    struct gs_aggregate *aggregate;
+    uint64_t version;     /* events applied */
+    gs_hlc updated;       /* the greatest clock among them */
+    uint64_t last_group;  /* group of the newest change; shown once that group is stored */
+    struct gs_view *view; /* a picture of the current version, or NULL; then the cell is in the list of shown cells */
+    struct gs_cell *shown_older, *shown_newer;
+    uint64_t check_round; /* of gs_events_check, which walks a batch without applying it: */
+    uint64_t check_seq;   /* the seq that the batch's next event on this aggregate must name as previous */
+    char name[];
+};
+
+struct gs_group {
+    uint64_t number;
+    struct gs_buffer remote; /* records of peers, in the order of application */
+    uint32_t remote_count;
+    struct gs_command **commands; /* to answer once stored; owned array */
+    uint32_t command_count, command_capacity;
+    struct gs_cell **touched; /* owned array; may name a cell twice */
+    uint32_t touched_count, touched_capacity;
+    /* set when sealed */
+    struct gs_vector heads;      /* applied, at the seal */
+    struct gs_buffer own_record; /* our own batch, empty if the group has none */
+    uint64_t own_first_seq, own_last_seq;
+};
+
+struct gs_peer_state {
+    gs_peer id;
+    gs_public_key key;
+    char region[GS_REGION_NAME_MAX + 1];
+    char address[128];
+    bool heard;             /* its vector is known */
+    bool reading;           /* a log read for it is under way */
+    bool reading_urgent;    /* that read was for an urgent vector */
+    bool pulling;           /* we have asked and not been answered */
+    bool pull_again;        /* its last answer said that there is more: ask once this much is stored */
+    uint64_t pull_mono_ms;  /* when we asked */
+    uint64_t heard_mono_ms; /* when anything came last */
+    uint64_t ping_mono_ms;  /* when the last ping left */
+    uint64_t vector_group;  /* stored_group when we last told it our vector */
+    uint64_t round_trip_ms;
+    struct gs_vector known; /* what it has, or is about to get */
+    struct gs_vector told;  /* what it said it has */
+    /* A picture taken at one of its vectors and kept for at least an interval: what it lacked then and lacks still was
+     * not merely on its way. */
+    uint64_t base_mono_ms;
+    struct gs_vector base_told;   /* what it said then */
+    struct gs_vector base_stored; /* what we had then */
+};
+
+struct gs_idempotency_entry {
+    struct gs_table_entry entry; /* key: `name` */
+    struct gs_idempotency_entry *newer;
+    uint8_t name[20]; /* key ‖ item, big-endian */
+    uint8_t request[16];
+    gs_origin origin;
+    uint64_t seq;
+    gs_hlc clock;
+    uint32_t version_count;
+    uint64_t versions[]; /* of the aggregates it changed, after it */
+};
+
+struct gs_core {
+    struct gs_core_config config;
+    struct gs_rng rng;
+    struct gs_core_stats stats;
+    uint64_t now_ms;
+    uint64_t mono_ms;
+    gs_hlc clock;
+    bool recovering;
+    bool waiting_for_peers; /* before the first write after a start */
+    bool names_changed;     /* a region's plain name has passed to another origin: views show the old names */
+    bool must_reload;       /* memory holds what must not be stored: see gs_core_reincarnate */
+    uint64_t start_deadline_mono_ms;
+
+    struct gs_origin_state **origins; /* sorted by origin; owned */
+    uint32_t origin_count, origin_capacity;
+    struct gs_origin_state *self;
+    struct gs_vector applied;
+    struct gs_vector stored;
+
+    struct gs_table cells;
+    struct gs_cell *shown_oldest, *shown_newest; /* cells that keep a view */
+    size_t shown_bytes;
+    struct gs_aggregate *empty; /* stands for aggregates that were never written */
+    uint64_t check_round;
+    struct gs_table idempotency;
+    struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
+
+    struct gs_batch_writer writer; /* own events of the open group */
+    struct gs_group open;
+    struct gs_group flight;
+    bool in_flight;
+    uint64_t stored_group;
+    struct gs_command **backlog; /* writes that found no room; a ring */
+    uint32_t backlog_head, backlog_count, backlog_capacity;
+
+    struct gs_peer_state peers[GS_CORE_PEERS_MAX];
+    uint32_t peer_count;
+    uint64_t ping_mono_ms; /* next look at the links, if there are any */
+    uint64_t sync_mono_ms; /* next exchange with a random peer */
+    bool ack_due;          /* something was received that no own batch acknowledges yet */
+    uint64_t ack_mono_ms;
+    struct {
+        uint64_t count; /* of commits, a power of two */
+        uint64_t last_seq;
+        uint64_t ms;           /* when the first of them was sealed */
+        uint64_t bytes_before; /* own log bytes before them */
+    } commits[COMMITS_KEPT];   /* own commits of this life, oldest first; see lag.c */
+    uint32_t commit_count;
+    uint64_t own_bytes;
+};
+
+/* registry.c */
+struct gs_origin_state *gs_registry_find(const struct gs_core *core, const gs_origin *origin);
+/* Adds an origin. NULL when out of memory or past GS_VECTOR_MAX. */
+struct gs_origin_state *gs_registry_add(struct gs_core *core, const gs_origin *origin,
+                                        const gs_incarnation *incarnation, const struct gs_trust_entry *trusted);
+/* The origin of a batch, added if its key is trusted and has signed the batch. GS_EUNTRUSTED (also revoked keys),
+ * GS_ESIGNATURE (only of origins not known yet), GS_ENOMEM. */
+int gs_registry_resolve(struct gs_core *core, const struct gs_batch_head *head, struct gs_origin_state **ret_state);
+/* Moves an origin's head and what it has witnessed past an applied batch. */
+int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, const struct gs_batch_head *head);
+/* Appends the origin's name as the API prints it: region, or region~XXXX for an earlier incarnation. */
+void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin, struct gs_buffer *out);
+/* {"eu-west":12,…} of a version vector, and of an aggregate's context. */
+void gs_registry_write_vector(const struct gs_core *core, const struct gs_vector *vector, struct gs_buffer *out);
+void gs_registry_write_context(const struct gs_core *core, const struct gs_context *context, struct gs_buffer *out);
+void gs_registry_close(struct gs_core *core);
+
+/* recover.c */
+int gs_core_recover(struct gs_core *core, struct gs_slice record);
+int gs_core_start(struct gs_core *core);
+/* Our own origin ends; a new one begins with the next write. */
+int gs_core_reincarnate(struct gs_core *core);
+/* A peer told its vector, or time passed: may the wait for peers end? */
+int gs_core_consider_start(struct gs_core *core, struct gs_update *update);
+
+/* cells.c */
+struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, struct gs_slice id);
+/* Finds or creates. NULL when out of memory. */
+struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id);
+/* Joins a delta into a cell and counts the event; the cell is marked as touched by the open group. */
+int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
+/* A reference to a view of the aggregate as it is now; `cell` NULL: of one that was never written. NULL when out of
+ * memory. */
+struct gs_view *gs_cell_view(struct gs_core *core, struct gs_cell *cell, struct gs_slice type, struct gs_slice id);
+void gs_cell_etag(const struct gs_cell *cell, char ret_etag[GS_ETAG_SIZE]);
+/* Forgets all views: the names of origins that they show have changed. */
+void gs_cells_forget_views(struct gs_core *core);
+/* Takes out a cell that a refused batch has left behind: one that no event was ever applied to. */
+void gs_cell_discard(struct gs_core *core, struct gs_cell *cell);
+void gs_cells_close(struct gs_core *core);
+
+/* write.c */
+int gs_write_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+
+/* write_prepare.c: resolves one write against the state, without changing it. */
+struct gs_prepared {
+    struct gs_event event;  /* its changes are in the arena */
+    struct gs_cell **cells; /* of each change; NULL for an aggregate that does not exist yet */
+    bool has_changes;       /* false: PUT or DELETE that finds nothing to do */
+};
+/* Where a write finds an aggregate: in the cells (scratch NULL), or for atomic commands in copies of them. */
+struct gs_write_scratch;
+int gs_write_prepare(struct gs_core *core, struct gs_write_scratch *scratch, const struct gs_write *write,
+                     struct gs_arena *arena, struct gs_prepared *ret_prepared, struct gs_write_result *result);
+
+/* write_atomic.c: carries the writes out on copies of the aggregates; 0 if all would be accepted, GS_EBUSY if the
+ * open group has no room for them, else the error of the first that is not accepted, with its number in `ret_failed`.
+ */
+int gs_write_rehearse(struct gs_core *core, struct gs_command *command, struct gs_arena *arena, uint32_t *ret_failed);
+const struct gs_aggregate *gs_scratch_aggregate(const struct gs_write_scratch *scratch,
+                                                const struct gs_write_change *change, uint64_t *ret_version);
+
+/* apply.c: 0 if a batch's events claim nothing beyond what their origin had applied (else GS_EOVERCLAIM) … */
+int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                    const struct gs_event *events);
+/* … and applies them. */
+int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
+
+/* read.c */
+int gs_read_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+int gs_list_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+int gs_status_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+
+/* group.c */
+/* Answers the command once everything up to `group` is stored: at once if it is. Out of memory, it is answered so. */
+int gs_group_answer(struct gs_core *core, struct gs_command *command, uint64_t group, struct gs_update *update);
+int gs_group_touch(struct gs_core *core, struct gs_cell *cell);
+int gs_group_add_remote(struct gs_core *core, struct gs_slice record);
+bool gs_group_is_empty(const struct gs_core *core);
+/* Seals the open group into a commit if none is in flight and there is something to store. */
+int gs_group_seal(struct gs_core *core, struct gs_update *update);
+int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_update *update);
+/* Fails every command that waits for anything. */
+void gs_group_fail_all(struct gs_core *core, int error, struct gs_update *update);
+void gs_group_close(struct gs_group *group);
+/* Takes the command, or answers it when there is no memory for it. */
+int gs_backlog_push(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+struct gs_command *gs_backlog_pop(struct gs_core *core);
+void gs_backlog_unpop(struct gs_core *core, struct gs_command *command);
+/* Carries out waiting writes as far as there is room for them. */
+int gs_backlog_drain(struct gs_core *core, struct gs_update *update);
+
+/* remote.c */
+int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes, struct gs_update *update);
+/* A batch from the causal queue, whose signature was verified before: 0 when it is applied (or was already there),
+ * GS_ECHAIN when it can not be, GS_ENOMEM. */
+int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes);
+
+/* causal.c */
+/* Puts a verified record into its origin's queue; over the cap it is dropped, and pulled again later. */
+int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, gs_peer from, const struct gs_batch_head *head,
+                  struct gs_slice record);
+/* Applies whatever has become applicable. */
+int gs_causal_drain(struct gs_core *core);
+void gs_causal_clear(struct gs_core *core, struct gs_origin_state *origin);
+bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *head);
+
+/* sync.c */
+struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id);
+int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+void gs_sync_peer_down(struct gs_core *core, gs_peer id);
+int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+int gs_sync_tick(struct gs_core *core, struct gs_update *update);
+/* Pushes our own batch of a stored commit to every peer that has what comes before it. */
+int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update);
+/* Asks a peer for what we lack, unless an answer is under way. */
+int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update);
+/* After a commit: goes on with pulls whose last answer was not the whole. */
+int gs_sync_continue(struct gs_core *core, struct gs_update *update);
+
+/* idempotency.c */
+struct gs_idempotency_entry *gs_idempotency_find(struct gs_core *core, const struct gs_idempotency *key);
+/* Remembers an event that was applied; `versions` of the aggregates it changed, in order. 0 or GS_ENOMEM. */
+int gs_idempotency_add(struct gs_core *core, const struct gs_event *event, const gs_origin *origin,
+                       const uint64_t *versions);
+void gs_idempotency_expire(struct gs_core *core);
+void gs_idempotency_close(struct gs_core *core);
+
+/* update.c: appending to an update; 0 or GS_ENOMEM. */
+int gs_update_answer(struct gs_update *update, struct gs_command *command);
+int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_slice key);
+/* Takes the buffer's contents. */
+int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message);
+int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have);
+int gs_update_drop(struct gs_update *update, gs_peer peer);
+
+/* lag.c */
+/* Our own commit, just sealed. */
+void gs_lag_remember(struct gs_core *core, uint64_t last_seq, size_t bytes);
+/* How far behind a peer is that has our own events up to `seq`: bytes of our log, and milliseconds since the oldest
+ * event it lacks was sealed. Both 0 if it lacks none of this life. Never too little, too much by at most a thirtieth.
+ */
+void gs_lag_own(const struct gs_core *core, uint64_t seq, uint64_t *ret_bytes, uint64_t *ret_age_ms);
+
+/* Doubles an array of `size`-byte items when it is full. 0 or GS_ENOMEM. */
+int gs_array_reserve(void **items, uint32_t *capacity, uint32_t count, size_t size);
+
+#endif

@@ -1,0 +1,214 @@
+/* Group commit. Commands and remote batches fill the open group; when no commit is in flight, the open group is sealed:
+ * our events become one signed batch, its deps are whatever is applied, and the records (the peers' first, in the order
+ * of application, then ours) go to the store as one commit. */
+#include "node/core/core_impl.h"
+
+#include <stdlib.h>
+
+int gs_group_touch(struct gs_core *core, struct gs_cell *cell) {
+    if (cell->last_group == core->open.number) {
+        return 0;
+    }
+    struct gs_group *group = &core->open;
+    if (gs_array_reserve((void **)&group->touched, &group->touched_capacity, group->touched_count,
+                         sizeof *group->touched) != 0) {
+        return GS_ENOMEM;
+    }
+    group->touched[group->touched_count++] = cell;
+    cell->last_group = group->number;
+    return 0;
+}
+
+int gs_group_add_remote(struct gs_core *core, struct gs_slice record) {
+    gs_buffer_append(&core->open.remote, record.bytes, record.length);
+    core->open.remote_count++;
+    return core->open.remote.failed;
+}
+
+bool gs_group_is_empty(const struct gs_core *core) {
+    return core->writer.count == 0 && core->open.remote_count == 0;
+}
+
+static int add_command(struct gs_group *group, struct gs_command *command) {
+    if (gs_array_reserve((void **)&group->commands, &group->command_capacity, group->command_count,
+                         sizeof *group->commands) != 0) {
+        return GS_ENOMEM;
+    }
+    group->commands[group->command_count++] = command;
+    return 0;
+}
+
+int gs_group_answer(struct gs_core *core, struct gs_command *command, uint64_t group, struct gs_update *update) {
+    if (group <= core->stored_group) {
+        return gs_update_answer(update, command);
+    }
+    bool flying = core->in_flight && group <= core->flight.number;
+    int error = add_command(flying ? &core->flight : &core->open, command);
+    if (error != 0) {
+        command->error = error;
+        (void)gs_update_answer(update, command);
+    }
+    return error;
+}
+
+/* deps: the heads of other origins that moved since our last batch. */
+static int collect_deps(const struct gs_core *core, struct gs_head **ret_deps, uint32_t *ret_count) {
+    struct gs_head *deps = calloc(core->applied.count + 1, sizeof *deps);
+    if (deps == NULL) {
+        return GS_ENOMEM;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < core->applied.count; i++) {
+        const struct gs_head *head = &core->applied.heads[i];
+        if (!gs_origin_equal(&head->origin, &core->self->origin) &&
+            gs_vector_seq(&core->self->witnessed, &head->origin) < head->seq) {
+            deps[count++] = *head;
+        }
+    }
+    *ret_deps = deps;
+    *ret_count = count;
+    return 0;
+}
+
+/* Signs our events of the open group, as a batch that continues our origin's chain. */
+static int seal_own(struct gs_core *core, struct gs_group *group) {
+    const struct gs_head *last = gs_vector_find(&core->applied, &core->self->origin);
+    struct gs_batch_seal_input input = {
+        .cluster = core->config.cluster,
+        .incarnation = core->self->incarnation,
+        .keys = &core->config.keys,
+    };
+    if (last != NULL) {
+        input.prev_hash = last->hash;
+    }
+    struct gs_head *deps = NULL;
+    int error = collect_deps(core, &deps, &input.dep_count);
+    input.deps = deps;
+    gs_hash hash;
+    if (error == 0) {
+        error = gs_batch_seal(&core->writer, &input, &group->own_record, &hash);
+    }
+    free(deps);
+    struct gs_record record;
+    struct gs_batch_head head;
+    if (error == 0) {
+        error = gs_record_parse(gs_slice_make(group->own_record.bytes, group->own_record.length), &record);
+    }
+    if (error == 0) {
+        error = gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
+    }
+    if (error == 0) {
+        error = gs_registry_advance(core, core->self, &head);
+    }
+    if (error != 0) {
+        return error;
+    }
+    group->own_first_seq = head.first_seq;
+    group->own_last_seq = gs_batch_last_seq(&head);
+    core->ack_due = false;
+    gs_lag_remember(core, group->own_last_seq, group->own_record.length);
+    gs_batch_writer_begin(&core->writer, &core->self->origin, group->own_last_seq + 1);
+    return 0;
+}
+
+int gs_group_seal(struct gs_core *core, struct gs_update *update) {
+    if (core->in_flight || gs_group_is_empty(core)) {
+        return 0;
+    }
+    struct gs_group *group = &core->open;
+    int error = core->writer.count > 0 ? seal_own(core, group) : 0;
+    if (error == 0) {
+        error = gs_vector_copy(&group->heads, &core->applied);
+    }
+    if (error != 0) {
+        return error;
+    }
+    struct gs_commit *commit = &update->commit;
+    commit->number = group->number;
+    commit->count = group->remote_count + (group->own_record.length > 0 ? 1 : 0);
+    commit->records = group->remote;
+    group->remote = (struct gs_buffer){0};
+    gs_buffer_append(&commit->records, group->own_record.bytes, group->own_record.length);
+    update->has_commit = true;
+    core->flight = *group;
+    core->in_flight = true;
+    core->open = (struct gs_group){.number = core->flight.number + 1};
+    return commit->records.failed;
+}
+
+/* What the commit changed is shown from now on: request threads forget their old views, and ask for new ones when they
+ * need them. */
+static int publish(const struct gs_group *group, struct gs_update *update) {
+    for (uint32_t i = 0; i < group->touched_count; i++) {
+        struct gs_cell *cell = group->touched[i];
+        bool current = cell->last_group == group->number && cell->view != NULL;
+        struct gs_view *view = current ? gs_view_retain(cell->view) : NULL;
+        if (gs_update_publish(update, view, cell->entry.key) != 0) {
+            gs_view_release(view);
+            return GS_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_update *update) {
+    if (!core->in_flight || commit != core->flight.number) {
+        return GS_EINVAL;
+    }
+    if (error != 0) {
+        gs_group_fail_all(core, GS_ESTORE, update);
+        update->reload = true;
+        return 0;
+    }
+    struct gs_group group = core->flight;
+    core->flight = (struct gs_group){0};
+    core->in_flight = false;
+    core->stored_group = commit;
+    core->stats.commits++;
+    int failed = gs_vector_copy(&core->stored, &group.heads);
+    if (failed == 0) {
+        failed = publish(&group, update);
+    }
+    for (uint32_t i = 0; i < group.command_count; i++) {
+        if (failed != 0) {
+            group.commands[i]->error = failed; /* it is stored, but the core is going to be made anew */
+        }
+        int lost = gs_update_answer(update, group.commands[i]);
+        failed = failed != 0 ? failed : lost;
+    }
+    if (failed == 0 && group.own_record.length > 0) {
+        failed = gs_sync_push(core, &group, update);
+    }
+    gs_group_close(&group);
+    if (failed == 0) {
+        failed = gs_sync_continue(core, update);
+    }
+    return failed != 0 ? failed : gs_backlog_drain(core, update);
+}
+
+static void fail_commands(struct gs_group *group, int error, struct gs_update *update) {
+    for (uint32_t i = 0; i < group->command_count; i++) {
+        group->commands[i]->error = error;
+        (void)gs_update_answer(update, group->commands[i]);
+    }
+    group->command_count = 0;
+}
+
+void gs_group_fail_all(struct gs_core *core, int error, struct gs_update *update) {
+    fail_commands(&core->flight, error, update);
+    fail_commands(&core->open, error, update);
+    while (core->backlog_count > 0) {
+        struct gs_command *command = gs_backlog_pop(core);
+        command->error = error;
+        (void)gs_update_answer(update, command);
+    }
+}
+
+void gs_group_close(struct gs_group *group) {
+    gs_buffer_close(&group->remote);
+    gs_buffer_close(&group->own_record);
+    gs_vector_close(&group->heads);
+    free(group->commands);
+    free(group->touched);
+    *group = (struct gs_group){0};
+}

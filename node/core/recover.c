@@ -1,0 +1,167 @@
+/* From the log to a running core, and the question that comes before the first write: does any peer hold more of our
+ * origin than we do? If so, our store has lost something (an old backup, a cloned or replaced disk), and numbering on
+ * would fork our own history; a new incarnation is safe. The same holds when nobody can be asked. (Riak needed years to
+ * close this hole: riak_kv#726, #1094.) */
+#include "node/core/core_impl.h"
+
+#include <sodium.h>
+#include <string.h>
+
+static int apply_recovered(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head) {
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    int error = gs_batch_decode(head, &arena, &events);
+    if (error == 0) {
+        error = gs_events_check(core, origin, head, events);
+    }
+    if (error == 0) {
+        error = gs_events_apply(core, head, events);
+    }
+    if (error == 0) {
+        error = gs_registry_advance(core, origin, head);
+    }
+    gs_arena_close(&arena);
+    return error;
+}
+
+int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    struct gs_origin_state *origin = NULL;
+    if (gs_record_parse(bytes, &record) != 0 ||
+        gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0 ||
+        memcmp(head.cluster.bytes, core->config.cluster.bytes, GS_CLUSTER_SIZE) != 0) {
+        return GS_ECORRUPT;
+    }
+    int error = gs_registry_resolve(core, &head, &origin);
+    if (error != 0) {
+        return error == GS_ESIGNATURE ? GS_ECORRUPT : error;
+    }
+    static const gs_hash none;
+    const struct gs_head *last = gs_vector_find(&core->applied, &head.origin);
+    const gs_hash *expected = last != NULL ? &last->hash : &none;
+    uint64_t seq = last != NULL ? last->seq : 0;
+    if (head.first_seq != seq + 1 || memcmp(expected->bytes, head.prev_hash.bytes, GS_HASH_SIZE) != 0 ||
+        !gs_causal_ready(core, &head)) {
+        return GS_ECORRUPT;
+    }
+    memcpy(origin->tail_signature, head.signature, GS_SIGNATURE_SIZE);
+    error = apply_recovered(core, origin, &head);
+    return error == 0 || error == GS_ENOMEM ? error : GS_ECORRUPT;
+}
+
+/* The newest signature of each origin vouches for its whole chain. */
+static int verify_tails(const struct gs_core *core) {
+    for (uint32_t i = 0; i < core->applied.count; i++) {
+        const struct gs_head *head = &core->applied.heads[i];
+        const struct gs_origin_state *origin = gs_registry_find(core, &head->origin);
+        if (gs_batch_verify_hash(&origin->key, &head->hash, origin->tail_signature) != 0) {
+            return GS_ECORRUPT;
+        }
+    }
+    return 0;
+}
+
+/* The newest incarnation of our own key that the log knows, or NULL. */
+static struct gs_origin_state *find_self(const struct gs_core *core) {
+    struct gs_origin_state *self = NULL;
+    for (uint32_t i = 0; i < core->origin_count; i++) {
+        struct gs_origin_state *origin = core->origins[i];
+        bool ours = memcmp(&origin->key, &core->config.keys.public_key, sizeof origin->key) == 0;
+        if (ours &&
+            (self == NULL || memcmp(origin->incarnation.bytes, self->incarnation.bytes, GS_INCARNATION_SIZE) > 0)) {
+            self = origin;
+        }
+    }
+    return self;
+}
+
+static uint64_t incarnation_ms(const gs_incarnation *incarnation) {
+    uint64_t ms = 0;
+    for (int i = 0; i < 6; i++) {
+        ms = ms << 8 | incarnation->bytes[i];
+    }
+    return ms;
+}
+
+int gs_core_reincarnate(struct gs_core *core) {
+    if (core->self != NULL && (core->writer.count > 0 || core->flight.own_record.length > 0)) {
+        core->must_reload = true; /* events numbered by the old life are on their way: start over without them */
+        return 0;
+    }
+    struct gs_origin_state *newest = find_self(core);
+    uint64_t ms = core->now_ms;
+    if (newest != NULL && ms <= incarnation_ms(&newest->incarnation)) {
+        ms = incarnation_ms(&newest->incarnation) + 1;
+    }
+    uint8_t random[6];
+    gs_rng_bytes(&core->rng, random, sizeof random);
+    gs_incarnation incarnation = gs_incarnation_make(ms, random);
+    gs_origin origin = gs_origin_derive(&core->config.keys.public_key, &incarnation);
+    const struct gs_trust_entry *trusted = gs_trust_find_key(core->config.trust, &core->config.keys.public_key);
+    if (trusted == NULL) {
+        return GS_EUNTRUSTED;
+    }
+    struct gs_origin_state *self = gs_registry_add(core, &origin, &incarnation, trusted);
+    if (self == NULL) {
+        return GS_ENOMEM;
+    }
+    core->self = self;
+    core->commit_count = 0; /* what is remembered has the old life's numbers */
+    core->stats.incarnations++;
+    gs_batch_writer_begin(&core->writer, &self->origin, 1);
+    return 0;
+}
+
+int gs_core_start(struct gs_core *core) {
+    core->recovering = false;
+    int error = verify_tails(core);
+    if (error == 0) {
+        error = gs_vector_copy(&core->stored, &core->applied);
+    }
+    if (error != 0) {
+        return error;
+    }
+    core->self = find_self(core);
+    if (core->self == NULL) {
+        core->stats.started = true;
+        return gs_core_reincarnate(core);
+    }
+    uint64_t seq = gs_vector_seq(&core->applied, &core->self->origin);
+    gs_batch_writer_begin(&core->writer, &core->self->origin, seq + 1);
+    core->waiting_for_peers = core->config.peers_expected > 0 && core->config.start_wait_ms > 0;
+    core->start_deadline_mono_ms = core->mono_ms + core->config.start_wait_ms;
+    core->stats.started = !core->waiting_for_peers;
+    return 0;
+}
+
+/* As much, but something else, is more than we have, too. */
+static bool peer_holds_more(const struct gs_core *core) {
+    const struct gs_head *ours = gs_vector_find(&core->applied, &core->self->origin);
+    uint64_t seq = ours != NULL ? ours->seq : 0;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const struct gs_head *told = gs_vector_find(&core->peers[i].told, &core->self->origin);
+        if (told != NULL &&
+            (told->seq > seq || (told->seq == seq && memcmp(&told->hash, &ours->hash, GS_HASH_SIZE) != 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int gs_core_consider_start(struct gs_core *core, struct gs_update *update) {
+    uint32_t heard = 0;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        heard += core->peers[i].heard ? 1 : 0;
+    }
+    bool timed_out = core->mono_ms >= core->start_deadline_mono_ms;
+    bool more = peer_holds_more(core);
+    if (core->waiting_for_peers && !more && heard < core->config.peers_expected && !timed_out) {
+        return 0;
+    }
+    bool alone = core->waiting_for_peers && heard == 0;
+    core->waiting_for_peers = false;
+    core->stats.started = true;
+    int error = more || alone ? gs_core_reincarnate(core) : 0;
+    return error != 0 ? error : gs_backlog_drain(core, update);
+}

@@ -1,0 +1,184 @@
+#include "node/core/core_impl.h"
+
+#include <string.h>
+
+/* A batch that its origin's key does not vouch for, or that does not continue the chain: the link that brought it loses
+ * its good name, and the batch is fetched elsewhere. */
+static int refuse(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
+    core->stats.batches_refused++;
+    return gs_update_drop(update, peer->id);
+}
+
+/* The batch as far as our own log goes: 0 to go on, GS_EBUSY if it is there already, GS_EGAP, GS_ECHAIN. */
+static int place_in_chain(const struct gs_core *core, const struct gs_batch_head *head) {
+    static const gs_hash none;
+    const struct gs_head *last = gs_vector_find(&core->applied, &head->origin);
+    uint64_t seq = last != NULL ? last->seq : 0;
+    if (gs_batch_last_seq(head) <= seq) {
+        bool same_end = gs_batch_last_seq(head) == seq;
+        return same_end && memcmp(last->hash.bytes, head->hash.bytes, GS_HASH_SIZE) != 0 ? GS_ECHAIN : GS_EBUSY;
+    }
+    if (head->first_seq > seq + 1) {
+        return GS_EGAP;
+    }
+    const gs_hash *expected = last != NULL ? &last->hash : &none;
+    bool continues = head->first_seq == seq + 1 && memcmp(expected->bytes, head->prev_hash.bytes, GS_HASH_SIZE) == 0;
+    return continues ? 0 : GS_ECHAIN;
+}
+
+/* Decodes, checks and applies a batch whose signature, chain and deps are in order. GS_EOVERCLAIM and GS_EFORMAT: it
+ * must not be applied. GS_ESIGNATURE: what travels beside it is not what its origin signed. */
+static int apply_record(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head,
+                        const struct gs_record *record, struct gs_slice bytes) {
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    int error = gs_batch_decode(head, &arena, &events);
+    if (error == 0) {
+        error = gs_record_attach(record, events, head->count);
+        error = error != 0 ? GS_ESIGNATURE : 0; /* what the origin signed is whole: the list is the sender's work */
+    }
+    if (error == 0) {
+        error = gs_events_check(core, origin, head, events);
+    }
+    if (error == 0) {
+        error = gs_events_apply(core, head, events);
+        error = error == 0 ? gs_registry_advance(core, origin, head) : GS_ENOMEM;
+        error = error == 0 ? gs_group_add_remote(core, bytes) : error;
+        core->stats.events_remote += head->count;
+        bool only_ack = head->count == 1 && events[0].change_count == 0;
+        if (!only_ack && !core->ack_due) {
+            core->ack_due = true;
+            core->ack_mono_ms = core->mono_ms + core->config.ack_interval_ms;
+        }
+    }
+    gs_arena_close(&arena);
+    return error;
+}
+
+/* Our own origin's batches come back when our store has lost them: a new incarnation goes on, the old one's batches are
+ * taken like anyone's. `place` GS_ECHAIN: their numbers were given out again meanwhile. */
+static int meet_own_past(struct gs_core *core, const struct gs_batch_head *head, int place) {
+    bool ours = gs_origin_equal(&head->origin, &core->self->origin);
+    bool unknown = place == GS_ECHAIN || gs_batch_last_seq(head) > gs_vector_seq(&core->applied, &head->origin);
+    return ours && unknown ? gs_core_reincarnate(core) : 0;
+}
+
+static int check_skew(const struct gs_core *core, const struct gs_batch_head *head) {
+    return gs_hlc_ms(head->clock_last) > core->now_ms + core->config.max_skew_ms ? GS_ESKEW : 0;
+}
+
+/* Everything that can be said of a batch before its turn has come. */
+static int inspect(struct gs_core *core, const struct gs_batch_head *head, struct gs_origin_state **ret_origin) {
+    if (memcmp(head->cluster.bytes, core->config.cluster.bytes, GS_CLUSTER_SIZE) != 0) {
+        return GS_ECLUSTER;
+    }
+    int error = gs_registry_resolve(core, head, ret_origin);
+    if (error != 0) {
+        return error;
+    }
+    int place = place_in_chain(core, head);
+    if (place == GS_EBUSY) {
+        return place;
+    }
+    error = gs_batch_verify(head, &(*ret_origin)->key);
+    return error != 0 ? error : place;
+}
+
+static int parse(struct gs_slice bytes, struct gs_record *ret_record, struct gs_batch_head *ret_head) {
+    int error = gs_record_parse(bytes, ret_record);
+    return error != 0 ? error : gs_batch_parse_head(ret_record->batch.bytes, ret_record->batch.length, ret_head);
+}
+
+/* A validly signed batch that must not be applied (yet): it is counted and not taken; later batches of its origin wait
+ * behind the gap it leaves; other origins go on. */
+static int hold(struct gs_core *core, struct gs_origin_state *origin) {
+    core->stats.batches_held++;
+    origin->held = true;
+    return 0;
+}
+
+int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes,
+                     struct gs_update *update) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    struct gs_origin_state *origin = NULL;
+    if (parse(bytes, &record, &head) != 0) {
+        return refuse(core, peer, update);
+    }
+    int error = inspect(core, &head, &origin);
+    if (error == GS_EBUSY) {
+        core->stats.batches_duplicate++;
+        return 0;
+    }
+    if (error == GS_EUNTRUSTED) {
+        core->stats
+            .batches_refused++; /* our trust file and the peer's may differ for a while: no reason to drop the link */
+        return 0;
+    }
+    if (error == GS_ENOMEM) {
+        return error;
+    }
+    if (error != 0 && error != GS_EGAP && error != GS_ECHAIN) {
+        return refuse(core, peer, update);
+    }
+    int failed = meet_own_past(core, &head, error);
+    if (failed != 0) {
+        return failed;
+    }
+    if (error == GS_ECHAIN) {
+        return refuse(core, peer, update);
+    }
+    if (check_skew(core, &head) != 0) {
+        return hold(core, origin);
+    }
+    if (core->open.remote.length > OPEN_BYTES_MAX) {
+        return 0; /* as if it were still on its way */
+    }
+    if (error == GS_EGAP || !gs_causal_ready(core, &head)) {
+        failed = gs_causal_put(core, origin, peer->id, &head, bytes);
+        return failed != 0 ? failed : gs_sync_pull(core, peer, true, update);
+    }
+    error = apply_record(core, origin, &head, &record, bytes);
+    if (error == GS_ENOMEM) {
+        return error;
+    }
+    if (error == GS_ESIGNATURE) {
+        return refuse(core, peer, update); /* the detached data is not the one that was signed */
+    }
+    if (error != 0) {
+        return hold(core, origin);
+    }
+    origin->held = false;
+    return gs_causal_drain(core);
+}
+
+int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    int error = parse(bytes, &record, &head);
+    if (error == 0) {
+        error = place_in_chain(core, &head);
+    }
+    if (error == GS_EBUSY) {
+        return 0;
+    }
+    if (error == 0) {
+        error = check_skew(core, &head);
+    }
+    if (error == 0) {
+        error = apply_record(core, origin, &head, &record, bytes);
+    }
+    if (error == GS_ENOMEM) {
+        return error;
+    }
+    if (error != 0) {
+        if (error == GS_ECHAIN || error == GS_ESIGNATURE) {
+            core->stats.batches_refused++;
+        } else {
+            (void)hold(core, origin);
+        }
+        return GS_ECHAIN;
+    }
+    origin->held = false;
+    return 0;
+}

@@ -1,0 +1,129 @@
+/* What a node knows of the cluster, for operators: its own vector, and each peer's state, round trip and lag. */
+#include "node/core/core_impl.h"
+
+#include <string.h>
+
+static const char *state_of(const struct gs_core *core, const struct gs_peer_state *peer) {
+    if (peer == NULL) {
+        return "dead";
+    }
+    return core->mono_ms - peer->heard_mono_ms >= PEER_SUSPECT_MS ? "suspect" : "alive";
+}
+
+/* Events that we have stored and the peer has not. */
+static uint64_t lag_events(const struct gs_core *core, const struct gs_vector *told) {
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < core->stored.count; i++) {
+        uint64_t has = gs_vector_seq(told, &core->stored.heads[i].origin);
+        events += core->stored.heads[i].seq > has ? core->stored.heads[i].seq - has : 0;
+    }
+    return events;
+}
+
+static void write_lag(const struct gs_core *core, const struct gs_vector *told, struct gs_buffer *out) {
+    uint64_t bytes = 0;
+    uint64_t age_ms = 0;
+    gs_lag_own(core, gs_vector_seq(told, &core->self->origin), &bytes, &age_ms);
+    gs_buffer_printf(out, "{\"events\":%llu,\"bytes\":%llu,\"seconds\":%llu.%03llu}",
+                     (unsigned long long)lag_events(core, told), (unsigned long long)bytes,
+                     (unsigned long long)(age_ms / 1000), (unsigned long long)(age_ms % 1000));
+}
+
+/* What a peer that is not linked had by its own log: what it had witnessed, and all of its own that is here. A lower
+ * bound that outlives the link. */
+static int last_known(const struct gs_core *core, const gs_public_key *key, struct gs_vector *ret_vector) {
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < core->stored.count; i++) {
+        const struct gs_origin_state *origin = gs_registry_find(core, &core->stored.heads[i].origin);
+        if (memcmp(&origin->key, key, sizeof *key) != 0) {
+            continue;
+        }
+        error = gs_vector_set(ret_vector, &core->stored.heads[i]);
+        for (uint32_t j = 0; error == 0 && j < origin->witnessed.count; j++) {
+            const struct gs_head *head = &origin->witnessed.heads[j];
+            if (gs_vector_seq(ret_vector, &head->origin) < head->seq) {
+                error = gs_vector_set(ret_vector, head);
+            }
+        }
+    }
+    return error;
+}
+
+static void write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out) {
+    struct gs_vector past = {0};
+    const struct gs_peer_state *peer = NULL;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        if (memcmp(&core->peers[i].key, &trusted->key, sizeof trusted->key) == 0) {
+            peer = &core->peers[i];
+        }
+    }
+    if (peer == NULL && last_known(core, &trusted->key, &past) != 0) {
+        out->failed = GS_ENOMEM;
+    }
+    const struct gs_vector *told = peer != NULL ? &peer->told : &past;
+    gs_buffer_printf(out, "{\"region\":\"%s\",\"address\":\"%s\",\"state\":\"%s\",\"roundTripMs\":", trusted->region,
+                     peer != NULL ? peer->address : "", state_of(core, peer));
+    if (peer != NULL) {
+        gs_buffer_printf(out, "%llu", (unsigned long long)peer->round_trip_ms);
+    } else {
+        gs_buffer_text(out, "null");
+    }
+    gs_buffer_text(out, ",\"lag\":");
+    write_lag(core, told, out);
+    gs_buffer_text(out, ",\"vector\":");
+    gs_registry_write_vector(core, told, out);
+    gs_buffer_text(out, "}");
+    gs_vector_close(&past);
+}
+
+static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
+    const struct gs_core_stats *stats = &core->stats;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counters[] = {
+        {"eventsLocal", stats->events_local},
+        {"eventsRemote", stats->events_remote},
+        {"commits", stats->commits},
+        {"batchesRefused", stats->batches_refused},
+        {"batchesDuplicate", stats->batches_duplicate},
+        {"batchesHeld", stats->batches_held},
+        {"incarnations", stats->incarnations},
+        {"aggregates", stats->aggregates},
+        {"aggregateBytes", stats->aggregate_bytes},
+        {"causalBytes", stats->causal_bytes},
+        {"pushBytes", stats->push_bytes},
+        {"pullBytes", stats->pull_bytes},
+        {"logBytes", core->own_bytes},
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        gs_buffer_printf(out, "%s\"%s\":%llu", i > 0 ? "," : "", counters[i].name,
+                         (unsigned long long)counters[i].value);
+    }
+}
+
+int gs_status_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
+    struct gs_buffer *out = &command->json;
+    gs_buffer_printf(out, "{\"region\":\"%s\",\"origin\":\"", core->self->region);
+    for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
+        gs_buffer_printf(out, "%02x", core->self->origin.bytes[i]);
+    }
+    gs_buffer_printf(out, "\",\"started\":%s,\"vector\":", core->stats.started ? "true" : "false");
+    gs_registry_write_vector(core, &core->stored, out);
+    gs_buffer_text(out, ",\"counters\":{");
+    write_counters(core, out);
+    gs_buffer_text(out, "},\"peers\":[");
+    bool first = true;
+    for (uint32_t i = 0; i < core->config.trust->count; i++) {
+        const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
+        if (trusted->revoked || memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0) {
+            continue;
+        }
+        gs_buffer_text(out, first ? "" : ",");
+        first = false;
+        write_peer(core, trusted, out);
+    }
+    gs_buffer_text(out, "]}");
+    command->error = out->failed;
+    return gs_update_answer(update, command);
+}

@@ -1,0 +1,347 @@
+/* Dissemination, pull-shaped: a peer's version vector says what it lacks, and the log is the buffer. Our own new
+ * batches are pushed at once to every peer that has what comes before them; everything else (third-party origins, gaps,
+ * long absence) is pulled. A peer that is slow or gone costs no memory. */
+#include "node/core/core_impl.h"
+
+#include "gossip/message.h"
+
+#include <string.h>
+
+struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id) {
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        if (core->peers[i].id == id) {
+            return &core->peers[i];
+        }
+    }
+    return NULL;
+}
+
+static int send_vector(struct gs_core *core, struct gs_peer_state *peer, enum gs_vector_want want,
+                       struct gs_update *update) {
+    struct gs_buffer message = {0};
+    gs_message_write_vector(&core->stored, want, &message);
+    peer->vector_group = core->stored_group;
+    if (want != GS_VECTOR_TELL) {
+        peer->pulling = true;
+        peer->pull_again = false;
+        peer->pull_mono_ms = core->mono_ms;
+    }
+    return gs_update_send(update, peer->id, &message);
+}
+
+int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update) {
+    if (peer->pulling && core->mono_ms - peer->pull_mono_ms < PULL_TIMEOUT_MS) {
+        return 0;
+    }
+    return send_vector(core, peer, urgent ? GS_VECTOR_URGENT : GS_VECTOR_WANT, update);
+}
+
+int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    const struct gs_trust_entry *trusted = gs_trust_find_key(core->config.trust, &event->peer.key);
+    if (trusted == NULL || core->peer_count == GS_CORE_PEERS_MAX) {
+        return gs_update_drop(update, event->peer.peer);
+    }
+    struct gs_peer_state *peer = &core->peers[core->peer_count++];
+    *peer = (struct gs_peer_state){
+        .id = event->peer.peer,
+        .key = event->peer.key,
+        .heard_mono_ms = core->mono_ms,
+        .ping_mono_ms = core->mono_ms,
+    };
+    memcpy(peer->region, trusted->region, sizeof peer->region);
+    size_t length = event->peer.address.length;
+    length = length < sizeof peer->address ? length : sizeof peer->address - 1;
+    if (length > 0) {
+        memcpy(peer->address, event->peer.address.bytes, length);
+    }
+    return send_vector(core, peer, GS_VECTOR_URGENT, update);
+}
+
+void gs_sync_peer_down(struct gs_core *core, gs_peer id) {
+    struct gs_peer_state *peer = gs_peer_find(core, id);
+    if (peer != NULL) {
+        gs_vector_close(&peer->known);
+        gs_vector_close(&peer->told);
+        gs_vector_close(&peer->base_told);
+        gs_vector_close(&peer->base_stored);
+        core->peer_count--;
+        *peer = core->peers[core->peer_count];
+    }
+}
+
+/* Time enough for anything that was on its way to have arrived. */
+static bool base_is_old(const struct gs_core *core, const struct gs_peer_state *peer) {
+    uint64_t age = core->mono_ms - peer->base_mono_ms;
+    return peer->heard && age >= core->config.sync_interval_ms / 2 && age >= 2 * peer->round_trip_ms;
+}
+
+/* What the peer says it has, merged with what is on its way to it. What was on its way when the base was taken and has
+ * not moved is lost. */
+static int update_known(const struct gs_core *core, struct gs_peer_state *peer, const struct gs_vector *told) {
+    struct gs_vector known = {0};
+    bool old = base_is_old(core, peer);
+    int error = gs_vector_copy(&known, told);
+    for (uint32_t i = 0; error == 0 && i < peer->known.count; i++) {
+        const struct gs_head *head = &peer->known.heads[i];
+        uint64_t now = gs_vector_seq(told, &head->origin);
+        bool stalled = old && now == gs_vector_seq(&peer->base_told, &head->origin);
+        if (head->seq > now && !stalled) {
+            error = gs_vector_set(&known, head);
+        }
+    }
+    if (error == 0) {
+        error = gs_vector_copy(&peer->told, told);
+    }
+    if (error != 0) {
+        gs_vector_close(&known);
+        return error;
+    }
+    gs_vector_close(&peer->known);
+    peer->known = known;
+    return 0;
+}
+
+static int renew_base(const struct gs_core *core, struct gs_peer_state *peer) {
+    if (peer->heard && !base_is_old(core, peer)) {
+        return 0;
+    }
+    peer->heard = true;
+    peer->base_mono_ms = core->mono_ms;
+    int error = gs_vector_copy(&peer->base_told, &peer->told);
+    return error != 0 ? error : gs_vector_copy(&peer->base_stored, &core->stored);
+}
+
+/* What to leave out of an answer: what the peer has, what is on its way to it, and, in a routine answer, third-party
+ * batches that have not been missing for long: their origins push them. */
+static int leave_out(const struct gs_core *core, const struct gs_peer_state *peer, bool urgent,
+                     struct gs_vector *ret_have) {
+    int error = gs_vector_copy(ret_have, &peer->known);
+    for (uint32_t i = 0; error == 0 && !urgent && i < core->stored.count; i++) {
+        const struct gs_head *head = &core->stored.heads[i];
+        bool long_missing =
+            gs_vector_seq(&peer->told, &head->origin) < gs_vector_seq(&peer->base_stored, &head->origin) &&
+            base_is_old(core, peer);
+        if (!long_missing && !gs_origin_equal(&head->origin, &core->self->origin)) {
+            error = gs_vector_set(ret_have, head);
+        }
+    }
+    return error;
+}
+
+/* Reads the log for a peer, unless a read is under way or there is nothing to send. */
+static int read_log_for(struct gs_core *core, struct gs_peer_state *peer, bool urgent, bool *ret_reading,
+                        struct gs_update *update) {
+    struct gs_vector have = {0};
+    int error = leave_out(core, peer, urgent, &have);
+    if (error == 0 && !peer->reading && !gs_vector_covers(&have, &core->stored)) {
+        peer->reading = true;
+        peer->reading_urgent = urgent;
+        error = gs_update_log_read(update, peer->id, &have);
+    }
+    gs_vector_close(&have);
+    *ret_reading = peer->reading;
+    return error;
+}
+
+static int answer_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update) {
+    bool reading = false;
+    int error = read_log_for(core, peer, urgent, &reading, update);
+    if (error != 0 || reading) {
+        return error;
+    }
+    struct gs_buffer message = {0};
+    gs_message_write_batches(GS_BATCHES_LAST, 0, (struct gs_slice){0}, &message);
+    return gs_update_send(update, peer->id, &message);
+}
+
+static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+                          struct gs_update *update) {
+    int error = update_known(core, peer, &message->vector);
+    if (error == 0 && message->want != GS_VECTOR_TELL) {
+        error = answer_pull(core, peer, message->want == GS_VECTOR_URGENT, update);
+    }
+    if (error == 0) {
+        error = renew_base(core, peer);
+    }
+    if (error == 0 && !gs_vector_covers(&core->applied, &message->vector)) {
+        error = gs_sync_pull(core, peer, false, update);
+    }
+    return error != 0 ? error : gs_core_consider_start(core, update);
+}
+
+/* Whoever sends a batch has it. */
+static int note_sender(struct gs_peer_state *peer, struct gs_slice bytes) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    if (gs_record_parse(bytes, &record) != 0 ||
+        gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0) {
+        return 0;
+    }
+    struct gs_head has = {.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
+    return gs_vector_seq(&peer->known, &has.origin) < has.seq ? gs_vector_set(&peer->known, &has) : 0;
+}
+
+static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+                           struct gs_update *update) {
+    if (message->answer != GS_BATCHES_PUSH) {
+        peer->pulling = false;
+        peer->pull_again = message->answer == GS_BATCHES_MORE;
+    }
+    for (uint32_t i = 0; i < message->record_count; i++) {
+        int error = gs_remote_record(core, peer, message->records[i], update);
+        if (error == 0 && update->drop_count == 0) {
+            error = note_sender(peer, message->records[i]);
+        }
+        if (error != 0 || update->drop_count > 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int receive_ping(struct gs_peer_state *peer, const struct gs_message *message, struct gs_update *update) {
+    struct gs_buffer answer = {0};
+    gs_message_write_ping(true, message->time_ms, &answer);
+    return gs_update_send(update, peer->id, &answer);
+}
+
+int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    struct gs_peer_state *peer = gs_peer_find(core, event->peer.peer);
+    if (peer == NULL) {
+        return 0;
+    }
+    struct gs_message message = {0};
+    int error = gs_message_decode(event->peer.message.bytes, event->peer.message.length, &message);
+    if (error == GS_ENOMEM) {
+        return error;
+    }
+    if (error != 0) {
+        core->stats.batches_refused++;
+        return gs_update_drop(update, peer->id);
+    }
+    peer->heard_mono_ms = core->mono_ms;
+    switch (message.kind) {
+    case GS_MESSAGE_VECTOR:
+        error = receive_vector(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_BATCHES:
+        error = receive_batches(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_PING:
+        error = receive_ping(peer, &message, update);
+        break;
+    case GS_MESSAGE_PONG:
+        peer->round_trip_ms = core->mono_ms >= message.time_ms ? core->mono_ms - message.time_ms : 0;
+        break;
+    }
+    gs_message_close(&message);
+    return error;
+}
+
+int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    struct gs_peer_state *peer = gs_peer_find(core, event->log_read.peer);
+    if (peer == NULL) {
+        return 0;
+    }
+    peer->reading = false;
+    if (event->log_read.error != 0) {
+        return 0; /* it will ask again */
+    }
+    struct gs_buffer message = {0};
+    gs_message_write_batches(event->log_read.more ? GS_BATCHES_MORE : GS_BATCHES_LAST, event->log_read.count,
+                             event->log_read.records, &message);
+    struct gs_reader reader;
+    gs_reader_init(&reader, event->log_read.records.bytes, event->log_read.records.length);
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < event->log_read.count; i++) {
+        const uint8_t *start = reader.at;
+        struct gs_record record;
+        error = gs_record_read(&reader, &record);
+        if (error == 0) {
+            error = note_sender(peer, gs_slice_make(start, (size_t)(reader.at - start)));
+        }
+    }
+    core->stats.pull_bytes += message.length;
+    if (error != 0) {
+        gs_buffer_close(&message);
+        return error;
+    }
+    error = gs_update_send(update, peer->id, &message);
+    /* What was committed meanwhile follows at once, until pushes can take over where the log ends. */
+    bool behind = gs_vector_seq(&peer->known, &core->self->origin) < gs_vector_seq(&core->stored, &core->self->origin);
+    if (error == 0 && !event->log_read.more && behind) {
+        bool reading = false;
+        error = read_log_for(core, peer, peer->reading_urgent, &reading, update);
+    }
+    return error;
+}
+
+int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update) {
+    const struct gs_head *head = gs_vector_find(&group->heads, &core->self->origin);
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        struct gs_peer_state *peer = &core->peers[i];
+        if (!peer->heard || gs_vector_seq(&peer->known, &core->self->origin) + 1 != group->own_first_seq) {
+            continue;
+        }
+        struct gs_buffer message = {0};
+        gs_message_write_batches(GS_BATCHES_PUSH, 1, gs_slice_make(group->own_record.bytes, group->own_record.length),
+                                 &message);
+        core->stats.push_bytes += message.length;
+        int error = gs_update_send(update, peer->id, &message);
+        if (error == 0) {
+            error = gs_vector_set(&peer->known, head);
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int gs_sync_continue(struct gs_core *core, struct gs_update *update) {
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < core->peer_count; i++) {
+        if (core->peers[i].pull_again) {
+            error = gs_sync_pull(core, &core->peers[i], true, update);
+        }
+    }
+    return error;
+}
+
+static int tick_peer(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
+    if (core->mono_ms - peer->heard_mono_ms >= PEER_SILENCE_MS) {
+        return gs_update_drop(update, peer->id);
+    }
+    if (core->mono_ms - peer->ping_mono_ms < PING_INTERVAL_MS) {
+        return 0;
+    }
+    peer->ping_mono_ms = core->mono_ms;
+    struct gs_buffer message = {0};
+    gs_message_write_ping(false, core->mono_ms, &message);
+    return gs_update_send(update, peer->id, &message);
+}
+
+int gs_sync_tick(struct gs_core *core, struct gs_update *update) {
+    int error = 0;
+    core->ping_mono_ms = core->mono_ms + PING_INTERVAL_MS;
+    for (uint32_t i = 0; error == 0 && i < core->peer_count; i++) {
+        error = tick_peer(core, &core->peers[i], update);
+    }
+    if (error != 0 || core->mono_ms < core->sync_mono_ms) {
+        return error;
+    }
+    /* Jitter, so that nodes started together do not keep in step. */
+    uint64_t interval = core->config.sync_interval_ms;
+    core->sync_mono_ms = core->mono_ms + interval - interval / 4 + gs_rng_below(&core->rng, interval / 2 + 1);
+    if (core->peer_count == 0) {
+        return 0;
+    }
+    error = gs_sync_pull(core, &core->peers[gs_rng_below(&core->rng, core->peer_count)], false, update);
+    /* The others hear what we have, if it is news: that is what their view of our lag rests on. */
+    for (uint32_t i = 0; error == 0 && i < core->peer_count && core->peer_count <= TELL_PEERS_MAX; i++) {
+        if (core->peers[i].vector_group != core->stored_group) {
+            error = send_vector(core, &core->peers[i], GS_VECTOR_TELL, update);
+        }
+    }
+    return error;
+}

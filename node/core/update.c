@@ -1,0 +1,96 @@
+#include "node/core/core_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int gs_array_reserve(void **items, uint32_t *capacity, uint32_t count, size_t size) {
+    if (count < *capacity) {
+        return 0;
+    }
+    uint32_t grown = *capacity == 0 ? 8 : *capacity * 2;
+    if (grown <= *capacity) {
+        return GS_ENOMEM;
+    }
+    void *moved = realloc(*items, (size_t)grown * size);
+    if (moved == NULL) {
+        return GS_ENOMEM;
+    }
+    *items = moved;
+    *capacity = grown;
+    return 0;
+}
+
+int gs_update_answer(struct gs_update *update, struct gs_command *command) {
+    if (gs_array_reserve((void **)&update->answers, &update->answer_capacity, update->answer_count,
+                         sizeof *update->answers) != 0) {
+        return GS_ENOMEM;
+    }
+    update->answers[update->answer_count++] = command;
+    return 0;
+}
+
+int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_slice key) {
+    if (gs_array_reserve((void **)&update->publishes, &update->publish_capacity, update->publish_count,
+                         sizeof *update->publishes) != 0) {
+        return GS_ENOMEM;
+    }
+    update->publishes[update->publish_count++] = (struct gs_core_publish){.view = view, .key = key};
+    return 0;
+}
+
+int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message) {
+    if (message->failed != 0 || gs_array_reserve((void **)&update->sends, &update->send_capacity, update->send_count,
+                                                 sizeof *update->sends) != 0) {
+        gs_buffer_close(message);
+        return GS_ENOMEM;
+    }
+    update->sends[update->send_count++] = (struct gs_core_send){.peer = peer, .message = *message};
+    *message = (struct gs_buffer){0};
+    return 0;
+}
+
+int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have) {
+    if (gs_array_reserve((void **)&update->log_reads, &update->log_read_capacity, update->log_read_count,
+                         sizeof *update->log_reads) != 0) {
+        return GS_ENOMEM;
+    }
+    struct gs_core_log_read read = {.peer = peer};
+    if (gs_vector_copy(&read.have, have) != 0) {
+        return GS_ENOMEM;
+    }
+    update->log_reads[update->log_read_count++] = read;
+    return 0;
+}
+
+int gs_update_drop(struct gs_update *update, gs_peer peer) {
+    for (uint32_t i = 0; i < update->drop_count; i++) {
+        if (update->drops[i] == peer) {
+            return 0;
+        }
+    }
+    if (gs_array_reserve((void **)&update->drops, &update->drop_capacity, update->drop_count, sizeof *update->drops) !=
+        0) {
+        return GS_ENOMEM;
+    }
+    update->drops[update->drop_count++] = peer;
+    return 0;
+}
+
+void gs_update_clear(struct gs_update *update) {
+    gs_buffer_close(&update->commit.records);
+    for (uint32_t i = 0; i < update->publish_count; i++) {
+        gs_view_release(update->publishes[i].view);
+    }
+    for (uint32_t i = 0; i < update->send_count; i++) {
+        gs_buffer_close(&update->sends[i].message);
+    }
+    for (uint32_t i = 0; i < update->log_read_count; i++) {
+        gs_vector_close(&update->log_reads[i].have);
+    }
+    free(update->publishes);
+    free(update->answers);
+    free(update->sends);
+    free(update->log_reads);
+    free(update->drops);
+    *update = (struct gs_update){0};
+}

@@ -1,0 +1,39 @@
+/* What must hold, whatever happens. Each check reports through sim_fail.
+ *
+ *   identity    (origin, seq) names one batch in the whole history, lost disks and dead messages included
+ *   durable     what a node sends about the log, answers or publishes is on its disk (promise 1 of core.h)
+ *   chain       each origin's batches on a disk are gap-free and chained, and each lies behind its deps (G3)
+ *   shown       a restarted node is never behind what an answer or a published view has shown
+ *   fresh       a published view is never behind what an answer has shown: own writes are visible at once
+ *   agreement   equal vectors, equal bytes (G2)
+ *   kept        no acknowledged event is lost, and none is there twice (G1, G9)
+ *   exact       counters are the sum of the increments in the log
+ *   clock       an event is later than all that it supersedes, and than its origin's events before it
+ *   retry       a request is recognised wherever its event has arrived (G9)
+ *   bounded     nothing is left in the causal queue when there is nothing to wait for
+ *   quiet       when nobody writes, the log stops growing */
+#ifndef GS_TESTS_SIMULATION_CHECKS_H
+#define GS_TESTS_SIMULATION_CHECKS_H
+
+#include "tests/simulation/world.h"
+
+/* A record was seen somewhere: on a disk or in a message. */
+void sim_check_identity(struct sim_world *world, struct gs_slice record);
+/* Every record of a message that a node sends is on its disk. */
+void sim_check_sent(struct sim_world *world, const struct sim_node *node, struct gs_slice message);
+/* The whole disk of a node. */
+void sim_check_chain(struct sim_world *world, const struct sim_node *node);
+void sim_check_shown(struct sim_world *world, const struct sim_node *node);
+void sim_check_fresh(struct sim_world *world, const struct sim_node *node);
+/* Every event of a disk; clocks.c. */
+void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
+/* All pairs of running nodes with equal vectors. */
+void sim_check_agreement(struct sim_world *world);
+/* At the end, when all nodes agree. */
+void sim_check_end(struct sim_world *world);
+/* Before a disk is lost: calls that only it remembers are forgiven. */
+void sim_forgive(struct sim_world *world, const struct sim_node *node);
+/* True if all nodes run and have equal vectors with everything stored. */
+bool sim_all_agree(const struct sim_world *world);
+
+#endif

@@ -1,0 +1,284 @@
+/* Clients: each call is one request, with an idempotency key, that is repeated until it is answered. What it asks for
+ * is a function of the seed and its number, so that a retry asks for the same. */
+#include "tests/simulation/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WRITES_MAX = 4, OPS_MAX = 3 };
+
+static struct gs_slice text(struct gs_command *command, const char *words) {
+    return gs_slice_make(gs_arena_copy(&command->arena, words, strlen(words)), strlen(words));
+}
+
+static struct gs_slice digits(struct gs_command *command, uint64_t number) {
+    char words[32];
+    snprintf(words, sizeof words, "%llu", (unsigned long long)number);
+    return text(command, words);
+}
+
+static struct gs_slice name_event(struct gs_command *command, uint32_t call, uint32_t item) {
+    char words[64];
+    snprintf(words, sizeof words, "op.%u.%u", call, item);
+    return text(command, words);
+}
+
+static struct gs_slice value_of(struct gs_command *command, struct gs_buffer *buffer) {
+    struct gs_slice value =
+        gs_slice_make(gs_arena_copy(&command->arena, buffer->bytes, buffer->length), buffer->length);
+    gs_buffer_close(buffer);
+    return value;
+}
+
+static struct gs_slice int_value(struct gs_command *command, int64_t number) {
+    struct gs_buffer buffer = {0};
+    gs_write_int(&buffer, number);
+    return value_of(command, &buffer);
+}
+
+/* {"x": number, "y": {"z": number}}, or {}. */
+static struct gs_slice object_value(struct gs_command *command, int64_t number) {
+    struct gs_buffer buffer = {0};
+    bool empty = number % 4 == 0;
+    gs_write_map(&buffer, empty ? 0 : 2);
+    if (!empty) {
+        gs_write_str(&buffer, "x", 1);
+        gs_write_int(&buffer, number);
+        gs_write_str(&buffer, "y", 1);
+        gs_write_map(&buffer, 1);
+        gs_write_str(&buffer, "z", 1);
+        gs_write_int(&buffer, number);
+    }
+    return value_of(command, &buffer);
+}
+
+static struct gs_path path_of(struct gs_command *command, const char *first, const char *second) {
+    struct gs_slice *names = gs_arena_alloc(&command->arena, 2 * sizeof *names);
+    names[0] = text(command, first);
+    names[1] = text(command, second != NULL ? second : "");
+    return (struct gs_path){.depth = second != NULL ? 2 : 1, .names = names};
+}
+
+/* Every type, every op, few fields: so that writes meet. /n is never unset: its sum is checked at the end. */
+static void draw_op(struct gs_command *command, struct sim_rng *rng, struct gs_op *op) {
+    static const char *const fields[] = {"a", "b"};
+    const char *field = fields[sim_below(rng, 2)];
+    int64_t number = (int64_t)sim_below(rng, 1000003);
+    switch (sim_below(rng, 9)) {
+    case 0:
+    case 1:
+        *op = (struct gs_op){GS_OP_INCREMENT, path_of(command, "n", NULL), int_value(command, number - 300000)};
+        break;
+    case 2:
+        *op = (struct gs_op){GS_OP_SET, path_of(command, "reg", field), int_value(command, number)};
+        break;
+    case 3:
+        *op = (struct gs_op){GS_OP_ADD, path_of(command, "set", field), int_value(command, number % 5)};
+        break;
+    case 4:
+        *op = (struct gs_op){GS_OP_REMOVE, path_of(command, "set", field), int_value(command, number % 5)};
+        break;
+    case 5:
+        *op = (struct gs_op){GS_OP_MAX, path_of(command, "max", NULL), int_value(command, number)};
+        break;
+    case 6:
+        *op = (struct gs_op){GS_OP_SET, path_of(command, "map", NULL), object_value(command, number)};
+        break;
+    case 7:
+        *op = (struct gs_op){GS_OP_UNSET, path_of(command, number % 2 ? "reg" : "map", NULL), {0}};
+        break;
+    default:
+        *op = (struct gs_op){GS_OP_INCREMENT, path_of(command, "cnt", field), int_value(command, number % 7)};
+        if (number % 3 == 0) {
+            *op = (struct gs_op){GS_OP_UNSET, path_of(command, "cnt", NULL), {0}};
+        }
+        break;
+    }
+}
+
+static void draw_change(struct gs_command *command, struct sim_rng *rng, uint64_t aggregate,
+                        struct gs_write_change *change) {
+    uint32_t count = 1 + (uint32_t)sim_below(rng, OPS_MAX);
+    struct gs_op *ops = gs_arena_alloc(&command->arena, OPS_MAX * sizeof *ops);
+    for (uint32_t i = 0; i < count; i++) {
+        draw_op(command, rng, &ops[i]);
+    }
+    *change = (struct gs_write_change){
+        .aggregate_type = text(command, "t"),
+        .aggregate_id = digits(command, aggregate),
+        .kind = GS_WRITE_OPS,
+        .ops = ops,
+        .op_count = count,
+        .prefix = "/ops",
+    };
+}
+
+static void draw_write(struct gs_command *command, struct sim_rng *rng, uint32_t number, uint32_t item,
+                       struct gs_write *write) {
+    uint32_t count = 1 + (uint32_t)sim_below(rng, 2);
+    uint64_t first = sim_below(rng, SIM_AGGREGATES);
+    struct gs_write_change *changes = gs_arena_alloc(&command->arena, 2 * sizeof *changes);
+    for (uint32_t i = 0; i < count; i++) {
+        draw_change(command, rng, (first + i) % SIM_AGGREGATES, &changes[i]);
+    }
+    *write = (struct gs_write){
+        .event_type = name_event(command, number, item),
+        .actor = text(command, "client"),
+        .idempotency = {.present = true, .item = item},
+        .change_count = count,
+        .changes = changes,
+    };
+    memcpy(write->idempotency.key, &number, sizeof number);
+    memcpy(write->idempotency.request, &number, sizeof number);
+}
+
+static struct gs_command *draw_read(void) {
+    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
+    struct gs_read_key *keys = gs_arena_alloc(&command->arena, SIM_AGGREGATES * sizeof *keys);
+    for (uint32_t i = 0; i < SIM_AGGREGATES; i++) {
+        keys[i] = (struct gs_read_key){text(command, "t"), digits(command, i)};
+    }
+    command->keys = keys;
+    command->key_count = SIM_AGGREGATES;
+    return command;
+}
+
+static struct gs_command *draw_command(const struct sim_world *world, struct sim_call *call) {
+    struct sim_rng rng = {.state = world->plan.seed * 1000003 + call->number};
+    call->node = (uint32_t)sim_below(&rng, world->plan.nodes);
+    if (sim_chance(&rng, 15)) {
+        return draw_read();
+    }
+    struct gs_command *command = gs_command_new(GS_COMMAND_WRITE);
+    struct gs_write *writes = gs_arena_alloc(&command->arena, WRITES_MAX * sizeof *writes);
+    call->writes = 1 + (uint32_t)sim_below(&rng, WRITES_MAX);
+    for (uint32_t i = 0; i < call->writes; i++) {
+        draw_write(command, &rng, call->number, i, &writes[i]);
+    }
+    command->writes = writes;
+    command->write_count = call->writes;
+    command->atomic = sim_chance(&rng, 30);
+    return command;
+}
+
+static void retry(struct sim_world *world, const struct sim_call *call) {
+    struct sim_event again = {.type = SIM_CLIENT, .number = call->number};
+    sim_schedule(world, 20 + sim_below(&world->rng, 300), again);
+}
+
+void sim_client_act(struct sim_world *world, uint32_t number) {
+    struct sim_call *call = &world->calls[number];
+    if (call->active || call->acked) {
+        return;
+    }
+    struct gs_command *command = draw_command(world, call);
+    struct sim_node *node = &world->nodes[call->node];
+    if (node->core == NULL) {
+        gs_command_free(command);
+        retry(world, call);
+        return;
+    }
+    command->owner = call;
+    call->active = true;
+    call->epoch = node->epoch;
+    call->command = command;
+    sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
+}
+
+/* What is shown to anybody is on the disk. */
+static void note_shown(struct sim_world *world, struct sim_node *node, uint8_t digit, uint64_t version) {
+    uint32_t aggregate = (uint32_t)(digit - '0');
+    if (version > node->durable[aggregate]) {
+        sim_fail(world, "durable: node %u shows version %llu of t/%u, its disk amounts to %llu", node->index,
+                 (unsigned long long)version, aggregate, (unsigned long long)node->durable[aggregate]);
+    }
+    if (version > node->shown[aggregate]) {
+        node->shown[aggregate] = version;
+    }
+}
+
+void sim_client_published(struct sim_world *world, struct sim_node *node, const struct gs_core_publish *publish) {
+    uint32_t aggregate = (uint32_t)(publish->key.bytes[2] - '0'); /* "t/0" */
+    node->cached[aggregate].present = publish->view != NULL;
+    if (publish->view != NULL) {
+        node->cached[aggregate].version = publish->view->version;
+        note_shown(world, node, publish->key.bytes[2], publish->view->version);
+    }
+}
+
+static void check_results(struct sim_world *world, struct sim_node *node, struct gs_command *command) {
+    for (uint32_t i = 0; i < command->write_count; i++) {
+        const struct gs_write_result *result = &command->results[i];
+        if (result->error != 0) {
+            sim_fail(world, "node %u refused a write: %s %s", node->index, gs_error_name(result->error),
+                     result->problem.detail);
+            return;
+        }
+        for (uint32_t j = 0; !result->replayed && j < command->writes[i].change_count; j++) {
+            note_shown(world, node, command->writes[i].changes[j].aggregate_id.bytes[0], result->changes[j].version);
+        }
+    }
+    for (uint32_t i = 0; i < command->key_count; i++) {
+        note_shown(world, node, command->keys[i].aggregate_id.bytes[0], command->views[i]->version);
+    }
+}
+
+void sim_client_answered(struct sim_world *world, struct sim_node *node, struct gs_command *command) {
+    struct sim_call *call = command->owner;
+    call->active = false;
+    call->command = NULL;
+    sim_trace(world, &command->error, sizeof command->error);
+    if (command->error == 0) {
+        call->acked = true;
+        check_results(world, node, command);
+    } else {
+        retry(world, call);
+    }
+    gs_command_free(command);
+}
+
+/* The node is gone, and with it whatever it would have answered. */
+void sim_client_crashed(struct sim_world *world, const struct sim_node *node) {
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        struct sim_call *call = &world->calls[i];
+        if (call->active && call->node == node->index) {
+            gs_command_free(call->command);
+            call->command = NULL;
+            call->active = false;
+            retry(world, call);
+        }
+    }
+}
+
+static void repeat_elsewhere(struct sim_world *world, struct sim_call *call) {
+    struct gs_command *command = draw_command(world, call);
+    struct sim_node *node = &world->nodes[(call->node + 1) % world->plan.nodes];
+    struct gs_core_stats stats;
+    gs_core_get_stats(node->core, &stats);
+    if (!stats.started) {
+        gs_command_free(command); /* it would wait until the node has heard of its peers */
+        return;
+    }
+    struct gs_core_event event = {
+        .type = GS_CORE_COMMAND, .now_ms = sim_node_wall_ms(world, node), .mono_ms = world->now_ms, .command = command};
+    struct gs_update update = {0};
+    int error = gs_core_step(node->core, &event, &update);
+    if (error != 0 || update.answer_count != 1 || update.has_commit) {
+        sim_fail(world, "retry: call %u is carried out again by node %u", call->number, node->index);
+    }
+    for (uint32_t i = 0; error == 0 && i < update.answer_count * command->write_count; i++) {
+        if (command->results[i].error != 0 || !command->results[i].replayed) {
+            sim_fail(world, "retry: node %u does not recognise call %u item %u", node->index, call->number, i);
+        }
+    }
+    gs_update_clear(&update);
+    gs_command_free(command);
+}
+
+void sim_client_repeat_elsewhere(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->call_count && !world->failed; i++) {
+        if (world->calls[i].writes > 0 && !world->calls[i].forgiven) {
+            repeat_elsewhere(world, &world->calls[i]);
+        }
+    }
+}

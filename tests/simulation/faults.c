@@ -1,0 +1,104 @@
+#include "tests/simulation/checks.h"
+
+#include <stdlib.h>
+
+static void cut_link(struct sim_world *world) {
+    uint32_t a = (uint32_t)sim_below(&world->rng, world->plan.nodes);
+    uint32_t b = (uint32_t)sim_below(&world->rng, world->plan.nodes);
+    if (a == b) {
+        return;
+    }
+    struct sim_link *link = a < b ? &world->links[a][b] : &world->links[b][a];
+    bool one_way = world->plan.one_way && sim_chance(&world->rng, 50);
+    link->cut[0] = true;
+    link->cut[1] = !one_way;
+    if (!one_way) {
+        sim_link_down(world, a, b);
+    }
+}
+
+static void mend_links(struct sim_world *world) {
+    for (uint32_t a = 0; a < world->plan.nodes; a++) {
+        for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
+            if (sim_chance(&world->rng, 60) || world->healed) {
+                world->links[a][b].cut[0] = world->links[a][b].cut[1] = false;
+            }
+        }
+    }
+}
+
+/* One node against all others. */
+static void isolate(struct sim_world *world) {
+    uint32_t node = (uint32_t)sim_below(&world->rng, world->plan.nodes);
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        if (i != node) {
+            struct sim_link *link = i < node ? &world->links[i][node] : &world->links[node][i];
+            link->cut[0] = link->cut[1] = true;
+            sim_link_down(world, i, node);
+        }
+    }
+}
+
+/* The disk is lost for good; the key is kept. */
+static void wipe(struct sim_world *world, struct sim_node *node) {
+    if (node->core == NULL) {
+        return;
+    }
+    sim_node_crash(world, node);
+    sim_forgive(world, node);
+    for (uint32_t i = 0; i < node->disk.count; i++) {
+        free(node->disk.records[i].bytes);
+    }
+    node->disk.count = 0;
+    for (uint32_t i = 0; i < SIM_AGGREGATES; i++) {
+        node->shown[i] = 0;
+        node->durable[i] = 0;
+    }
+}
+
+void sim_fault(struct sim_world *world) {
+    const struct sim_plan *plan = &world->plan;
+    if (world->healed) {
+        return;
+    }
+    struct sim_node *node = &world->nodes[sim_below(&world->rng, plan->nodes)];
+    switch (sim_below(&world->rng, 8)) {
+    case 0:
+    case 1:
+        if (plan->crashes) {
+            sim_node_crash(world, node);
+        }
+        break;
+    case 2:
+        if (plan->partitions) {
+            cut_link(world);
+        }
+        break;
+    case 3:
+        if (plan->partitions) {
+            isolate(world);
+        }
+        break;
+    case 4:
+    case 5:
+        mend_links(world);
+        break;
+    case 6:
+        if (plan->wiped_disks) {
+            wipe(world, node);
+        }
+        break;
+    default:
+        if (plan->clock_steps) {
+            node->clock_offset_ms = (int64_t)sim_below(&world->rng, 40000) - 20000;
+        }
+        break;
+    }
+    sim_check_agreement(world);
+    sim_schedule(world, 1 + sim_below(&world->rng, 2 * plan->fault_every_ms), (struct sim_event){.type = SIM_FAULT});
+}
+
+void sim_heal(struct sim_world *world) {
+    world->healed = true;
+    mend_links(world);
+}

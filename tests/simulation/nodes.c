@@ -1,0 +1,228 @@
+#include "tests/simulation/checks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* 2026-01-01, so that clocks look like clocks. */
+#define EPOCH_MS UINT64_C(1767225600000)
+
+uint64_t sim_node_wall_ms(const struct sim_world *world, const struct sim_node *node) {
+    return EPOCH_MS + world->now_ms + (uint64_t)(node->clock_offset_ms + 1000000);
+}
+
+static struct gs_core *make_core(struct sim_world *world, const struct sim_node *node) {
+    struct gs_core_config config = {
+        .cluster = world->cluster,
+        .keys = node->keys,
+        .trust = &world->trust,
+        .max_skew_ms = 60000,
+        .sync_interval_ms = 500,
+        .ack_interval_ms = 1500,
+        .peers_expected = world->plan.nodes - 1,
+        .start_wait_ms = 1500,
+        .idempotency_ms = 86400000,
+        .idempotency_max = 100000,
+        .now_ms = sim_node_wall_ms(world, node),
+    };
+    for (size_t i = 0; i < sizeof config.seed; i += 8) {
+        uint64_t word = sim_random(&world->rng);
+        memcpy(config.seed + i, &word, 8);
+    }
+    struct gs_core *core = NULL;
+    if (gs_core_new(&config, &core) != 0) {
+        sim_fail(world, "node %u: no core", node->index);
+    }
+    return core;
+}
+
+void sim_node_start(struct sim_world *world, struct sim_node *node) {
+    struct gs_core *core = make_core(world, node);
+    for (uint32_t i = 0; core != NULL && i < node->disk.count; i++) {
+        struct gs_update update = {0};
+        struct gs_core_event event = {
+            .type = GS_CORE_RECOVER,
+            .now_ms = sim_node_wall_ms(world, node),
+            .mono_ms = world->now_ms,
+            .record = gs_slice_make(node->disk.records[i].bytes, node->disk.records[i].length),
+        };
+        int error = gs_core_step(core, &event, &update);
+        gs_update_clear(&update);
+        if (error != 0) {
+            sim_fail(world, "node %u cannot recover record %u: %s", node->index, i, gs_error_name(error));
+            break;
+        }
+    }
+    node->core = core;
+    sim_check_shown(world, node);
+    sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_START});
+}
+
+static void count_versions(struct sim_node *node, const struct gs_batch_head *head) {
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    (void)gs_batch_decode(head, &arena, &events);
+    for (uint32_t i = 0; events != NULL && i < head->count; i++) {
+        for (uint32_t j = 0; j < events[i].change_count; j++) {
+            node->durable[events[i].changes[j].aggregate_id.bytes[0] - '0']++;
+        }
+    }
+    gs_arena_close(&arena);
+}
+
+/* Appends the records of a finished commit to the disk. */
+static void make_durable(struct sim_world *world, struct sim_node *node) {
+    struct gs_reader reader;
+    gs_reader_init(&reader, node->pending.bytes, node->pending.length);
+    for (uint32_t i = 0; i < node->pending_count; i++) {
+        const uint8_t *start = reader.at;
+        struct gs_record record;
+        struct gs_batch_head head;
+        if (gs_record_read(&reader, &record) != 0 ||
+            gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0) {
+            sim_fail(world, "node %u stores a record that does not parse", node->index);
+            return;
+        }
+        struct sim_disk *disk = &node->disk;
+        if (disk->count == disk->capacity) {
+            disk->capacity = disk->capacity == 0 ? 64 : disk->capacity * 2;
+            disk->records = realloc(disk->records, disk->capacity * sizeof *disk->records);
+        }
+        struct sim_record *slot = &disk->records[disk->count++];
+        slot->length = (size_t)(reader.at - start);
+        slot->bytes = malloc(slot->length);
+        memcpy(slot->bytes, start, slot->length);
+        slot->head = (struct gs_head){.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
+        slot->first_seq = head.first_seq;
+        count_versions(node, &head);
+        sim_check_identity(world, gs_slice_make(slot->bytes, slot->length));
+    }
+    gs_buffer_close(&node->pending);
+    node->pending_count = 0;
+}
+
+void sim_node_crash(struct sim_world *world, struct sim_node *node) {
+    if (node->core == NULL) {
+        return;
+    }
+    sim_client_crashed(world, node);
+    gs_core_free(node->core);
+    node->core = NULL;
+    node->epoch++;
+    memset(node->cached, 0, sizeof node->cached);
+    /* What was on its way to the disk may have got there, with nobody left to hear of it. */
+    if (node->pending_count > 0 && sim_chance(&world->rng, 50)) {
+        make_durable(world, node);
+    }
+    gs_buffer_close(&node->pending);
+    node->pending_count = 0;
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        if (i != node->index) {
+            sim_link_down(world, node->index, i);
+        }
+    }
+    sim_check_chain(world, node);
+    struct sim_event restart = {.type = SIM_RESTART, .node = node->index, .epoch = node->epoch};
+    sim_schedule(world, 20 + sim_below(&world->rng, 1500), restart);
+}
+
+static void start_commit(struct sim_world *world, struct sim_node *node, struct gs_commit *commit) {
+    if (node->pending_count > 0) {
+        sim_fail(world, "node %u: a second commit before the first was stored", node->index);
+        return;
+    }
+    node->pending = commit->records;
+    node->pending_count = commit->count;
+    commit->records = (struct gs_buffer){0};
+    struct sim_event done = {
+        .type = SIM_DISK_DONE, .node = node->index, .epoch = node->epoch, .number = commit->number};
+    done.failed = world->plan.failed_commits && !world->healed && sim_chance(&world->rng, 2);
+    sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), done);
+}
+
+static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_update *update) {
+    for (uint32_t i = 0; i < update->publish_count; i++) {
+        sim_client_published(world, node, &update->publishes[i]);
+    }
+    if (update->has_commit) {
+        start_commit(world, node, &update->commit);
+    }
+    for (uint32_t i = 0; i < update->answer_count; i++) {
+        sim_client_answered(world, node, update->answers[i]);
+    }
+    for (uint32_t i = 0; i < update->send_count; i++) {
+        sim_send(world, node, &update->sends[i]);
+    }
+    for (uint32_t i = 0; i < update->log_read_count; i++) {
+        struct sim_event read = {
+            .type = SIM_LOG_READ, .node = node->index, .epoch = node->epoch, .number = update->log_reads[i].peer};
+        read.vector = update->log_reads[i].have;
+        update->log_reads[i].have = (struct gs_vector){0};
+        sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), read);
+    }
+    for (uint32_t i = 0; i < update->drop_count; i++) {
+        struct sim_node *other = sim_link_other(world, node, update->drops[i]);
+        if (other != NULL) {
+            sim_link_down(world, node->index, other->index);
+        }
+    }
+}
+
+void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_core_event *event) {
+    if (node->core == NULL || world->failed) {
+        return;
+    }
+    struct gs_update update = {0};
+    uint64_t epoch = node->epoch;
+    event->now_ms = sim_node_wall_ms(world, node);
+    event->mono_ms = world->now_ms;
+    int error = gs_core_step(node->core, event, &update);
+    if (error != 0) {
+        sim_fail(world, "node %u: step %d failed: %s", node->index, (int)event->type, gs_error_name(error));
+    }
+    uint64_t next = update.next_mono_ms;
+    bool reload = update.reload;
+    carry_out(world, node, &update);
+    sim_check_fresh(world, node);
+    gs_update_clear(&update);
+    if (reload) {
+        sim_node_crash(world, node);
+    } else if (node->core != NULL && node->epoch == epoch) {
+        node->timer_ms = next > world->now_ms ? next : world->now_ms + 1;
+        struct sim_event timer = {.type = SIM_TIMER, .node = node->index, .epoch = node->epoch};
+        sim_schedule(world, node->timer_ms - world->now_ms, timer);
+    }
+}
+
+void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const struct sim_event *event) {
+    if (event->failed) {
+        gs_buffer_close(&node->pending);
+        node->pending_count = 0;
+    } else {
+        make_durable(world, node);
+    }
+    struct gs_core_event stored = {.type = GS_CORE_STORED,
+                                   .stored = {.commit = event->number, .error = event->failed ? GS_ESTORE : 0}};
+    sim_node_step(world, node, &stored);
+}
+
+/* What a store answers: records that `have` lacks, in log order, a few at a time so that paging is exercised. */
+void sim_node_log_read(struct sim_world *world, struct sim_node *node, const struct sim_event *event) {
+    enum { RECORDS_MAX = 8 };
+    struct gs_buffer records = {0};
+    struct gs_core_event read = {.type = GS_CORE_LOG_READ, .log_read = {.peer = event->number}};
+    for (uint32_t i = 0; i < node->disk.count; i++) {
+        const struct sim_record *record = &node->disk.records[i];
+        if (gs_vector_seq(&event->vector, &record->head.origin) >= record->head.seq) {
+            continue;
+        }
+        if (read.log_read.count == RECORDS_MAX) {
+            read.log_read.more = true;
+            break;
+        }
+        gs_buffer_append(&records, record->bytes, record->length);
+        read.log_read.count++;
+    }
+    read.log_read.records = gs_slice_make(records.bytes, records.length);
+    sim_node_step(world, node, &read);
+    gs_buffer_close(&records);
+}

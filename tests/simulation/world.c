@@ -1,0 +1,231 @@
+#include "tests/simulation/checks.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RELINK_MS = 60, STEPS_MAX = 2000000, QUIET_MS = 4000, QUIET_EVERY = 8 };
+
+uint64_t sim_random(struct sim_rng *rng) {
+    /* splitmix64 */
+    uint64_t z = rng->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+uint64_t sim_below(struct sim_rng *rng, uint64_t bound) {
+    return sim_random(rng) % bound;
+}
+
+bool sim_chance(struct sim_rng *rng, uint32_t percent) {
+    return sim_below(rng, 100) < percent;
+}
+
+void sim_fail(struct sim_world *world, const char *format, ...) {
+    if (world->failed) {
+        return;
+    }
+    world->failed = true;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(world->failure, sizeof world->failure, format, arguments);
+    va_end(arguments);
+}
+
+void sim_trace(struct sim_world *world, const void *bytes, size_t length) {
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < length; i++) {
+        world->trace = (world->trace ^ at[i]) * UINT64_C(1099511628211);
+    }
+}
+
+void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
+    struct sim_rng rng = {.state = seed};
+    struct sim_plan plan = {.seed = seed};
+    plan.nodes = 2 + (uint32_t)sim_below(&rng, SIM_NODES_MAX - 1);
+    plan.calls = 10 + (uint32_t)sim_below(&rng, 50);
+    plan.loss_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 31) : 0;
+    plan.dup_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 51) : 0;
+    plan.delay_ms_max = 1 + (uint32_t)sim_below(&rng, sim_chance(&rng, 30) ? 400 : 20);
+    plan.disk_ms_max = 1 + (uint32_t)sim_below(&rng, sim_chance(&rng, 30) ? 100 : 6);
+    plan.fault_every_ms = sim_chance(&rng, 85) ? 100 + (uint32_t)sim_below(&rng, 1500) : 0;
+    plan.crashes = sim_chance(&rng, 60);
+    plan.partitions = sim_chance(&rng, 60);
+    plan.one_way = sim_chance(&rng, 30);
+    plan.failed_commits = sim_chance(&rng, 30);
+    plan.wiped_disks = sim_chance(&rng, 15);
+    plan.clock_steps = sim_chance(&rng, 40);
+    plan.chaos_ms = 2000 + sim_below(&rng, 6000);
+    plan.settle_ms = 60000;
+    *ret_plan = plan;
+}
+
+static void make_keys(struct sim_world *world) {
+    struct gs_buffer text = {0};
+    struct gs_problem problem = {0};
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        uint8_t seed[GS_SEED_SIZE] = {(uint8_t)(i + 1), 0x5e};
+        char key[45];
+        gs_key_pair_from_seed(seed, &world->nodes[i].keys);
+        gs_public_key_text(&world->nodes[i].keys.public_key, key);
+        gs_buffer_printf(&text, "region-%u %s\n", i, key);
+    }
+    if (gs_trust_parse((const char *)text.bytes, text.length, &world->trust, &problem) != 0) {
+        sim_fail(world, "the trust file: %s", problem.detail);
+    }
+    gs_buffer_close(&text);
+}
+
+static void dispatch(struct sim_world *world, const struct sim_event *event) {
+    struct sim_node *node = &world->nodes[event->node];
+    bool valid = node->core != NULL && event->epoch == node->epoch;
+    switch (event->type) {
+    case SIM_DELIVER:
+        sim_deliver(world, event);
+        break;
+    case SIM_DISK_DONE:
+        if (valid) {
+            sim_node_disk_done(world, node, event);
+        }
+        break;
+    case SIM_LOG_READ:
+        if (valid) {
+            sim_node_log_read(world, node, event);
+        }
+        break;
+    case SIM_TIMER:
+        if (valid && node->timer_ms == world->now_ms) {
+            sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_TICK});
+        }
+        break;
+    case SIM_CLIENT:
+        sim_client_act(world, (uint32_t)event->number);
+        break;
+    case SIM_FAULT:
+        sim_fault(world);
+        break;
+    case SIM_RESTART:
+        if (node->core == NULL && event->epoch == node->epoch) {
+            sim_node_start(world, node);
+        }
+        break;
+    case SIM_RELINK:
+        sim_relink(world);
+        sim_schedule(world, RELINK_MS, (struct sim_event){.type = SIM_RELINK});
+        break;
+    }
+}
+
+static void schedule_beginning(struct sim_world *world) {
+    const struct sim_plan *plan = &world->plan;
+    world->call_count = plan->calls;
+    for (uint32_t i = 0; i < plan->calls; i++) {
+        world->calls[i].number = i;
+        sim_schedule(world, sim_below(&world->rng, plan->chaos_ms),
+                     (struct sim_event){.type = SIM_CLIENT, .number = i});
+    }
+    if (plan->fault_every_ms > 0) {
+        sim_schedule(world, sim_below(&world->rng, plan->fault_every_ms) + 1, (struct sim_event){.type = SIM_FAULT});
+    }
+    sim_schedule(world, 1, (struct sim_event){.type = SIM_RELINK});
+}
+
+static bool calls_done(const struct sim_world *world) {
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        if (!world->calls[i].acked) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Events until `until_ms`, or until everything is said and done. */
+static void run_until(struct sim_world *world, uint64_t until_ms, bool may_end) {
+    struct sim_event event;
+    while (!world->failed && sim_next(world, &event)) {
+        if (event.at_ms > until_ms) {
+            world->now_ms = until_ms;
+            sim_schedule(world, event.at_ms - until_ms, event);
+            return;
+        }
+        world->now_ms = event.at_ms;
+        uint64_t head[3] = {event.at_ms, event.type, event.node};
+        sim_trace(world, head, sizeof head);
+        dispatch(world, &event);
+        sim_event_close(&event);
+        if (++world->steps > STEPS_MAX) {
+            sim_fail(world, "more than %d steps: something goes round in circles", STEPS_MAX);
+        }
+        if (may_end && world->steps % 16 == 0 && calls_done(world) && sim_all_agree(world)) {
+            return;
+        }
+    }
+}
+
+/* The last acknowledgements are written; then nothing more. */
+static void check_quiet(struct sim_world *world) {
+    struct gs_vector before = {0};
+    run_until(world, world->now_ms + QUIET_MS, false);
+    if (!world->failed && gs_vector_copy(&before, gs_core_stored(world->nodes[0].core)) == 0) {
+        run_until(world, world->now_ms + QUIET_MS, false);
+    }
+    if (!world->failed && (!sim_all_agree(world) || !gs_vector_equal(&before, gs_core_stored(world->nodes[0].core)))) {
+        sim_fail(world, "quiet: nobody writes, and the log grows");
+    }
+    gs_vector_close(&before);
+}
+
+bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
+    *world = (struct sim_world){.plan = *plan, .rng = {.state = plan->seed ^ UINT64_C(0xa5a5a5a5)}};
+    world->trace = UINT64_C(14695981039346656037);
+    world->cluster = gs_cluster_from_name("simulation");
+    make_keys(world);
+    for (uint32_t i = 0; i < plan->nodes && !world->failed; i++) {
+        world->nodes[i].index = i;
+        world->nodes[i].clock_offset_ms = (int64_t)sim_below(&world->rng, 10000) - 5000;
+        sim_node_start(world, &world->nodes[i]);
+    }
+    schedule_beginning(world);
+    run_until(world, plan->chaos_ms, false);
+    sim_check_agreement(world);
+    sim_heal(world);
+    run_until(world, plan->chaos_ms + plan->settle_ms, true);
+    if (!world->failed && (!calls_done(world) || !sim_all_agree(world))) {
+        sim_fail(world, "not settled %llu ms after everything healed: calls %s, vectors %s",
+                 (unsigned long long)plan->settle_ms, calls_done(world) ? "done" : "open",
+                 sim_all_agree(world) ? "equal" : "differ");
+    }
+    sim_check_agreement(world);
+    sim_check_end(world);
+    if (!world->failed && plan->seed % QUIET_EVERY == 0) {
+        check_quiet(world);
+    }
+    if (!world->failed) {
+        sim_client_repeat_elsewhere(world);
+    }
+    return !world->failed;
+}
+
+void sim_world_close(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        struct sim_node *node = &world->nodes[i];
+        gs_core_free(node->core);
+        gs_buffer_close(&node->pending);
+        for (uint32_t j = 0; j < node->disk.count; j++) {
+            free(node->disk.records[j].bytes);
+        }
+        free(node->disk.records);
+    }
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        gs_command_free(world->calls[i].command);
+    }
+    struct sim_event event;
+    while (sim_next(world, &event)) {
+        sim_event_close(&event);
+    }
+    free(world->events);
+    free(world->identities);
+    gs_trust_close(&world->trust);
+}

@@ -1,0 +1,182 @@
+/* A whole cluster in one process, in virtual time.
+ *
+ * The replica cores are the product's own; everything around them is simulated: a network with delay, loss,
+ * duplication, reordering and partitions (harsher than TCP: any message may vanish), disks that lose what was not
+ * synced at a crash, clocks that differ and step, clients that retry. One seed decides everything, the fault rates
+ * included (swarm testing), and repeats a run to the byte.
+ *
+ * Phases: *safety* (faults for `chaos_ms`, clients write all the while), then *liveness*: everything heals, and all
+ * nodes must agree within `settle_ms`. Checkers run all the time (checks.h). */
+#ifndef GS_TESTS_SIMULATION_WORLD_H
+#define GS_TESTS_SIMULATION_WORLD_H
+
+#include "node/core/core.h"
+
+enum { SIM_NODES_MAX = 5, SIM_CALLS_MAX = 512, SIM_AGGREGATES = 4 };
+
+struct sim_rng {
+    uint64_t state;
+};
+
+uint64_t sim_random(struct sim_rng *rng);
+uint64_t sim_below(struct sim_rng *rng, uint64_t bound);
+/* True with a probability of `percent` / 100. */
+bool sim_chance(struct sim_rng *rng, uint32_t percent);
+
+/* What the seed has drawn. */
+struct sim_plan {
+    uint64_t seed;
+    uint32_t nodes;
+    uint32_t calls;        /* that clients make */
+    uint32_t loss_percent; /* of messages */
+    uint32_t dup_percent;
+    uint32_t delay_ms_max;
+    uint32_t disk_ms_max;
+    uint32_t fault_every_ms; /* mean time between faults, 0: none */
+    bool crashes, partitions, one_way, failed_commits, wiped_disks, clock_steps;
+    uint64_t chaos_ms;
+    uint64_t settle_ms;
+};
+
+/* One record on a disk. */
+struct sim_record {
+    uint8_t *bytes; /* owned */
+    size_t length;
+    struct gs_head head; /* of the batch in it */
+    uint64_t first_seq;
+};
+
+struct sim_disk {
+    struct sim_record *records; /* durable, in log order; owned */
+    uint32_t count, capacity;
+};
+
+struct sim_node {
+    uint32_t index;
+    struct gs_key_pair keys;
+    struct gs_core *core; /* NULL while it is down */
+    uint64_t epoch;       /* rises with every crash: what was under way for an earlier one is void */
+    struct sim_disk disk;
+    struct gs_buffer pending; /* the commit on its way to the disk */
+    uint32_t pending_count;
+    int64_t clock_offset_ms;
+    uint64_t timer_ms;                /* when the core wants to be called */
+    uint64_t shown[SIM_AGGREGATES];   /* the greatest version that any answer or published view has shown */
+    uint64_t durable[SIM_AGGREGATES]; /* the version of each that the disk amounts to */
+    /* What request threads would answer with, by themselves: the version of the published view. */
+    struct {
+        bool present;
+        uint64_t version;
+    } cached[SIM_AGGREGATES];
+};
+
+struct sim_link {
+    bool up;
+    uint64_t id; /* the same on both sides; 0 before the first */
+    bool cut[2]; /* messages from the lower (0) or the higher (1) node vanish */
+};
+
+/* One thing that a client wants, until it knows that it is done. */
+struct sim_call {
+    uint32_t number;
+    uint32_t node;
+    bool active; /* a command is with the core */
+    bool acked;
+    bool forgiven; /* the only disk that held it was lost */
+    uint64_t epoch;
+    struct gs_command *command; /* owned while active */
+    uint32_t writes;            /* 0: a read */
+};
+
+enum sim_event_type {
+    SIM_DELIVER,
+    SIM_DISK_DONE,
+    SIM_LOG_READ,
+    SIM_TIMER,
+    SIM_CLIENT,
+    SIM_FAULT,
+    SIM_RESTART,
+    SIM_RELINK
+};
+
+struct sim_event {
+    uint64_t at_ms;
+    uint64_t order; /* of creation: ties are broken the same way every time */
+    enum sim_event_type type;
+    uint32_t node;
+    uint64_t epoch;
+    uint64_t number;         /* link id, commit, call */
+    struct gs_buffer bytes;  /* owned */
+    struct gs_vector vector; /* owned */
+    bool failed;
+};
+
+struct sim_world {
+    struct sim_plan plan;
+    struct sim_rng rng;
+    uint64_t now_ms;
+    uint64_t orders;
+    uint64_t links_made;
+    bool healed;
+    struct gs_trust trust;
+    gs_cluster cluster;
+    struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_link links[SIM_NODES_MAX][SIM_NODES_MAX]; /* [lower][higher] */
+    struct sim_call calls[SIM_CALLS_MAX];
+    uint32_t call_count;
+    struct sim_event *events; /* a heap; owned */
+    uint32_t event_count, event_capacity;
+    struct sim_identity *identities; /* checks.c: (origin, first_seq) → hash, over the whole history */
+    uint32_t identity_count, identity_capacity;
+    uint64_t trace; /* running hash of everything that happened */
+    uint64_t steps;
+    bool failed;
+    char failure[512];
+};
+
+/* Draws a plan from a seed. */
+void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan);
+/* Runs one world from beginning to end. True if every check held; else `failure` says what did not. */
+bool sim_world_run(struct sim_world *world, const struct sim_plan *plan);
+void sim_world_close(struct sim_world *world);
+
+/* Notes the first failure; the run ends. */
+void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Mixes bytes into the trace. */
+void sim_trace(struct sim_world *world, const void *bytes, size_t length);
+
+/* events.c: the heap. `event` is taken. */
+void sim_schedule(struct sim_world *world, uint64_t delay_ms, struct sim_event event);
+bool sim_next(struct sim_world *world, struct sim_event *ret_event);
+void sim_event_close(struct sim_event *event);
+
+/* nodes.c */
+void sim_node_start(struct sim_world *world, struct sim_node *node);
+void sim_node_crash(struct sim_world *world, struct sim_node *node);
+void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_core_event *event);
+void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
+void sim_node_log_read(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
+uint64_t sim_node_wall_ms(const struct sim_world *world, const struct sim_node *node);
+
+/* network.c */
+void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send);
+void sim_deliver(struct sim_world *world, const struct sim_event *event);
+void sim_link_down(struct sim_world *world, uint32_t a, uint32_t b);
+void sim_relink(struct sim_world *world);
+/* The node at the other end of a link, NULL if that link is gone. */
+struct sim_node *sim_link_other(struct sim_world *world, const struct sim_node *node, uint64_t id);
+
+/* clients.c */
+void sim_client_act(struct sim_world *world, uint32_t number);
+void sim_client_answered(struct sim_world *world, struct sim_node *node, struct gs_command *command);
+void sim_client_crashed(struct sim_world *world, const struct sim_node *node);
+/* A view is published, or taken back. */
+void sim_client_published(struct sim_world *world, struct sim_node *node, const struct gs_core_publish *publish);
+/* Repeats every acknowledged write at a node that did not take it: it must be recognised there. At the end. */
+void sim_client_repeat_elsewhere(struct sim_world *world);
+
+/* faults.c */
+void sim_fault(struct sim_world *world);
+void sim_heal(struct sim_world *world);
+
+#endif
