@@ -1,0 +1,24 @@
+#include "node/store/engines.h"
+
+#include <string.h>
+
+/* What follows `prefix` in `url`, or NULL. */
+static const char *after(const char *url, const char *prefix) {
+    size_t length = strlen(prefix);
+    return strncmp(url, prefix, length) == 0 ? url + length : NULL;
+}
+
+int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_problem *problem) {
+    const char *path = after(url, "sqlite:");
+    if (path != NULL && *path != '\0') {
+        return gs_sqlite_open(path, ret_store, problem);
+    }
+    const char *rest = after(url, "memory:");
+    if (rest != NULL && *rest == '\0') {
+        return gs_memory_open(ret_store, problem);
+    }
+    /* Only the scheme is repeated: a URL may hold a password. */
+    int scheme_length = (int)strcspn(url, ":");
+    return gs_problem_set(problem, GS_EINVAL, NULL, "a store is sqlite:PATH or memory:, not %.*s:…",
+                          scheme_length < 32 ? scheme_length : 32, url);
+}

@@ -1,0 +1,98 @@
+/* The SQLite engine: what its files share. Private to them.
+ *
+ * One connection reads, writes and checkpoints: SQLite before 3.51.3 may lose commits when one connection checkpoints
+ * while another one resets the WAL (sqlite.org/wal.html#walresetbug). Checkpoints are ours rather than automatic: the
+ * automatic ones ignore errors of fsync, after which Linux drops the pages that were not written. */
+#ifndef GS_NODE_STORE_SQLITE_IMPL_H
+#define GS_NODE_STORE_SQLITE_IMPL_H
+
+#include "node/store/chain.h"
+#include "node/store/store.h"
+
+#include <sqlite3.h>
+
+enum {
+    GS_SQLITE_WAL_PAGES = 2000,                  /* checkpoint before the next append when the WAL is longer */
+    GS_SQLITE_WAL_BYTES_KEPT = 64 * 1024 * 1024, /* a WAL that grew past it is cut when it is reset */
+    GS_SQLITE_CHECKSUM_SIZE = 16
+};
+
+enum gs_sqlite_statement {
+    GS_SQLITE_BEGIN_WRITE,
+    GS_SQLITE_BEGIN_READ,
+    GS_SQLITE_COMMIT,
+    GS_SQLITE_ROLLBACK,
+    GS_SQLITE_INSERT,       /* position, origin, first_seq, last_seq, checksum, record */
+    GS_SQLITE_REPLAY,       /* rows in log order */
+    GS_SQLITE_ROW,          /* the row at ?1 */
+    GS_SQLITE_FIND,         /* position, last_seq of the first row of origin ?1 that ends after ?2 */
+    GS_SQLITE_EVENT,        /* that row itself */
+    GS_SQLITE_LAST,         /* the last row of origin ?1 */
+    GS_SQLITE_NEXT_ORIGIN,  /* the least origin greater than ?1 */
+    GS_SQLITE_LAST_POSITION /* 0 when the log is empty */
+};
+enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_LAST_POSITION + 1 };
+
+struct gs_sqlite {
+    struct gs_store base;
+    int lock_fd;
+    sqlite3 *db;
+    sqlite3_stmt *statements[GS_SQLITE_STATEMENT_COUNT];
+    struct gs_chain chain;
+    uint64_t next_position;
+    int wal_pages;  /* in the WAL after the last commit */
+    bool unsettled; /* see gs_sqlite_settle */
+    bool failed;    /* what is on disk is not known: nothing is written any more */
+};
+
+/* A row of delta_log whose checksum matched. Slices live until the statement moves. */
+struct gs_sqlite_row {
+    uint64_t position;
+    gs_origin origin;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    struct gs_slice record;
+};
+
+/* The engine of `store`. */
+struct gs_sqlite *gs_sqlite_of(struct gs_store *store);
+
+/* sqlite_row.c */
+void gs_sqlite_row_checksum(const struct gs_sqlite_row *row, uint8_t ret_checksum[GS_SQLITE_CHECKSUM_SIZE]);
+/* The row on which `statement` stands. GS_ECORRUPT. */
+int gs_sqlite_row_load(sqlite3_stmt *statement, struct gs_sqlite_row *ret_row);
+
+/* sqlite_migrate.c: refuses databases that are not ours (GS_EINVAL) or newer (GS_EVERSION), then brings the schema up
+ * to date. GS_EIO, GS_ECORRUPT, GS_EBUSY. */
+int gs_sqlite_check_schema(sqlite3 *db, const char *path, struct gs_problem *problem);
+int gs_sqlite_migrate(sqlite3 *db, const char *path, struct gs_problem *problem);
+
+/* sqlite_statement.c */
+int gs_sqlite_prepare(struct gs_sqlite *sqlite);
+void gs_sqlite_finalize(struct gs_sqlite *sqlite);
+/* Runs a statement that yields no rows. SQLITE_OK or an SQLite error. */
+int gs_sqlite_run(struct gs_sqlite *sqlite, enum gs_sqlite_statement statement);
+/* What an SQLite error at a read or at open is to a caller: GS_ECORRUPT, GS_EBUSY, GS_ENOMEM or GS_EIO. */
+int gs_sqlite_error(int result);
+/* The same, with what the connection says about it. */
+int gs_sqlite_problem(struct gs_problem *problem, sqlite3 *db, const char *path, int result);
+
+/* sqlite_append.c */
+int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t count);
+/* An earlier process may have ended after an fsync of the WAL that failed: then what is read from it is not on disk.
+ * So at open all of the WAL is written to the database, and that fsynced. Where there is no room for that
+ * the log can be read, but nothing is appended until there is. SQLITE_OK (also without room) or an SQLite error. */
+int gs_sqlite_settle(struct gs_sqlite *sqlite);
+/* A wal_hook: remembers how long the WAL is. */
+int gs_sqlite_wal_grew(void *context, sqlite3 *db, const char *name, int pages);
+
+/* sqlite_read.c */
+int gs_sqlite_replay(struct gs_store *store, gs_store_record_fn visit, void *context);
+int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
+                           struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
+int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+/* sqlite_heads.c: fills chain.heads and next_position from the log. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
+int gs_sqlite_load_heads(struct gs_sqlite *sqlite);
+
+#endif

@@ -1,0 +1,64 @@
+#include "node/store/sqlite_impl.h"
+
+#define ROW_COLUMNS "position, origin, first_seq, last_seq, checksum, record"
+
+static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
+    [GS_SQLITE_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [GS_SQLITE_BEGIN_READ] = "BEGIN",
+    [GS_SQLITE_COMMIT] = "COMMIT",
+    [GS_SQLITE_ROLLBACK] = "ROLLBACK",
+    [GS_SQLITE_INSERT] = "INSERT INTO delta_log (" ROW_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [GS_SQLITE_REPLAY] = "SELECT " ROW_COLUMNS " FROM delta_log ORDER BY position",
+    [GS_SQLITE_ROW] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = ?1",
+    [GS_SQLITE_FIND] =
+        "SELECT position, last_seq FROM delta_log WHERE origin = ?1 AND last_seq > ?2 ORDER BY last_seq LIMIT 1",
+    [GS_SQLITE_EVENT] =
+        "SELECT " ROW_COLUMNS " FROM delta_log WHERE origin = ?1 AND last_seq > ?2 ORDER BY last_seq LIMIT 1",
+    [GS_SQLITE_LAST] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE origin = ?1 ORDER BY last_seq DESC LIMIT 1",
+    [GS_SQLITE_NEXT_ORIGIN] = "SELECT origin FROM delta_log WHERE origin > ?1 ORDER BY origin LIMIT 1",
+    [GS_SQLITE_LAST_POSITION] = "SELECT coalesce(max(position), 0) FROM delta_log",
+};
+
+int gs_sqlite_prepare(struct gs_sqlite *sqlite) {
+    for (int i = 0; i < GS_SQLITE_STATEMENT_COUNT; i++) {
+        int result =
+            sqlite3_prepare_v3(sqlite->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &sqlite->statements[i], NULL);
+        if (result != SQLITE_OK) {
+            return result;
+        }
+    }
+    return SQLITE_OK;
+}
+
+void gs_sqlite_finalize(struct gs_sqlite *sqlite) {
+    for (int i = 0; i < GS_SQLITE_STATEMENT_COUNT; i++) {
+        (void)sqlite3_finalize(sqlite->statements[i]); /* repeats the error of the last step */
+        sqlite->statements[i] = NULL;
+    }
+}
+
+int gs_sqlite_run(struct gs_sqlite *sqlite, enum gs_sqlite_statement statement) {
+    int result = sqlite3_step(sqlite->statements[statement]);
+    (void)sqlite3_reset(sqlite->statements[statement]); /* repeats the error of the step */
+    return result == SQLITE_DONE ? SQLITE_OK : result == SQLITE_ROW ? SQLITE_MISUSE : result;
+}
+
+int gs_sqlite_error(int result) {
+    switch (result & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return GS_ECORRUPT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return GS_EBUSY;
+    case SQLITE_NOMEM:
+        return GS_ENOMEM;
+    default:
+        return GS_EIO;
+    }
+}
+
+int gs_sqlite_problem(struct gs_problem *problem, sqlite3 *db, const char *path, int result) {
+    const char *message = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
+    return gs_problem_set(problem, gs_sqlite_error(result), NULL, "%s: %s (SQLite error %d)", path, message, result);
+}

@@ -1,0 +1,53 @@
+/* Stores: where a region's log lives. One interface, one conformance suite (tests/conformance), several engines.
+ *
+ * The log is the truth: an append of records, in the order in which this node applied them (causal order); positions
+ * are 1, 2, 3 … Methods block and are called from one thread at a time; `node/store/store_thread.h` gives the engine a
+ * thread of its own. An error that leaves it unknown whether something is on disk is GS_EIO, and the engine refuses
+ * every later append (fsync errors are never retried over). */
+#ifndef GS_NODE_STORE_STORE_H
+#define GS_NODE_STORE_STORE_H
+
+#include "gossip/batch.h"
+#include "gossip/vector.h"
+
+struct gs_store;
+
+/* Receives one stored record; bytes are borrowed. Non-zero stops the walk and is returned by it. */
+typedef int (*gs_store_record_fn)(void *context, uint64_t position, struct gs_slice record);
+
+struct gs_store_methods {
+    const char *name; /* "sqlite", "memory" */
+
+    /* Appends `count` encoded records (one after another in `records`) atomically and durably: when it returns 0, they
+     * survive a power cut. 0, GS_EIO (fail-stop), GS_ESTORE (nothing was written; may be tried again), GS_ECHAIN (a
+     * record does not continue its origin); a caller's mistakes, after which nothing was written either: GS_EINVAL
+     * (there are not `count` ≥ 1 records), GS_EFORMAT, GS_EVERSION, GS_ETOOBIG (a record, or past GS_VECTOR_MAX
+     * origins). */
+    int (*append)(struct gs_store *store, struct gs_slice records, uint32_t count);
+
+    /* Walks all records in log order. 0, the visitor's result, GS_EIO or GS_ECORRUPT (a row's checksum does not match).
+     */
+    int (*replay)(struct gs_store *store, gs_store_record_fn visit, void *context);
+
+    /* Appends to `ret_records` the records that `have` lacks, in log order, until `bytes_max` is reached (at least one
+     * if there is any); `ret_count` of them; `ret_more` if there are others. */
+    int (*read_lacking)(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
+                        struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
+
+    /* The record that holds event `seq` of `origin`, appended to `ret_record`. GS_ENOTFOUND. */
+    int (*read_event)(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+    void (*close)(struct gs_store *store); /* frees `store` */
+};
+
+/* Engines embed this as their first member. */
+struct gs_store {
+    const struct gs_store_methods *methods;
+};
+
+/* Opens what `url` names: "sqlite:PATH" (made if absent; a data directory belongs to one process: GS_EBUSY names the
+ * holder) or "memory:". `problem->detail` says what is wrong in one line. GS_EINVAL, GS_EBUSY, GS_EIO, GS_ECORRUPT,
+ * GS_EVERSION (made by a newer program). */
+int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_problem *problem);
+
+#endif

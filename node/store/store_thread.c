@@ -1,0 +1,273 @@
+/* The queue between the loop and the store's thread.
+ *
+ *     loop: submit → [waiting] → thread: perform → [done] → uv_async → loop: deliver → free
+ *
+ * Jobs are made and freed on the loop's thread; the other one only fills in results. `outstanding` counts them over the
+ * whole round, so that neither list grows past it. */
+#include "node/store/store_thread.h"
+
+#include <stdlib.h>
+
+enum job_type { JOB_APPEND, JOB_READ };
+
+struct job {
+    struct job *next;
+    enum job_type type;
+    uint64_t tag;
+    int error;
+    struct gs_buffer records; /* to append, or that were read */
+    uint32_t count;
+    struct gs_vector have;
+    size_t bytes_max;
+    bool more;
+};
+
+struct job_list {
+    struct job *first;
+    struct job *last;
+};
+
+struct gs_store_thread {
+    uv_thread_t thread;
+    uv_async_t async;
+    struct gs_store *store; /* the thread's; NULL if it should end without closing it */
+
+    uv_mutex_t mutex; /* guards the next four */
+    uv_cond_t wake;
+    struct job_list waiting;
+    struct job_list done;
+    bool stopping;
+    bool ended; /* the store is closed, the thread returns */
+
+    /* The loop's own. */
+    struct gs_store_callbacks callbacks;
+    uint32_t outstanding;
+    bool stopped; /* stop was called: nothing is delivered any more */
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+static void push(struct job_list *list, struct job *job) {
+    job->next = NULL;
+    if (list->last != NULL) {
+        list->last->next = job;
+    } else {
+        list->first = job;
+    }
+    list->last = job;
+}
+
+static struct job *pop(struct job_list *list) {
+    struct job *job = list->first;
+    if (job != NULL) {
+        list->first = job->next;
+        list->last = list->first != NULL ? list->last : NULL;
+    }
+    return job;
+}
+
+static void job_free(struct job *job) {
+    gs_buffer_close(&job->records);
+    gs_vector_close(&job->have);
+    free(job);
+}
+
+/* On the store's thread. A read that nobody will receive is skipped; appends were promised. */
+static void perform(struct gs_store *store, struct job *job, bool stopping) {
+    if (job->type == JOB_APPEND) {
+        struct gs_slice records = gs_slice_make(job->records.bytes, job->records.length);
+        job->error = store->methods->append(store, records, job->count);
+    } else if (stopping) {
+        job->error = GS_ESHUTDOWN;
+    } else {
+        job->error =
+            store->methods->read_lacking(store, &job->have, job->bytes_max, &job->records, &job->count, &job->more);
+    }
+}
+
+static void run(void *argument) {
+    struct gs_store_thread *thread = argument;
+    uv_mutex_lock(&thread->mutex);
+    for (;;) {
+        struct job *job = pop(&thread->waiting);
+        if (job != NULL) {
+            bool stopping = thread->stopping;
+            uv_mutex_unlock(&thread->mutex);
+            perform(thread->store, job, stopping);
+            uv_mutex_lock(&thread->mutex);
+            push(&thread->done, job);
+            /* Sent under the mutex: after `ended` is seen, nothing of this thread touches the handle. */
+            uv_async_send(&thread->async);
+        } else if (thread->stopping) {
+            break;
+        } else {
+            uv_cond_wait(&thread->wake, &thread->mutex);
+        }
+    }
+    struct gs_store *store = thread->store;
+    uv_mutex_unlock(&thread->mutex);
+    if (store == NULL) {
+        return;
+    }
+    store->methods->close(store);
+    uv_mutex_lock(&thread->mutex);
+    thread->ended = true;
+    uv_async_send(&thread->async);
+    uv_mutex_unlock(&thread->mutex);
+}
+
+static void deliver(const struct gs_store_callbacks *callbacks, const struct job *job) {
+    if (job->type == JOB_APPEND) {
+        callbacks->appended(callbacks->context, job->tag, job->error);
+    } else {
+        callbacks->log_read(callbacks->context, job->tag, job->error,
+                            gs_slice_make(job->records.bytes, job->records.length), job->count, job->more);
+    }
+}
+
+static void destroy(struct gs_store_thread *thread) {
+    uv_cond_destroy(&thread->wake);
+    uv_mutex_destroy(&thread->mutex);
+    free(thread);
+}
+
+static void on_async_closed(uv_handle_t *handle) {
+    struct gs_store_thread *thread = handle->data;
+    void (*closed)(void *context) = thread->closed;
+    void *context = thread->closed_context;
+    destroy(thread);
+    closed(context);
+}
+
+static void on_async(uv_async_t *async) {
+    struct gs_store_thread *thread = async->data;
+    uv_mutex_lock(&thread->mutex);
+    struct job_list done = thread->done;
+    bool ended = thread->ended;
+    thread->done = (struct job_list){0};
+    uv_mutex_unlock(&thread->mutex);
+    for (struct job *job = pop(&done); job != NULL; job = pop(&done)) {
+        thread->outstanding--;
+        if (!thread->stopped) {
+            deliver(&thread->callbacks, job);
+        }
+        job_free(job);
+    }
+    if (ended) {
+        (void)uv_thread_join(&thread->thread); /* fails only for a thread that is not there */
+        uv_close((uv_handle_t *)&thread->async, on_async_closed);
+    }
+}
+
+/* Makes the thread end and waits for it; the store is left as it is. */
+static void abandon(struct gs_store_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    thread->store = NULL;
+    thread->stopping = true;
+    uv_cond_signal(&thread->wake);
+    uv_mutex_unlock(&thread->mutex);
+    (void)uv_thread_join(&thread->thread); /* fails only for a thread that is not there */
+}
+
+/* The handle comes last: closing one would need a turn of the loop. */
+static int start(uv_loop_t *loop, struct gs_store_thread *thread) {
+    if (uv_mutex_init(&thread->mutex) != 0) {
+        return GS_EIO;
+    }
+    if (uv_cond_init(&thread->wake) != 0) {
+        uv_mutex_destroy(&thread->mutex);
+        return GS_EIO;
+    }
+    bool running = uv_thread_create(&thread->thread, run, thread) == 0;
+    if (running && uv_async_init(loop, &thread->async, on_async) == 0) {
+        thread->async.data = thread;
+        return 0;
+    }
+    if (running) {
+        abandon(thread);
+    }
+    uv_cond_destroy(&thread->wake);
+    uv_mutex_destroy(&thread->mutex);
+    return GS_EIO;
+}
+
+int gs_store_thread_start(uv_loop_t *loop, struct gs_store *store, const struct gs_store_callbacks *callbacks,
+                          struct gs_store_thread **ret_thread) {
+    struct gs_store_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL) {
+        return GS_ENOMEM;
+    }
+    thread->store = store;
+    thread->callbacks = *callbacks;
+    int error = start(loop, thread);
+    if (error != 0) {
+        free(thread);
+        return error;
+    }
+    *ret_thread = thread;
+    return 0;
+}
+
+static int make_job(const struct gs_store_thread *thread, enum job_type type, uint64_t tag, struct job **ret_job) {
+    if (thread->stopped) {
+        return GS_ESHUTDOWN;
+    }
+    if (thread->outstanding >= GS_STORE_JOBS_MAX) {
+        return GS_EOVERLOADED;
+    }
+    struct job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        return GS_ENOMEM;
+    }
+    job->type = type;
+    job->tag = tag;
+    *ret_job = job;
+    return 0;
+}
+
+static void submit(struct gs_store_thread *thread, struct job *job) {
+    thread->outstanding++;
+    uv_mutex_lock(&thread->mutex);
+    push(&thread->waiting, job);
+    uv_cond_signal(&thread->wake);
+    uv_mutex_unlock(&thread->mutex);
+}
+
+int gs_store_thread_append(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *records, uint32_t count) {
+    struct job *job;
+    int error = records->failed != 0 ? records->failed : make_job(thread, JOB_APPEND, tag, &job);
+    if (error != 0) {
+        return error;
+    }
+    job->records = *records;
+    job->count = count;
+    *records = (struct gs_buffer){.memory = records->memory};
+    submit(thread, job);
+    return 0;
+}
+
+int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs_vector *have, size_t bytes_max) {
+    struct job *job;
+    int error = make_job(thread, JOB_READ, tag, &job);
+    if (error != 0) {
+        return error;
+    }
+    job->have = *have;
+    job->bytes_max = bytes_max;
+    *have = (struct gs_vector){0};
+    submit(thread, job);
+    return 0;
+}
+
+void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context) {
+    if (thread->stopped) {
+        return;
+    }
+    thread->stopped = true;
+    thread->closed = closed;
+    thread->closed_context = context;
+    uv_mutex_lock(&thread->mutex);
+    thread->stopping = true;
+    uv_cond_signal(&thread->wake);
+    uv_mutex_unlock(&thread->mutex);
+}

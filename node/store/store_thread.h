@@ -1,0 +1,37 @@
+/* A store on its own thread: the loop hands over work and gets completions back on the loop.
+ *
+ * Appends are carried out in order. Reads of the log run on the same thread between appends, so that a long catch-up
+ * delays a commit by one chunk at most. */
+#ifndef GS_NODE_STORE_STORE_THREAD_H
+#define GS_NODE_STORE_STORE_THREAD_H
+
+#include "node/store/store.h"
+
+#include <uv.h>
+
+struct gs_store_thread;
+
+enum { GS_STORE_JOBS_MAX = 256 /* handed over and not yet completed */ };
+
+/* Called on the loop's thread, in the order in which the work was handed over. `records` are borrowed for the call. */
+struct gs_store_callbacks {
+    void *context;
+    void (*appended)(void *context, uint64_t tag, int error);
+    void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
+};
+
+/* Takes `store` on success. GS_ENOMEM, GS_EIO (no thread or no handle to be had). */
+int gs_store_thread_start(uv_loop_t *loop, struct gs_store *store, const struct gs_store_callbacks *callbacks,
+                          struct gs_store_thread **ret_thread);
+
+/* Takes the contents of `records` (the buffer becomes empty) on success. `tag` comes back with the completion.
+ * GS_EOVERLOADED (GS_STORE_JOBS_MAX), GS_ESHUTDOWN (after stop), GS_ENOMEM. */
+int gs_store_thread_append(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *records, uint32_t count);
+/* Takes the contents of `have` on success. Errors as above. */
+int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs_vector *have, size_t bytes_max);
+
+/* Finishes queued appends (queued reads are dropped), closes the store, joins the thread; then `closed` is called on
+ * the loop. No completion comes after this call, which may be made from within one. A second call does nothing. */
+void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context);
+
+#endif
