@@ -1,0 +1,22 @@
+/* What every request handler may use: one per server, shared by all its threads. */
+#ifndef GS_NODE_HTTP_CONTEXT_H
+#define GS_NODE_HTTP_CONTEXT_H
+
+#include "node/auth/auth.h"
+#include "node/http/watchdog.h"
+#include "node/serve/gateway.h"
+
+#include <stdatomic.h>
+
+struct gs_http_context {
+    struct gs_gateway *gateway; /* borrowed */
+    struct gs_auth auth;
+    char region[GS_REGION_NAME_MAX + 1];
+    uint16_t port;               /* as bound */
+    uint32_t request_timeout_ms; /* for a body to arrive as a whole */
+    struct gs_watchdog watchdog;
+    uint64_t request_id_seed;
+    atomic_uint_fast64_t request_count;
+};
+
+#endif

@@ -1,0 +1,23 @@
+/* The handlers, one file a resource. Contract: gs_http_handler_fn. */
+#ifndef GS_NODE_HTTP_HANDLERS_H
+#define GS_NODE_HTTP_HANDLERS_H
+
+#include "node/http/response.h"
+
+#define GS_HTTP_HANDLER(name) \
+    int name(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault)
+
+GS_HTTP_HANDLER(gs_handle_state_get);    /* GET, HEAD /state/{type}/{id} */
+GS_HTTP_HANDLER(gs_handle_state_put);    /* PUT /state/{type}/{id} */
+GS_HTTP_HANDLER(gs_handle_state_patch);  /* PATCH /state/{type}/{id} */
+GS_HTTP_HANDLER(gs_handle_state_delete); /* DELETE /state/{type}/{id} */
+GS_HTTP_HANDLER(gs_handle_state_list);   /* GET, HEAD /state/{type} */
+GS_HTTP_HANDLER(gs_handle_state_read);   /* POST /state/read */
+GS_HTTP_HANDLER(gs_handle_events_post);  /* POST /events */
+GS_HTTP_HANDLER(gs_handle_health);       /* GET, HEAD /health */
+GS_HTTP_HANDLER(gs_handle_health_live);  /* GET, HEAD /health/live */
+GS_HTTP_HANDLER(gs_handle_health_ready); /* GET, HEAD /health/ready */
+GS_HTTP_HANDLER(gs_handle_cluster);      /* GET, HEAD /cluster */
+GS_HTTP_HANDLER(gs_handle_peers);        /* GET, HEAD /peers */
+
+#endif

@@ -1,0 +1,65 @@
+#include "node/http/problem.h"
+
+#include <globalstate/json.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void write_text(const char *name, const char *text, struct gs_buffer *out) {
+    gs_buffer_printf(out, "\"%s\":", name);
+    gs_json_write_string(text, strlen(text), out);
+}
+
+/* What a rule engine says about one field; the ops' own checks are rules like others. */
+static void write_violation(const struct gs_problem *problem, struct gs_fault_info info, const char *detail,
+                            struct gs_buffer *out) {
+    gs_buffer_text(out, ",\"violations\":[{");
+    write_text("rule", info.name, out);
+    gs_buffer_byte(out, ',');
+    write_text("path", problem->field, out);
+    gs_buffer_byte(out, ',');
+    write_text("detail", detail, out);
+    gs_buffer_text(out, "}]");
+}
+
+void gs_http_problem_write(const struct gs_http_fault *fault, const char *request_id, struct gs_buffer *out) {
+    const struct gs_problem *problem = &fault->problem;
+    struct gs_fault_info info = gs_fault_info(problem->code);
+    const char *detail = problem->detail[0] != '\0' ? problem->detail : info.title;
+    gs_buffer_printf(out, "{\"type\":\"urn:globalstate:problem:%s\",", info.name);
+    write_text("title", info.title, out);
+    gs_buffer_printf(out, ",\"status\":%d,\"code\":\"%s\",", info.status, info.name);
+    write_text("detail", detail, out);
+    if (problem->field[0] != '\0') {
+        gs_buffer_byte(out, ',');
+        write_text("field", problem->field, out);
+    }
+    if (fault->has_current_version) {
+        gs_buffer_printf(out, ",\"currentVersion\":%" PRIu64, fault->current_version);
+    }
+    if (info.status == 422) {
+        write_violation(problem, info, detail, out);
+    }
+    gs_buffer_byte(out, ',');
+    write_text("requestId", request_id, out);
+    gs_buffer_byte(out, '}');
+}
+
+void gs_http_problem_answer(const struct gs_http_request *request, const struct gs_http_fault *fault, const char *allow,
+                            struct gs_http_response *response) {
+    gs_http_response_close(response);
+    response->status = gs_fault_info(fault->problem.code).status;
+    response->content_type = "application/problem+json";
+    if (response->status == 503) {
+        char seconds[12];
+        snprintf(seconds, sizeof seconds, "%d", GS_RETRY_AFTER_S);
+        gs_http_response_header(response, "Retry-After", seconds);
+    } else if (response->status == 401) {
+        gs_http_response_header(response, "WWW-Authenticate", "Bearer");
+    }
+    if (allow != NULL) {
+        gs_http_response_header(response, "Allow", allow);
+    }
+    gs_http_problem_write(fault, request->id, &response->body);
+}

@@ -1,0 +1,157 @@
+#include "node/http/router.h"
+
+#include "node/http/handlers.h"
+#include "node/http/problem.h"
+#include "node/http/session.h"
+#include "node/http/text.h"
+
+#include <stdio.h>
+
+enum { GET = GS_HTTP_GET | GS_HTTP_HEAD, POST = GS_HTTP_POST, PUT = GS_HTTP_PUT, PATCH = GS_HTTP_PATCH };
+
+static const struct gs_http_route routes[] = {
+    {GET, "/state/{}/{}", GS_SCOPE_STATE_READ, false, "", gs_handle_state_get},
+    {PUT, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_put},
+    {PATCH, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_patch},
+    {GS_HTTP_DELETE, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_delete},
+    {POST, "/events", GS_SCOPE_EVENTS_WRITE, true, "", gs_handle_events_post},
+    {POST, "/state/read", GS_SCOPE_STATE_READ, true, "", gs_handle_state_read},
+    {GET, "/state/{}", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_list},
+    {GET, "/cluster", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster},
+    {GET, "/peers", GS_SCOPE_SYNC_READ, false, "", gs_handle_peers},
+    {GET, "/health", 0, false, "", gs_handle_health},
+    {GET, "/health/live", 0, false, "", gs_handle_health_live},
+    {GET, "/health/ready", 0, false, "", gs_handle_health_ready},
+};
+
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+static bool path_matches(const char *path, const struct gs_http_target *target) {
+    struct gs_slice rest = gs_text_slice(path + 1);
+    struct gs_slice part;
+    for (uint32_t i = 0; i < target->segment_count; i++) {
+        if (!gs_slice_next(&rest, '/', &part) ||
+            (!gs_slice_is(part, "{}") && gs_slice_compare(part, target->segments[i]) != 0)) {
+            return false;
+        }
+    }
+    return rest.bytes == NULL;
+}
+
+/* The route, or NULL; then `ret_allowed` says which methods the path knows: none, and there is no such path. */
+static const struct gs_http_route *find_route(const struct gs_http_request *request, uint32_t *ret_allowed) {
+    uint32_t allowed = 0;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (path_matches(routes[i].path, &request->target)) {
+            if ((routes[i].methods & request->method) != 0) {
+                return &routes[i];
+            }
+            allowed |= routes[i].methods;
+        }
+    }
+    *ret_allowed = allowed;
+    return NULL;
+}
+
+static void write_methods(uint32_t methods, char *ret_text, size_t size) {
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    size_t length = 0;
+    ret_text[0] = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((methods >> i & 1) != 0 && length < size) {
+            length += (size_t)snprintf(ret_text + length, size - length, "%s%s", length > 0 ? ", " : "", names[i]);
+        }
+    }
+}
+
+static int check_parameters(const struct gs_http_request *request, const char *known, struct gs_http_fault *fault) {
+    for (uint32_t i = 0; i < request->target.parameter_count; i++) {
+        struct gs_slice name = request->target.parameters[i].name;
+        struct gs_slice rest = gs_text_slice(known);
+        struct gs_slice part;
+        bool found = false;
+        while (!found && gs_slice_next(&rest, ' ', &part)) {
+            found = part.length > 0 && gs_slice_compare(part, name) == 0;
+        }
+        if (!found) {
+            return gs_problem_set(&fault->problem, GS_EINVAL, NULL, "the query parameter \"%.*s\" is not known here",
+                                  (int)(name.length > 64 ? 64 : name.length), (const char *)name.bytes);
+        }
+    }
+    return 0;
+}
+
+static int check_access(struct gs_http_request *request, const struct gs_http_route *route,
+                        struct gs_http_fault *fault) {
+    if (route->scopes == 0) {
+        return 0;
+    }
+    int error = gs_http_session_authenticate(request, fault);
+    if (error == 0 && !gs_principal_has(request->principal, route->scopes)) {
+        error = gs_problem_set(&fault->problem, GS_HTTP_EFORBIDDEN, NULL, "the token lacks the scope %s",
+                               gs_scope_name(route->scopes));
+    }
+    return error;
+}
+
+/* A form or a script on a foreign page can send any body, but not with this type, unless the browser asks us first. */
+static int check_media_type(struct gs_http_request *request, struct gs_http_fault *fault) {
+    struct gs_slice type = {0};
+    int error = gs_http_header_single(request->info, "Content-Type", &type, fault);
+    struct gs_slice essence = {0};
+    if (error == 0 && (!gs_slice_next(&type, ';', &essence) || !gs_slice_is_nocase(essence, "application/json"))) {
+        error = gs_fault_set(fault, GS_HTTP_EMEDIA);
+    }
+    return error;
+}
+
+static int run_route(struct gs_http_request *request, const struct gs_http_route *route,
+                     struct gs_http_response *response, struct gs_http_fault *fault) {
+    int error = check_access(request, route, fault);
+    if (error == 0) {
+        error = check_parameters(request, route->parameters, fault);
+    }
+    if (error == 0 && route->takes_body && request->context->auth.off && request->method != GS_HTTP_DELETE) {
+        error = check_media_type(request, fault);
+    }
+    if (error == 0 && route->takes_body) {
+        error = gs_http_request_read_body(request, fault);
+    }
+    return error != 0 ? error : route->handle(request, response, fault);
+}
+
+static int answer(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
+    uint32_t allowed = 0;
+    const struct gs_http_route *route = find_route(request, &allowed);
+    if (route != NULL) {
+        return run_route(request, route, response, fault);
+    }
+    if (allowed == 0) {
+        return gs_fault_set(fault, GS_HTTP_EROUTE);
+    }
+    return gs_fault_set(fault, GS_HTTP_EMETHOD);
+}
+
+int gs_http_route_request(struct gs_http_context *context, struct mg_connection *connection) {
+    struct gs_http_request request;
+    struct gs_http_response response = {0};
+    struct gs_http_fault fault = {0};
+    int error = gs_http_request_open(&request, context, connection, &fault);
+    if (error == 0) {
+        error = answer(&request, &response, &fault);
+    }
+    if (error != 0) {
+        char allow[64];
+        uint32_t allowed = 0;
+        if (error == GS_HTTP_EMETHOD) {
+            find_route(&request, &allowed);
+        }
+        write_methods(allowed, allow, sizeof allow);
+        gs_http_problem_answer(&request, &fault, error == GS_HTTP_EMETHOD ? allow : NULL, &response);
+    }
+    int status = response.status;
+    gs_http_response_send(&request, &response);
+    gs_http_response_close(&response);
+    gs_http_request_close(&request);
+    return status;
+}

@@ -1,0 +1,179 @@
+#include "node/http/server.h"
+
+#include "node/http/address.h"
+#include "node/http/problem.h"
+#include "node/http/router.h"
+#include "node/http/session.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gs_http_server {
+    struct gs_http_context context;
+    struct mg_context *civetweb;
+    uint16_t port; /* as bound */
+};
+
+static int on_request(struct mg_connection *connection) {
+    return gs_http_route_request(mg_get_user_context_data(connection), connection);
+}
+
+/* CivetWeb could not make sense of the head, or its buffer is full. It closes the connection afterwards. */
+static int on_error(struct mg_connection *connection, int status, const char *message) {
+    struct gs_http_request request;
+    struct gs_http_response response = {0};
+    struct gs_http_fault fault = {0};
+    (void)message;
+    gs_http_request_open_broken(&request, mg_get_user_context_data(connection), connection);
+    gs_fault_set(&fault, status == 413 ? GS_HTTP_EHEAD : status == 505 ? GS_HTTP_EVERSION : GS_HTTP_EREQUEST);
+    gs_http_problem_answer(&request, &fault, NULL, &response);
+    gs_http_response_send(&request, &response);
+    gs_http_response_close(&response);
+    gs_http_request_close(&request);
+    return 0;
+}
+
+static void on_close(const struct mg_connection *connection) {
+    gs_http_session_free(mg_get_user_connection_data(connection));
+}
+
+static int on_log(const struct mg_connection *connection, const char *message) {
+    (void)connection;
+    (void)message;
+    return 1; /* libraries do not log */
+}
+
+enum { NUMBER_SIZE = 16, PORT_SIZE = 32 };
+
+struct options {
+    char port[PORT_SIZE];
+    char threads[NUMBER_SIZE];
+    char request_timeout[NUMBER_SIZE];
+    char idle_timeout[NUMBER_SIZE];
+    char head[NUMBER_SIZE];
+};
+
+static void write_number(char text[NUMBER_SIZE], uint32_t value, uint32_t instead_of_0) {
+    snprintf(text, NUMBER_SIZE, "%u", (unsigned)(value != 0 ? value : instead_of_0));
+}
+
+static void write_options(const struct gs_http_config *config, const struct sockaddr_in *address,
+                          struct options *options) {
+    char host[INET_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET, &address->sin_addr, host, sizeof host);
+    snprintf(options->port, sizeof options->port, "%s:%u", host, (unsigned)ntohs(address->sin_port));
+    write_number(options->threads, config->threads, GS_HTTP_THREADS_DEFAULT);
+    write_number(options->request_timeout, config->request_timeout_ms, GS_HTTP_REQUEST_TIMEOUT_MS);
+    write_number(options->idle_timeout, config->idle_timeout_ms, GS_HTTP_IDLE_TIMEOUT_MS);
+    write_number(options->head, GS_HTTP_HEAD_BUFFER, 0);
+}
+
+static int start_civetweb(struct gs_http_server *server, const struct gs_http_config *config,
+                          const struct sockaddr_in *address, struct gs_problem *problem) {
+    struct options texts;
+    write_options(config, address, &texts);
+    const char *options[] = {
+        "listening_ports", texts.port, "num_threads", texts.threads, "connection_queue", "1000", "listen_backlog",
+        "4096", "tcp_nodelay", "1", "enable_keep_alive", "yes", "request_timeout_ms", texts.request_timeout,
+        "keep_alive_timeout_ms", texts.idle_timeout, "max_request_size", texts.head,
+        /* no files, no listings, no realms, no cross-origin answers; targets as they came */
+        "enable_directory_listing", "no", "enable_auth_domain_check", "no", "access_control_allow_origin", "",
+        "access_control_allow_methods", "", "access_control_allow_headers", "", "decode_url", "no",
+        "decode_query_string", "no", "allow_sendfile_call", "no", NULL};
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_request,
+        .http_error = on_error,
+        .connection_close = on_close,
+        .log_message = on_log,
+    };
+    char text[160] = "";
+    struct mg_init_data init = {
+        .callbacks = &callbacks, .user_data = &server->context, .configuration_options = options};
+    struct mg_error_data error = {.text = text, .text_buffer_size = sizeof text};
+    server->civetweb = mg_start2(&init, &error);
+    if (server->civetweb == NULL) {
+        return gs_problem_set(problem, GS_EIO, NULL, "cannot serve HTTP on %s with %s threads: %s", config->listen,
+                              texts.threads, text[0] != '\0' ? text : "CivetWeb did not start");
+    }
+    struct mg_server_port port = {0};
+    if (mg_get_server_ports(server->civetweb, 1, &port) == 1) {
+        server->port = (uint16_t)port.port;
+    }
+    return 0;
+}
+
+static int check_config(const struct gs_http_config *config, struct sockaddr_in *ret_address,
+                        struct gs_problem *problem) {
+    if (config->threads > GS_HTTP_THREADS_MAX) {
+        return gs_problem_set(problem, GS_EINVAL, NULL, "%u HTTP threads; the most is %d", (unsigned)config->threads,
+                              GS_HTTP_THREADS_MAX);
+    }
+    if (!gs_region_name_valid(config->region, strlen(config->region))) {
+        return gs_problem_set(problem, GS_EINVAL, NULL, "\"%s\" is not a name for a region", config->region);
+    }
+    int error = gs_http_address_parse(config->listen, ret_address, problem);
+    if (error == 0 && config->auth.off && !gs_http_address_is_loopback(ret_address)) {
+        error = gs_problem_set(problem, GS_EINVAL, NULL,
+                               "GS_AUTH=off wants a loopback address: listen on 127.0.0.1:%u instead of %s",
+                               (unsigned)ntohs(ret_address->sin_port), config->listen);
+    }
+    return error != 0 ? error : gs_http_address_probe(ret_address, config->listen, problem);
+}
+
+int gs_http_server_start(const struct gs_http_config *config, struct gs_http_server **ret_server,
+                         struct gs_problem *problem) {
+    struct sockaddr_in address;
+    int error = check_config(config, &address, problem);
+    if (error != 0) {
+        return error;
+    }
+    struct gs_http_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return gs_problem_set(problem, GS_ENOMEM, NULL, "no memory for the HTTP server");
+    }
+    struct gs_http_context *context = &server->context;
+    context->gateway = config->gateway;
+    context->request_timeout_ms =
+        config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
+    snprintf(context->region, sizeof context->region, "%s", config->region);
+    mg_init_library(0);
+    if (sodium_init() < 0) {
+        error = gs_problem_set(problem, GS_EIO, NULL, "libsodium does not work on this machine");
+    }
+    randombytes_buf(&context->request_id_seed, sizeof context->request_id_seed);
+    if (error == 0 && gs_watchdog_start(&context->watchdog) != 0) {
+        error = gs_problem_set(problem, GS_ENOMEM, NULL, "no thread for the HTTP server");
+    }
+    if (error == 0) {
+        error = gs_auth_init(&context->auth, &config->auth, problem);
+    }
+    if (error == 0) {
+        error = start_civetweb(server, config, &address, problem);
+    }
+    if (error != 0) {
+        gs_http_server_stop(server);
+        return error;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+uint16_t gs_http_server_port(const struct gs_http_server *server) {
+    return server->port;
+}
+
+void gs_http_server_stop(struct gs_http_server *server) {
+    if (server == NULL) {
+        return;
+    }
+    if (server->civetweb != NULL) {
+        mg_stop(server->civetweb);
+    }
+    mg_exit_library();
+    gs_watchdog_stop(&server->context.watchdog);
+    gs_auth_close(&server->context.auth);
+    free(server);
+}

@@ -1,0 +1,19 @@
+/* A session: what is remembered about one connection from request to request.
+ *
+ * That is the last good token and its principal. Byte for byte the same token needs no second check of its signature
+ * (an Ed25519 one takes longer than all the rest of a request); its expiry is looked at every time. */
+#ifndef GS_NODE_HTTP_SESSION_H
+#define GS_NODE_HTTP_SESSION_H
+
+#include "node/http/request.h"
+
+struct gs_http_session;
+
+void gs_http_session_free(struct gs_http_session *session);
+
+/* Finds out who sent the request, and sets request->principal, which then lives as long as the connection makes no
+ * other request. GS_HTTP_ETOKEN, one and the same for every kind of missing or bad token; GS_ENOMEM. When auth is off:
+ * GS_HTTP_EFORBIDDEN if Host is not a name of this machine (DNS rebinding). */
+int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http_fault *fault);
+
+#endif

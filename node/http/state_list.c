@@ -1,0 +1,72 @@
+/* The aggregates of one type, in the order of their ids. */
+#include "node/http/handlers.h"
+#include "node/http/writing.h"
+
+#include "node/core/command.h"
+
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
+
+static int read_limit(const struct gs_http_request *request, uint32_t *ret_limit, struct gs_http_fault *fault) {
+    struct gs_slice text = gs_http_target_parameter(&request->target, "limit");
+    uint32_t limit = text.bytes == NULL ? LIMIT_DEFAULT : 0;
+    bool ok = text.bytes == NULL || (text.length >= 1 && text.length <= 4);
+    for (size_t i = 0; ok && i < text.length; i++) {
+        ok = text.bytes[i] >= '0' && text.bytes[i] <= '9';
+        limit = limit * 10 + (uint32_t)(text.bytes[i] - '0');
+    }
+    if (!ok || limit < 1 || limit > LIMIT_MAX) {
+        return gs_problem_set(&fault->problem, GS_EINVAL, "limit", "must be 1 to %d", LIMIT_MAX);
+    }
+    *ret_limit = limit;
+    return 0;
+}
+
+/* The cursor is the last id of the page before. */
+static int read_cursor(const struct gs_http_request *request, struct gs_slice *ret_after, struct gs_http_fault *fault) {
+    struct gs_slice cursor = gs_http_target_parameter(&request->target, "cursor");
+    if (cursor.bytes != NULL && !gs_id_valid(cursor)) {
+        return gs_problem_set(&fault->problem, GS_EINVAL, "cursor", "is not one that a list gave out");
+    }
+    *ret_after = cursor;
+    return 0;
+}
+
+static struct gs_slice copy(struct gs_arena *arena, struct gs_slice slice) {
+    return gs_slice_make(gs_arena_copy(arena, slice.bytes, slice.length), slice.length);
+}
+
+int gs_handle_state_list(struct gs_http_request *request, struct gs_http_response *response,
+                         struct gs_http_fault *fault) {
+    struct gs_slice type = {0};
+    struct gs_slice after = {0};
+    uint32_t limit = 0;
+    int error = gs_http_request_aggregate(request, &type, NULL, fault);
+    if (error == 0) {
+        error = read_limit(request, &limit, fault);
+    }
+    if (error == 0) {
+        error = read_cursor(request, &after, fault);
+    }
+    if (error != 0) {
+        return error;
+    }
+    struct gs_command *command = gs_command_new(GS_COMMAND_LIST);
+    if (command == NULL) {
+        return gs_fault_set(fault, GS_ENOMEM);
+    }
+    command->list_type = copy(&command->arena, type);
+    command->list_after = copy(&command->arena, after);
+    command->list_limit = limit;
+    if (command->list_type.bytes == NULL || command->list_after.bytes == NULL) {
+        error = gs_fault_set(fault, GS_ENOMEM);
+    } else {
+        gs_gateway_call(request->context->gateway, command);
+        error = gs_http_command_fault(command, fault);
+    }
+    if (error == 0) {
+        response->status = 200;
+        gs_buffer_append(&response->body, command->json.bytes, command->json.length);
+    }
+    gs_command_free(command);
+    return error;
+}

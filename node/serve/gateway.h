@@ -1,0 +1,36 @@
+/* The gateway: how request threads reach the core.
+ *
+ * Any thread may call. A view that is cached is answered without the core; everything else is a command that waits for
+ * the core's thread. Calls are bounded in number (GS_CORE_COMMANDS_MAX) and in time. */
+#ifndef GS_NODE_SERVE_GATEWAY_H
+#define GS_NODE_SERVE_GATEWAY_H
+
+#include "node/core/command.h"
+#include "node/core/core.h"
+
+struct gs_gateway;
+
+/* Hands the command to the core and waits until it is answered; the results are in it. Always returns with the command
+ * owned by the caller again. `command->error` is GS_EOVERLOADED when the queue is full, GS_ESHUTDOWN when the node
+ * stops. */
+void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command);
+
+/* The current view of an aggregate: a reference, or NULL with `*ret_error` set. Answers from the cache, else asks the
+ * core. */
+struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error);
+
+/* What /health and /metrics show; a consistent copy of what the loop last published, never waits for the core. */
+struct gs_node_status {
+    struct gs_core_stats core;
+    bool store_ok;
+    char store_name[16];
+    uint32_t peers_alive;
+    uint32_t peers_configured;
+    uint64_t loop_mono_ms;        /* when the loop last turned: a stuck loop shows */
+    uint64_t bytes_in, bytes_out; /* gossip */
+    uint64_t handshakes_failed;
+    uint64_t resident_bytes;
+};
+void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status);
+
+#endif

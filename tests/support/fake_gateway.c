@@ -1,0 +1,156 @@
+#include "tests/support/fake_gateway.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct gs_gateway {
+    pthread_mutex_t lock;
+    struct gs_core *core;
+    struct gs_trust trust;
+    struct gs_trust_entry self;
+    struct gs_update update;
+    bool store_down;
+    bool stuck;
+};
+
+static uint64_t clock_ms(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Steps once and carries out what the core asks for, which may be another step: a commit is on disk at once. */
+static int run(struct gs_gateway *gateway, struct gs_core_event event) {
+    bool more = true;
+    int error = 0;
+    while (more && error == 0) {
+        event.now_ms = clock_ms(CLOCK_REALTIME);
+        event.mono_ms = clock_ms(CLOCK_MONOTONIC);
+        error = gs_core_step(gateway->core, &event, &gateway->update);
+        more = gateway->update.has_commit;
+        event = (struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = gateway->update.commit.number}};
+        gs_update_clear(&gateway->update);
+    }
+    return error;
+}
+
+struct gs_gateway *fake_gateway_new(const char *region) {
+    static const uint8_t seed[GS_SEED_SIZE] = {7};
+    struct gs_gateway *gateway = calloc(1, sizeof *gateway);
+    struct gs_core_config config = {
+        .cluster = gs_cluster_from_name("test"),
+        .max_skew_ms = 60000,
+        .sync_interval_ms = 500,
+        .ack_interval_ms = 5000,
+        .idempotency_ms = 86400000,
+        .idempotency_max = 100000,
+        .now_ms = clock_ms(CLOCK_REALTIME),
+    };
+    if (gateway == NULL) {
+        return NULL;
+    }
+    gs_key_pair_from_seed(seed, &config.keys);
+    gateway->self.key = config.keys.public_key;
+    memcpy(gateway->self.region, region, strnlen(region, GS_REGION_NAME_MAX));
+    gateway->trust = (struct gs_trust){.entries = &gateway->self, .count = 1};
+    config.trust = &gateway->trust;
+    pthread_mutex_init(&gateway->lock, NULL);
+    if (gs_core_new(&config, &gateway->core) != 0 || run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
+        fake_gateway_free(gateway);
+        return NULL;
+    }
+    return gateway;
+}
+
+void fake_gateway_free(struct gs_gateway *gateway) {
+    gs_core_free(gateway->core);
+    gs_update_clear(&gateway->update);
+    pthread_mutex_destroy(&gateway->lock);
+    free(gateway);
+}
+
+static bool slice_is(struct gs_slice slice, const char *text) {
+    return slice.length == strlen(text) && memcmp(slice.bytes, text, slice.length) == 0;
+}
+
+/* The fault that an address asks for, or 0. */
+static int fault_of(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id) {
+    static const struct {
+        const char *id;
+        int error;
+    } faults[] = {{"overloaded", GS_EOVERLOADED},
+                  {"starting", GS_EBUSY},
+                  {"store", GS_ESTORE},
+                  {"shutdown", GS_ESHUTDOWN},
+                  {"memory", GS_ENOMEM}};
+    if (!slice_is(type, "fault")) {
+        return 0;
+    }
+    if (slice_is(id, "store-down") || slice_is(id, "stuck") || slice_is(id, "well")) {
+        gateway->store_down = slice_is(id, "store-down");
+        gateway->stuck = slice_is(id, "stuck");
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (slice_is(id, faults[i].id)) {
+            return faults[i].error;
+        }
+    }
+    return 0;
+}
+
+static int command_fault(struct gs_gateway *gateway, const struct gs_command *command) {
+    int error = 0;
+    for (uint32_t i = 0; i < command->write_count && error == 0; i++) {
+        for (uint32_t j = 0; j < command->writes[i].change_count && error == 0; j++) {
+            const struct gs_write_change *change = &command->writes[i].changes[j];
+            error = fault_of(gateway, change->aggregate_type, change->aggregate_id);
+        }
+    }
+    for (uint32_t i = 0; i < command->key_count && error == 0; i++) {
+        error = fault_of(gateway, command->keys[i].aggregate_type, command->keys[i].aggregate_id);
+    }
+    return error != 0 || command->kind != GS_COMMAND_LIST ? error
+                                                          : fault_of(gateway, command->list_type, command->list_after);
+}
+
+void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
+    pthread_mutex_lock(&gateway->lock);
+    int error = command_fault(gateway, command);
+    if (error != 0) {
+        command->error = error;
+    } else if (run(gateway, (struct gs_core_event){.type = GS_CORE_COMMAND, .command = command}) != 0) {
+        abort();
+    }
+    pthread_mutex_unlock(&gateway->lock);
+}
+
+struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error) {
+    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
+    const struct gs_read_key key = {.aggregate_type = type, .aggregate_id = id};
+    struct gs_view *view = NULL;
+    if (command == NULL) {
+        *ret_error = GS_ENOMEM;
+        return NULL;
+    }
+    command->keys = &key;
+    command->key_count = 1;
+    gs_gateway_call(gateway, command);
+    if (command->error == 0) {
+        view = gs_view_retain(command->views[0]);
+    } else {
+        *ret_error = command->error;
+    }
+    gs_command_free(command);
+    return view;
+}
+
+void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status) {
+    pthread_mutex_lock(&gateway->lock);
+    struct gs_node_status status = {.store_ok = !gateway->store_down, .store_name = "fake"};
+    gs_core_get_stats(gateway->core, &status.core);
+    status.loop_mono_ms = clock_ms(CLOCK_MONOTONIC) - (gateway->stuck ? 60000 : 0);
+    pthread_mutex_unlock(&gateway->lock);
+    *ret_status = status;
+}
