@@ -1,0 +1,284 @@
+/* `globalstate serve`: configuration in, node and HTTP server up, until a signal. Shutting down goes in this order:
+ * refuse new requests, let the request threads finish (the loop still answers them), say goodbye to peers, close the
+ * store. */
+#include "gossip/trust.h"
+#include "node/cli/command_line.h"
+#include "node/cli/files.h"
+#include "node/http/server.h"
+#include "node/serve/config.h"
+#include "node/serve/node.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TRUST_FILE_MAX = 1024 * 1024, IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
+
+#define IDEMPOTENCY_MS (UINT64_C(24) * 3600 * 1000)
+
+struct service {
+    struct gs_serve_config config;
+    struct gs_key_pair keys;
+    uint8_t jwt_public_key[32];
+    struct gs_trust trust;
+    uv_loop_t loop;
+    uv_signal_t signals[3];
+    uv_work_t http_stop;
+    struct gs_node *node;
+    struct gs_http_server *http;
+    bool stopping;
+    int status;
+};
+
+static int read_trust(const char *path, struct gs_trust *ret_trust, struct gs_problem *problem) {
+    struct gs_buffer text = {0};
+    int error = gs_file_read(path, TRUST_FILE_MAX, &text, problem);
+    if (error == 0) {
+        error = gs_trust_parse((const char *)text.bytes, text.length, ret_trust, problem);
+        if (error != 0) {
+            struct gs_problem cause = *problem; /* its field is the line */
+            gs_problem_set(problem, error, path, "%s, %s: %s", path, cause.field, cause.detail);
+        }
+    }
+    gs_buffer_close(&text);
+    return error;
+}
+
+/* The region that a node is told to be must be the one its key stands for. */
+static int check_identity(const struct service *service, const struct gs_trust *trust, struct gs_problem *problem) {
+    const struct gs_trust_entry *ours = gs_trust_find_key(trust, &service->keys.public_key);
+    if (ours == NULL || ours->revoked) {
+        return gs_problem_set(problem, GS_EUNTRUSTED, "GS_TRUST_FILE", "%s %s the key in %s",
+                              service->config.trust_file, ours == NULL ? "does not list" : "revokes",
+                              service->config.key_file);
+    }
+    if (strcmp(ours->region, service->config.region) != 0) {
+        return gs_problem_set(problem, GS_EINVAL, "GS_REGION", "the key in %s belongs to region %s, not %s",
+                              service->config.key_file, ours->region, service->config.region);
+    }
+    return 0;
+}
+
+static int read_public_key(struct service *service, struct gs_problem *problem) {
+    const char *path = service->config.jwt_public_key_file;
+    struct gs_buffer text = {0};
+    gs_public_key key;
+    if (path == NULL) {
+        return 0;
+    }
+    int error = gs_file_read_line(path, &text, problem);
+    if (error == 0 && gs_public_key_parse((const char *)text.bytes, text.length - 1, &key) != 0) {
+        error =
+            gs_problem_set(problem, GS_EINVAL, "JWT_PUBLIC_KEY_FILE", "%s does not hold a base64 Ed25519 key", path);
+    }
+    if (error == 0) {
+        memcpy(service->jwt_public_key, key.bytes, sizeof service->jwt_public_key);
+    }
+    gs_buffer_close(&text);
+    return error;
+}
+
+static int make_data_dir(const char *path, struct gs_problem *problem) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return gs_problem_set(problem, GS_EIO, "GS_DATA_DIR", "cannot make %s: %s", path, strerror(errno));
+    }
+    return 0;
+}
+
+static int read_files(struct service *service, struct gs_problem *problem) {
+    int error = gs_key_file_read(service->config.key_file, &service->keys, problem);
+    if (error == 0) {
+        error = read_trust(service->config.trust_file, &service->trust, problem);
+    }
+    if (error == 0) {
+        error = check_identity(service, &service->trust, problem);
+    }
+    if (error == 0) {
+        error = read_public_key(service, problem);
+    }
+    return error == 0 ? make_data_dir(service->config.data_dir, problem) : error;
+}
+
+static void on_node_closed(void *context) {
+    struct service *service = context;
+    service->node = NULL;
+    for (int i = 0; i < 3; i++) {
+        uv_close((uv_handle_t *)&service->signals[i], NULL);
+    }
+}
+
+static void stop_http(uv_work_t *work) {
+    struct service *service = work->data;
+    gs_http_server_stop(service->http);
+}
+
+static void on_http_stopped(uv_work_t *work, int status) {
+    struct service *service = work->data;
+    (void)status;
+    service->http = NULL;
+    gs_node_stop(service->node, on_node_closed, service);
+}
+
+static void begin_stop(struct service *service) {
+    if (service->stopping) {
+        return;
+    }
+    service->stopping = true;
+    gs_node_shut(service->node);
+    service->http_stop.data = service;
+    if (uv_queue_work(&service->loop, &service->http_stop, stop_http, on_http_stopped) != 0) {
+        stop_http(&service->http_stop);
+        on_http_stopped(&service->http_stop, 0);
+    }
+}
+
+static void on_failed(void *context, const char *reason) {
+    struct service *service = context;
+    fprintf(stderr, "globalstate: %s\n", reason);
+    service->status = 1;
+    begin_stop(service);
+}
+
+/* SIGHUP: the trust file again. A bad file changes nothing. */
+static void reload_trust(struct service *service) {
+    struct gs_trust trust = {0};
+    struct gs_problem problem = {0};
+    int error = read_trust(service->config.trust_file, &trust, &problem);
+    if (error == 0) {
+        error = check_identity(service, &trust, &problem);
+    }
+    if (error != 0) {
+        fprintf(stderr, "globalstate: the trust file was not taken over: %s\n", problem.detail);
+        gs_trust_close(&trust);
+        return;
+    }
+    struct gs_trust old = service->trust;
+    service->trust = trust;
+    gs_node_set_trust(service->node, &service->trust);
+    gs_trust_close(&old);
+    fprintf(stderr, "globalstate: trust file read again, %u keys\n", service->trust.count);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct service *service = handle->data;
+    if (service->stopping) {
+        return; /* the node's parts are closing, or gone */
+    }
+    if (number == SIGHUP) {
+        reload_trust(service);
+        return;
+    }
+    fprintf(stderr, "globalstate: stopping\n");
+    begin_stop(service);
+}
+
+static void watch_signals(struct service *service) {
+    static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
+    for (int i = 0; i < 3; i++) {
+        uv_signal_init(&service->loop, &service->signals[i]);
+        service->signals[i].data = service;
+        uv_signal_start(&service->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static int start_node(struct service *service, struct gs_problem *problem) {
+    const struct gs_serve_config *config = &service->config;
+    struct gs_node_config node = {
+        .loop = &service->loop,
+        .core =
+            {
+                .cluster = gs_cluster_from_name(config->cluster),
+                .keys = service->keys,
+                .trust = &service->trust,
+                .max_skew_ms = config->max_skew_ms,
+                .sync_interval_ms = config->sync_interval_ms,
+                .ack_interval_ms = config->ack_interval_ms,
+                .peers_expected = config->seed_count,
+                .start_wait_ms = config->seed_count > 0 ? config->start_wait_ms : 0,
+                .idempotency_ms = IDEMPOTENCY_MS,
+                .idempotency_max = IDEMPOTENCY_ENTRIES,
+            },
+        .database_url = config->database_url,
+        .gossip_addr = config->gossip_addr,
+        .seeds = config->seeds,
+        .seed_count = config->seed_count,
+        .cache_bytes = CACHE_BYTES,
+        .failed = on_failed,
+        .context = service,
+    };
+    return gs_node_start(&node, &service->node, problem);
+}
+
+static int start_http(struct service *service, struct gs_problem *problem) {
+    const struct gs_serve_config *config = &service->config;
+    struct gs_http_config http = {
+        .listen = config->server_addr,
+        .threads = config->http_threads,
+        .auth =
+            {
+                .issuer = config->jwt_issuer,
+                .audience = config->jwt_audience,
+                .off = config->auth_off,
+            },
+        .region = config->region,
+        .gateway = gs_node_gateway(service->node),
+    };
+    if (config->jwt_secret != NULL) {
+        http.auth.secret = gs_slice_make(config->jwt_secret, strlen(config->jwt_secret));
+    }
+    if (config->jwt_public_key_file != NULL) {
+        http.auth.public_key = gs_slice_make(service->jwt_public_key, sizeof service->jwt_public_key);
+    }
+    return gs_http_server_start(&http, &service->http, problem);
+}
+
+static int run(struct service *service, struct gs_problem *problem) {
+    int error = start_node(service, problem);
+    if (error != 0) {
+        return error;
+    }
+    watch_signals(service);
+    error = start_http(service, problem);
+    if (error != 0) {
+        service->stopping = true;
+        gs_node_stop(service->node, on_node_closed, service);
+        uv_run(&service->loop, UV_RUN_DEFAULT);
+        return error;
+    }
+    fprintf(stderr, "globalstate: region %s serves HTTP on %s (port %u), gossip on %s\n", service->config.region,
+            service->config.server_addr, gs_http_server_port(service->http), service->config.gossip_addr);
+    uv_run(&service->loop, UV_RUN_DEFAULT);
+    return 0;
+}
+
+int gs_cli_serve(int argc, char **argv) {
+    struct service service = {0};
+    struct gs_problem problem = {0};
+    int error = gs_serve_config_read(argc, argv, &service.config, &problem);
+    if (error == 1) {
+        return 0;
+    }
+    if (error != 0) {
+        return gs_cli_usage("serve", "%s: %s", problem.field, problem.detail);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    error = read_files(&service, &problem);
+    if (error == 0 && uv_loop_init(&service.loop) != 0) {
+        error = gs_problem_set(&problem, GS_EIO, "", "cannot make an event loop");
+    } else if (error == 0) {
+        error = run(&service, &problem);
+        uv_loop_close(&service.loop);
+    }
+    if (error != 0) {
+        service.status = gs_cli_fail("serve", "%s", problem.detail);
+    }
+    sodium_memzero(&service.keys, sizeof service.keys);
+    gs_trust_close(&service.trust);
+    gs_serve_config_close(&service.config);
+    return service.status;
+}

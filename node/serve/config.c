@@ -1,0 +1,292 @@
+#include "node/serve/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum setting {
+    SERVER_ADDR,
+    GOSSIP_ADDR,
+    REGION,
+    CLUSTER,
+    SEEDS,
+    KEY_FILE,
+    TRUST_FILE,
+    DATA_DIR,
+    DATABASE_URL,
+    JWT_SECRET,
+    JWT_SECRET_FILE,
+    JWT_PUBLIC_KEY_FILE,
+    JWT_ISSUER,
+    JWT_AUDIENCE,
+    AUTH,
+    HTTP_THREADS,
+    MAX_SKEW,
+    SYNC_INTERVAL,
+    ACK_INTERVAL,
+    START_WAIT,
+    SETTING_COUNT
+};
+
+static const struct {
+    const char *name;     /* environment variable */
+    const char *flag;     /* --flag VALUE */
+    const char *fallback; /* NULL: none */
+    const char *help;
+} settings[SETTING_COUNT] = {
+    [SERVER_ADDR] = {"SERVER_ADDR", "server-addr", ":8087", "HTTP address, HOST:PORT or :PORT"},
+    [GOSSIP_ADDR] = {"GOSSIP_ADDR", "gossip-addr", ":8089", "address that peers connect to"},
+    [REGION] = {"GS_REGION", "region", NULL, "this region's name, as in the trust file (required)"},
+    [CLUSTER] = {"GS_CLUSTER", "cluster", "globalstate", "the cluster's name: peers of another cluster are refused"},
+    [SEEDS] = {"GS_SEEDS", "seeds", "", "peers to connect to: HOST:PORT,HOST:PORT,…"},
+    [KEY_FILE] = {"GS_KEY_FILE", "key-file", NULL, "this region's secret key, from `globalstate keygen` (required)"},
+    [TRUST_FILE] = {"GS_TRUST_FILE", "trust-file", NULL,
+                    "public keys of all regions, a line each; read again on SIGHUP (required)"},
+    [DATA_DIR] = {"GS_DATA_DIR", "data-dir", "data", "directory of the embedded store"},
+    [DATABASE_URL] = {"DATABASE_URL", "database-url", NULL, "sqlite:PATH (default: sqlite: in the data directory)"},
+    [JWT_SECRET] = {"JWT_SECRET", "jwt-secret", NULL, "HS256 key of at least 32 bytes"},
+    [JWT_SECRET_FILE] = {"JWT_SECRET_FILE", "jwt-secret-file", NULL, "file that holds the HS256 key"},
+    [JWT_PUBLIC_KEY_FILE] = {"JWT_PUBLIC_KEY_FILE", "jwt-public-key-file", NULL,
+                             "file that holds an Ed25519 public key, base64"},
+    [JWT_ISSUER] = {"GS_JWT_ISSUER", "jwt-issuer", NULL, "`iss` that tokens must carry"},
+    [JWT_AUDIENCE] = {"GS_JWT_AUDIENCE", "jwt-audience", NULL, "`aud` that tokens must carry"},
+    [AUTH] = {"GS_AUTH", "auth", "on", "off: no tokens, and loopback addresses only"},
+    [HTTP_THREADS] = {"GS_HTTP_THREADS", "http-threads", "256", "keep-alive connections served at once, 4..16384"},
+    [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
+    [SYNC_INTERVAL] = {"GS_SYNC_INTERVAL", "sync-interval", "500",
+                       "milliseconds between comparisons with a random peer"},
+    [ACK_INTERVAL] = {"GS_ACK_INTERVAL", "ack-interval", "5000",
+                      "milliseconds until a node that only receives acknowledges"},
+    [START_WAIT] = {"GS_START_WAIT", "start-wait", "1500",
+                    "milliseconds to wait for peers before the first write after a restart"},
+};
+
+static void print_help(void) {
+    printf("usage: globalstate serve [--FLAG VALUE]…\n\nRuns the node of one region until SIGINT or SIGTERM.\n\n");
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        printf("  %-22s --%-20s %s", settings[i].name, settings[i].flag, settings[i].help);
+        if (settings[i].fallback != NULL && settings[i].fallback[0] != '\0') {
+            printf(" (default %s)", settings[i].fallback);
+        }
+        printf("\n");
+    }
+}
+
+extern char **environ;
+
+/* A misspelt GS_ variable would otherwise be a setting that silently does nothing. */
+static int check_environment(struct gs_problem *problem) {
+    for (char **entry = environ; *entry != NULL; entry++) {
+        const char *equals = strchr(*entry, '=');
+        if (equals == NULL || strncmp(*entry, "GS_", 3) != 0) {
+            continue;
+        }
+        size_t length = (size_t)(equals - *entry);
+        bool known = false;
+        for (int i = 0; i < SETTING_COUNT; i++) {
+            known = known || (strlen(settings[i].name) == length && strncmp(*entry, settings[i].name, length) == 0);
+        }
+        if (!known) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), *entry);
+            return gs_problem_set(problem, GS_EINVAL, name, "no such setting; `globalstate serve --help` lists them");
+        }
+    }
+    return 0;
+}
+
+static int read_flags(int argc, char **argv, const char *values[SETTING_COUNT], struct gs_problem *problem) {
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return 1;
+        }
+        int found = -1;
+        for (int j = 0; j < SETTING_COUNT; j++) {
+            if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, settings[j].flag) == 0) {
+                found = j;
+            }
+        }
+        if (found < 0) {
+            return gs_problem_set(problem, GS_EINVAL, argv[i], "no such flag; `globalstate serve --help` lists them");
+        }
+        if (++i == argc) {
+            return gs_problem_set(problem, GS_EINVAL, argv[i - 1], "the flag needs a value");
+        }
+        values[found] = argv[i];
+    }
+    return 0;
+}
+
+static int read_number(const char *values[SETTING_COUNT], enum setting setting, uint64_t least, uint64_t most,
+                       uint64_t *ret_number, struct gs_problem *problem) {
+    const char *text = values[setting];
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < least || number > most) {
+        return gs_problem_set(problem, GS_EINVAL, settings[setting].name, "\"%s\" is not a number from %llu to %llu",
+                              text, (unsigned long long)least, (unsigned long long)most);
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_config *config, struct gs_problem *problem) {
+    uint64_t threads = 0;
+    int error = read_number(values, HTTP_THREADS, 4, 16384, &threads, problem);
+    config->http_threads = (uint32_t)threads;
+    if (error == 0) {
+        error = read_number(values, MAX_SKEW, 1, UINT64_C(86400000), &config->max_skew_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, SYNC_INTERVAL, 10, 3600000, &config->sync_interval_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, ACK_INTERVAL, 10, 3600000, &config->ack_interval_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, START_WAIT, 0, 600000, &config->start_wait_ms, problem);
+    }
+    return error;
+}
+
+static int read_seeds(const char *text, struct gs_serve_config *config, struct gs_problem *problem) {
+    char *list = gs_arena_copy(&config->arena, text, strlen(text) + 1);
+    if (list == NULL) {
+        return gs_problem_set(problem, GS_ENOMEM, settings[SEEDS].name, "out of memory");
+    }
+    char *rest = NULL;
+    for (char *seed = strtok_r(list, ", ", &rest); seed != NULL; seed = strtok_r(NULL, ", ", &rest)) {
+        if (config->seed_count == GS_SEEDS_MAX) {
+            return gs_problem_set(problem, GS_EINVAL, settings[SEEDS].name, "more than %d peers", GS_SEEDS_MAX);
+        }
+        if (strchr(seed, ':') == NULL) {
+            return gs_problem_set(problem, GS_EINVAL, settings[SEEDS].name, "\"%s\" is not HOST:PORT", seed);
+        }
+        config->seeds[config->seed_count++] = seed;
+    }
+    return 0;
+}
+
+static int read_secret_file(const char *path, struct gs_serve_config *config, struct gs_problem *problem) {
+    char text[2048];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return gs_problem_set(problem, GS_EINVAL, settings[JWT_SECRET_FILE].name, "cannot read %s: %s", path,
+                              strerror(errno));
+    }
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) {
+        length--;
+    }
+    text[length] = '\0';
+    config->jwt_secret = gs_arena_copy(&config->arena, text, length + 1);
+    return config->jwt_secret != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+}
+
+static int require(const char *values[SETTING_COUNT], enum setting setting, const char **ret_value,
+                   struct gs_problem *problem) {
+    if (values[setting] == NULL || values[setting][0] == '\0') {
+        return gs_problem_set(problem, GS_EINVAL, settings[setting].name, "is required (or --%s)",
+                              settings[setting].flag);
+    }
+    *ret_value = values[setting];
+    return 0;
+}
+
+static int read_identity(const char *values[SETTING_COUNT], struct gs_serve_config *config,
+                         struct gs_problem *problem) {
+    int error = require(values, REGION, &config->region, problem);
+    if (error == 0 && !gs_region_name_valid(config->region, strlen(config->region))) {
+        error =
+            gs_problem_set(problem, GS_EINVAL, settings[REGION].name, "\"%s\" is not a region name", config->region);
+    }
+    if (error == 0) {
+        error = require(values, KEY_FILE, &config->key_file, problem);
+    }
+    if (error == 0) {
+        error = require(values, TRUST_FILE, &config->trust_file, problem);
+    }
+    if (error == 0) {
+        error = require(values, CLUSTER, &config->cluster, problem);
+    }
+    return error;
+}
+
+static int read_auth(const char *values[SETTING_COUNT], struct gs_serve_config *config, struct gs_problem *problem) {
+    const char *mode = values[AUTH];
+    if (strcmp(mode, "on") != 0 && strcmp(mode, "off") != 0) {
+        return gs_problem_set(problem, GS_EINVAL, settings[AUTH].name, "\"%s\" is neither on nor off", mode);
+    }
+    config->auth_off = strcmp(mode, "off") == 0;
+    config->jwt_secret = values[JWT_SECRET];
+    config->jwt_public_key_file = values[JWT_PUBLIC_KEY_FILE];
+    config->jwt_issuer = values[JWT_ISSUER];
+    config->jwt_audience = values[JWT_AUDIENCE];
+    int error = values[JWT_SECRET_FILE] != NULL && config->jwt_secret == NULL
+                    ? read_secret_file(values[JWT_SECRET_FILE], config, problem)
+                    : 0;
+    if (error == 0 && !config->auth_off && config->jwt_secret == NULL && config->jwt_public_key_file == NULL) {
+        error = gs_problem_set(problem, GS_EINVAL, settings[JWT_SECRET].name,
+                               "no JWT_SECRET, JWT_SECRET_FILE or JWT_PUBLIC_KEY_FILE: without a key nobody could be "
+                               "let in (GS_AUTH=off serves loopback without tokens)");
+    }
+    return error;
+}
+
+static int default_database(struct gs_serve_config *config) {
+    static const char format[] = "sqlite:%s/globalstate.db";
+    size_t size = sizeof format + strlen(config->data_dir);
+    char *url = gs_arena_alloc(&config->arena, size);
+    if (url == NULL) {
+        return GS_ENOMEM;
+    }
+    snprintf(url, size, format, config->data_dir);
+    config->database_url = url;
+    return 0;
+}
+
+int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_config, struct gs_problem *problem) {
+    const char *values[SETTING_COUNT];
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *value = getenv(settings[i].name);
+        values[i] = value != NULL && value[0] != '\0' ? value : settings[i].fallback;
+    }
+    struct gs_serve_config config = {0};
+    int error = read_flags(argc, argv, values, problem);
+    if (error == 0) {
+        error = check_environment(problem);
+    }
+    if (error == 0) {
+        error = read_identity(values, &config, problem);
+    }
+    if (error == 0) {
+        error = read_auth(values, &config, problem);
+    }
+    if (error == 0) {
+        error = read_numbers(values, &config, problem);
+    }
+    if (error == 0) {
+        error = read_seeds(values[SEEDS], &config, problem);
+    }
+    config.server_addr = values[SERVER_ADDR];
+    config.gossip_addr = values[GOSSIP_ADDR];
+    config.data_dir = values[DATA_DIR];
+    config.database_url = values[DATABASE_URL];
+    if (error == 0 && config.database_url == NULL) {
+        error = default_database(&config);
+    }
+    if (error != 0) {
+        gs_arena_close(&config.arena);
+        return error;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void gs_serve_config_close(struct gs_serve_config *config) {
+    gs_arena_close(&config->arena);
+}

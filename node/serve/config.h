@@ -1,0 +1,44 @@
+/* Configuration of `globalstate serve`: environment variables, which flags override.
+ *
+ * One table names every setting with its default and meaning; `--help` prints it, and a GS_ variable or a flag that is
+ * not in it stops the start, as does a value that is not valid: a node that runs is a node that was configured as
+ * somebody meant. */
+#ifndef GS_NODE_SERVE_CONFIG_H
+#define GS_NODE_SERVE_CONFIG_H
+
+#include "gossip/identity.h"
+
+#include <globalstate/memory.h>
+
+enum { GS_SEEDS_MAX = 63 };
+
+struct gs_serve_config {
+    struct gs_arena arena; /* holds the strings */
+    const char *region;
+    const char *cluster;
+    const char *data_dir;
+    const char *database_url;
+    const char *server_addr;
+    const char *gossip_addr;
+    const char *seeds[GS_SEEDS_MAX];
+    uint32_t seed_count;
+    const char *key_file;
+    const char *trust_file;
+    const char *jwt_secret;          /* NULL if none is given */
+    const char *jwt_public_key_file; /* NULL if none is given */
+    const char *jwt_issuer;          /* NULL: not checked */
+    const char *jwt_audience;        /* NULL: not checked */
+    bool auth_off;
+    uint32_t http_threads;
+    uint64_t max_skew_ms;
+    uint64_t sync_interval_ms;
+    uint64_t ack_interval_ms;
+    uint64_t start_wait_ms;
+};
+
+/* Reads the environment and the arguments after `serve`. 0; GS_EINVAL with the setting in `problem->field`; 1 if
+ * `--help` was asked for and printed. */
+int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_config, struct gs_problem *problem);
+void gs_serve_config_close(struct gs_serve_config *config);
+
+#endif

@@ -1,0 +1,157 @@
+#include "node/serve/gateway.h"
+
+#include "node/serve/gateway_loop.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gs_gateway {
+    pthread_mutex_t lock;
+    struct gs_command **queue; /* a ring of GS_CORE_COMMANDS_MAX */
+    uint32_t head, count;
+    bool shut;
+    struct gs_node_status status;
+    struct gs_view_cache *cache;
+    void (*wake)(void *context);
+    void *context;
+};
+
+struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[16], void (*wake)(void *context),
+                                  void *context) {
+    struct gs_gateway *gateway = calloc(1, sizeof *gateway);
+    if (gateway == NULL) {
+        return NULL;
+    }
+    gateway->queue = calloc(GS_CORE_COMMANDS_MAX, sizeof *gateway->queue);
+    gateway->cache = gs_view_cache_new(cache_bytes_max, secret);
+    if (gateway->queue == NULL || gateway->cache == NULL) {
+        gs_view_cache_free(gateway->cache);
+        free(gateway->queue);
+        free(gateway);
+        return NULL;
+    }
+    pthread_mutex_init(&gateway->lock, NULL);
+    gateway->wake = wake;
+    gateway->context = context;
+    return gateway;
+}
+
+void gs_gateway_free(struct gs_gateway *gateway) {
+    if (gateway == NULL) {
+        return;
+    }
+    gs_view_cache_free(gateway->cache);
+    pthread_mutex_destroy(&gateway->lock);
+    free(gateway->queue);
+    free(gateway);
+}
+
+/* 0, or why the command is not taken. */
+static int enqueue(struct gs_gateway *gateway, struct gs_command *command, bool *ret_first) {
+    int error = 0;
+    pthread_mutex_lock(&gateway->lock);
+    if (gateway->shut) {
+        error = GS_ESHUTDOWN;
+    } else if (gateway->count == GS_CORE_COMMANDS_MAX) {
+        error = GS_EOVERLOADED;
+    } else {
+        gateway->queue[(gateway->head + gateway->count) % GS_CORE_COMMANDS_MAX] = command;
+        *ret_first = gateway->count++ == 0;
+    }
+    pthread_mutex_unlock(&gateway->lock);
+    return error;
+}
+
+void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
+    sem_t answered;
+    bool first = false;
+    sem_init(&answered, 0, 0);
+    command->owner = &answered;
+    command->error = 0;
+    int error = enqueue(gateway, command, &first);
+    if (error != 0) {
+        command->error = error;
+    } else {
+        /* From here until the answer the command is the loop's: not even its error may be touched. */
+        /* The loop takes all there is whenever it is woken: only the first command of a run has to wake it. */
+        if (first) {
+            gateway->wake(gateway->context);
+        }
+        while (sem_wait(&answered) != 0) {
+        }
+    }
+    sem_destroy(&answered);
+}
+
+struct gs_command *gs_gateway_take(struct gs_gateway *gateway) {
+    struct gs_command *command = NULL;
+    pthread_mutex_lock(&gateway->lock);
+    if (gateway->count > 0) {
+        command = gateway->queue[gateway->head];
+        gateway->head = (gateway->head + 1) % GS_CORE_COMMANDS_MAX;
+        gateway->count--;
+    }
+    pthread_mutex_unlock(&gateway->lock);
+    return command;
+}
+
+void gs_gateway_answer(struct gs_gateway *gateway, struct gs_command *command) {
+    (void)gateway;
+    sem_post(command->owner);
+}
+
+void gs_gateway_shut(struct gs_gateway *gateway) {
+    pthread_mutex_lock(&gateway->lock);
+    gateway->shut = true;
+    pthread_mutex_unlock(&gateway->lock);
+    struct gs_command *command;
+    while ((command = gs_gateway_take(gateway)) != NULL) {
+        command->error = GS_ESHUTDOWN;
+        gs_gateway_answer(gateway, command);
+    }
+}
+
+struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error) {
+    uint8_t key[2 * GS_ID_BYTES_MAX + 1];
+    memcpy(key, type.bytes, type.length);
+    key[type.length] = '/';
+    memcpy(key + type.length + 1, id.bytes, id.length);
+    struct gs_view *view = gs_view_cache_get(gateway->cache, gs_slice_make(key, type.length + 1 + id.length));
+    if (view != NULL) {
+        return view;
+    }
+    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
+    if (command == NULL) {
+        *ret_error = GS_ENOMEM;
+        return NULL;
+    }
+    struct gs_read_key wanted = {.aggregate_type = type, .aggregate_id = id};
+    command->keys = &wanted;
+    command->key_count = 1;
+    gs_gateway_call(gateway, command);
+    if (command->error == 0) {
+        view = gs_view_retain(command->views[0]);
+    } else {
+        *ret_error = command->error;
+    }
+    gs_command_free(command);
+    return view;
+}
+
+struct gs_view_cache *gs_gateway_cache(struct gs_gateway *gateway) {
+    return gateway->cache;
+}
+
+void gs_gateway_set_status(struct gs_gateway *gateway, const struct gs_node_status *status) {
+    pthread_mutex_lock(&gateway->lock);
+    gateway->status = *status;
+    pthread_mutex_unlock(&gateway->lock);
+}
+
+void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status) {
+    pthread_mutex_lock(&gateway->lock);
+    *ret_status = gateway->status;
+    pthread_mutex_unlock(&gateway->lock);
+}

@@ -1,0 +1,459 @@
+#include "node/serve/node.h"
+
+#include "gossip/transport_uv.h"
+#include "node/serve/gateway_loop.h"
+#include "node/store/store_thread.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    STATUS_INTERVAL_MS = 100,
+    RELOAD_DELAY_MS = 1000,
+    COMMANDS_PER_WAKE = 1024 /* then links, store and timers get their turn */
+};
+
+struct gs_node {
+    struct gs_node_config config;
+    struct gs_core *core;
+    struct gs_gateway *gateway;
+    struct gs_transport *transport;
+    struct gs_store_thread *store;
+    char store_name[16];
+    uv_async_t wake;
+    uv_timer_t timer;   /* the core's next deadline */
+    uv_timer_t status;  /* refreshes what /health shows */
+    uv_timer_t retry;   /* the next attempt to recover */
+    bool reloading;     /* there is no core: the store is being read again */
+    bool store_closing; /* the old store's thread has not ended yet */
+    bool stopping;
+    uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */
+    uint32_t link_count;
+    uint32_t closing; /* handles, transport and store that are not closed yet */
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+static uint64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t mono_ms(void) {
+    return uv_hrtime() / 1000000;
+}
+
+static void begin_reload(struct gs_node *node);
+
+static void fail(struct gs_node *node, const char *reason) {
+    if (!node->stopping) {
+        node->stopping = true;
+        node->config.failed(node->config.context, reason);
+    }
+}
+
+static void publish(struct gs_node *node, const struct gs_update *update) {
+    struct gs_view_cache *cache = gs_gateway_cache(node->gateway);
+    if (update->forget_views) {
+        gs_view_cache_clear(cache);
+    }
+    for (uint32_t i = 0; i < update->publish_count; i++) {
+        if (update->publishes[i].view != NULL) {
+            gs_view_cache_put(cache, update->publishes[i].view);
+        } else {
+            gs_view_cache_forget(cache, update->publishes[i].key);
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
+static int carry_out(struct gs_node *node, struct gs_update *update) {
+    int error = 0;
+    publish(node, update);
+    if (update->has_commit) {
+        error =
+            gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
+    }
+    for (uint32_t i = 0; i < update->answer_count; i++) {
+        gs_gateway_answer(node->gateway, update->answers[i]);
+    }
+    for (uint32_t i = 0; i < update->send_count; i++) {
+        /* A link whose queue is full loses the message: the peer will pull what it lacks. */
+        (void)gs_transport_send(node->transport, update->sends[i].peer, update->sends[i].message.bytes,
+                                update->sends[i].message.length);
+    }
+    for (uint32_t i = 0; i < update->log_read_count; i++) {
+        if (gs_store_thread_read(node->store, update->log_reads[i].peer, &update->log_reads[i].have,
+                                 GS_CORE_PULL_BYTES) != 0) {
+            /* The core waits for this read: a new link starts afresh. */
+            (void)gs_transport_drop(node->transport, update->log_reads[i].peer);
+        }
+    }
+    for (uint32_t i = 0; i < update->drop_count; i++) {
+        (void)gs_transport_drop(node->transport, update->drops[i]);
+    }
+    return error;
+}
+
+static void step(struct gs_node *node, struct gs_core_event *event) {
+    if (node->core == NULL) {
+        return;
+    }
+    struct gs_update update = {0};
+    event->now_ms = wall_ms();
+    event->mono_ms = mono_ms();
+    (void)gs_core_step(node->core, event, &update);
+    int append_error = carry_out(node, &update);
+    uint64_t commit = update.commit.number;
+    uint64_t next = update.next_mono_ms;
+    bool reload = update.reload;
+    gs_update_clear(&update);
+    if (append_error != 0 && !reload) {
+        step(node,
+             &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = commit, .error = append_error}});
+    } else if (reload) {
+        begin_reload(node);
+    } else if (!node->stopping) {
+        uv_timer_start(&node->timer, on_timer, next > event->mono_ms ? next - event->mono_ms : 1, 0);
+    }
+}
+
+static void on_timer(uv_timer_t *timer) {
+    step(timer->data, &(struct gs_core_event){.type = GS_CORE_TICK});
+}
+
+static void on_wake(uv_async_t *wake) {
+    struct gs_node *node = wake->data;
+    struct gs_command *command = NULL;
+    uint32_t taken = 0;
+    while (taken < COMMANDS_PER_WAKE && (command = gs_gateway_take(node->gateway)) != NULL) {
+        taken++;
+        if (node->core == NULL) {
+            command->error = node->stopping ? GS_ESHUTDOWN : GS_ESTORE;
+            gs_gateway_answer(node->gateway, command);
+            continue;
+        }
+        step(node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
+    }
+    if (taken == COMMANDS_PER_WAKE) {
+        uv_async_send(wake); /* callers nudge only an empty queue */
+    }
+}
+
+static void nudge(void *context) {
+    uv_async_send(&((struct gs_node *)context)->wake);
+}
+
+static void on_appended(void *context, uint64_t tag, int error) {
+    struct gs_node *node = context;
+    if (error == GS_EIO) {
+        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+    }
+    step(node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = tag, .error = error}});
+}
+
+static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more) {
+    step(context, &(struct gs_core_event){
+                      .type = GS_CORE_LOG_READ,
+                      .log_read = {.peer = tag, .error = error, .more = more, .count = count, .records = records}});
+}
+
+static void on_peer_up(void *context, uint64_t link_id, const gs_public_key *key, const char *region) {
+    struct gs_core_event event = {.type = GS_CORE_PEER_UP, .peer = {.peer = link_id, .key = *key}};
+    struct gs_node *node = context;
+    (void)region;
+    if (node->link_count == GS_CORE_PEERS_MAX) {
+        (void)gs_transport_drop(node->transport, link_id);
+        return;
+    }
+    node->links[node->link_count++] = link_id;
+    char address[GS_TRANSPORT_ADDRESS_MAX + 1];
+    gs_transport_address(node->transport, link_id, address);
+    event.peer.address = gs_slice_make(address, strlen(address));
+    step(node, &event);
+}
+
+static void on_message(void *context, uint64_t link_id, struct gs_slice message) {
+    step(context, &(struct gs_core_event){.type = GS_CORE_MESSAGE, .peer = {.peer = link_id, .message = message}});
+}
+
+static void on_peer_down(void *context, uint64_t link_id, int error) {
+    struct gs_node *node = context;
+    (void)error;
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        if (node->links[i] == link_id) {
+            node->links[i] = node->links[--node->link_count];
+        }
+    }
+    step(node, &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link_id}});
+}
+
+static uint64_t resident_bytes(void) {
+    unsigned long long total = 0;
+    unsigned long long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%llu %llu", &total, &resident) != 2) {
+            resident = 0;
+        }
+        fclose(file);
+    }
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void on_status(uv_timer_t *timer) {
+    struct gs_node *node = timer->data;
+    struct gs_node_status status = {.store_ok = !node->reloading, .loop_mono_ms = mono_ms()};
+    struct gs_transport_stats links = {0};
+    if (node->core != NULL) {
+        gs_core_get_stats(node->core, &status.core);
+        status.peers_alive = status.core.peers;
+    }
+    gs_transport_stats_read(node->transport, &links);
+    memcpy(status.store_name, node->store_name, sizeof status.store_name);
+    status.peers_configured = node->config.seed_count;
+    status.bytes_in = links.bytes_in;
+    status.bytes_out = links.bytes_out;
+    status.handshakes_failed = links.handshake_failed;
+    status.resident_bytes = resident_bytes();
+    gs_gateway_set_status(node->gateway, &status);
+}
+
+static int recover_record(void *context, uint64_t position, struct gs_slice record) {
+    struct gs_update update = {0};
+    struct gs_core_event event = {.type = GS_CORE_RECOVER, .now_ms = wall_ms(), .mono_ms = mono_ms(), .record = record};
+    (void)position;
+    int error = gs_core_step(context, &event, &update);
+    gs_update_clear(&update);
+    return error;
+}
+
+/* Opens the store and makes a core from it. */
+static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_problem *problem) {
+    struct gs_store *store = NULL;
+    struct gs_core *core = NULL;
+    int error = gs_store_open(node->config.database_url, &store, problem);
+    if (error != 0) {
+        return error;
+    }
+    struct gs_core_config config = node->config.core;
+    randombytes_buf(config.seed, sizeof config.seed);
+    config.now_ms = wall_ms();
+    error = gs_core_new(&config, &core);
+    if (error == 0) {
+        error = store->methods->replay(store, recover_record, core);
+    }
+    if (error != 0) {
+        gs_core_free(core);
+        store->methods->close(store);
+        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", node->config.database_url,
+                              error == GS_EUNTRUSTED ? "the trust file lacks the key of this region, or of one whose "
+                                                       "batches are in the log"
+                                                     : gs_error_message(error));
+    }
+    snprintf(node->store_name, sizeof node->store_name, "%s", store->methods->name);
+    node->core = core;
+    *ret_store = store;
+    return 0;
+}
+
+static int start_store(struct gs_node *node, struct gs_problem *problem) {
+    struct gs_store *store = NULL;
+    int error = recover(node, &store, problem);
+    if (error != 0) {
+        return error;
+    }
+    struct gs_store_callbacks callbacks = {.context = node, .appended = on_appended, .log_read = on_log_read};
+    error = gs_store_thread_start(node->config.loop, store, &callbacks, &node->store);
+    if (error != 0) {
+        store->methods->close(store);
+        gs_core_free(node->core);
+        node->core = NULL;
+        return gs_problem_set(problem, error, "DATABASE_URL", "cannot start the store's thread");
+    }
+    return 0;
+}
+
+/* A new core must hear of every link from its beginning, also of those that came up while there was no core. */
+static void drop_links(struct gs_node *node) {
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        (void)gs_transport_drop(node->transport, node->links[i]);
+    }
+}
+
+static void on_retry(uv_timer_t *timer) {
+    struct gs_node *node = timer->data;
+    struct gs_problem problem = {0};
+    if (node->stopping) {
+        return;
+    }
+    if (start_store(node, &problem) != 0) {
+        fprintf(stderr, "globalstate: still no store: %s\n", problem.detail);
+        uv_timer_start(&node->retry, on_retry, RELOAD_DELAY_MS, 0);
+        return;
+    }
+    fprintf(stderr, "globalstate: the store is back; recovered\n");
+    node->reloading = false;
+    drop_links(node);
+    step(node, &(struct gs_core_event){.type = GS_CORE_START});
+}
+
+static void part_closed(struct gs_node *node) {
+    if (--node->closing > 0) {
+        return;
+    }
+    void (*closed)(void *) = node->closed;
+    void *context = node->closed_context;
+    gs_gateway_free(node->gateway);
+    free(node);
+    if (closed != NULL) {
+        closed(context);
+    }
+}
+
+static void on_store_closed_for_reload(void *context) {
+    struct gs_node *node = context;
+    node->store_closing = false;
+    if (node->closing > 0) {
+        part_closed(node);
+    } else if (!node->stopping) {
+        uv_timer_start(&node->retry, on_retry, RELOAD_DELAY_MS, 0);
+    }
+}
+
+/* The one road back from a failed commit: forget everything, and recover as at a start. A node that stops only forgets:
+ * what the failed core holds must not be used any more. */
+static void begin_reload(struct gs_node *node) {
+    if (!node->stopping) {
+        fprintf(stderr, "globalstate: a commit failed; recovering from the store\n");
+    }
+    node->reloading = true;
+    uv_timer_stop(&node->timer);
+    gs_core_free(node->core);
+    node->core = NULL;
+    gs_view_cache_clear(gs_gateway_cache(node->gateway));
+    drop_links(node);
+    node->store_closing = true;
+    gs_store_thread_stop(node->store, on_store_closed_for_reload, node);
+    node->store = NULL;
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    part_closed(handle->data);
+}
+
+static void on_part_closed(void *context) {
+    part_closed(context);
+}
+
+static void close_handles(struct gs_node *node) {
+    uv_handle_t *handles[] = {(uv_handle_t *)&node->wake, (uv_handle_t *)&node->timer, (uv_handle_t *)&node->status,
+                              (uv_handle_t *)&node->retry};
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
+        node->closing++;
+        uv_close(handles[i], on_handle_closed);
+    }
+}
+
+/* The transport says in `field` which address it means; a line that is printed alone must say it too. */
+static int name_address(int error, struct gs_problem *problem) {
+    struct gs_problem cause = *problem;
+    return cause.field[0] == '\0' ? error
+                                  : gs_problem_set(problem, error, cause.field, "%s: %s", cause.field, cause.detail);
+}
+
+static int start_transport(struct gs_node *node, struct gs_problem *problem) {
+    struct gs_transport_config config = {
+        .loop = node->config.loop,
+        .listen = node->config.gossip_addr,
+        .seeds = node->config.seeds,
+        .seed_count = node->config.seed_count,
+        .keys = &node->config.core.keys,
+        .trust = node->config.core.trust,
+        .cluster = node->config.core.cluster,
+        .callbacks = {.peer_up = on_peer_up, .message = on_message, .peer_down = on_peer_down},
+        .context = node,
+    };
+    int error = gs_transport_start(&config, &node->transport, problem);
+    return error == 0 ? 0 : name_address(error, problem);
+}
+
+static void init_handles(struct gs_node *node) {
+    uv_async_init(node->config.loop, &node->wake, on_wake);
+    uv_timer_init(node->config.loop, &node->timer);
+    uv_timer_init(node->config.loop, &node->status);
+    uv_timer_init(node->config.loop, &node->retry);
+    node->wake.data = node->timer.data = node->status.data = node->retry.data = node;
+}
+
+int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node, struct gs_problem *problem) {
+    struct gs_node *node = calloc(1, sizeof *node);
+    uint8_t secret[16];
+    randombytes_buf(secret, sizeof secret);
+    if (node == NULL) {
+        return gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    }
+    node->config = *config;
+    node->gateway = gs_gateway_new(config->cache_bytes, secret, nudge, node);
+    if (node->gateway == NULL) {
+        free(node);
+        return gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    }
+    init_handles(node);
+    int error = start_transport(node, problem);
+    if (error == 0) {
+        error = start_store(node, problem);
+    }
+    if (error != 0) {
+        gs_node_stop(node, NULL, NULL);
+        uv_run(config->loop, UV_RUN_DEFAULT);
+        return error;
+    }
+    step(node, &(struct gs_core_event){.type = GS_CORE_START});
+    uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);
+    *ret_node = node;
+    return 0;
+}
+
+struct gs_gateway *gs_node_gateway(struct gs_node *node) {
+    return node->gateway;
+}
+
+void gs_node_shut(struct gs_node *node) {
+    gs_gateway_shut(node->gateway);
+}
+
+void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *context) {
+    node->stopping = true;
+    node->closed = closed;
+    node->closed_context = context;
+    node->closing = 1;
+    gs_core_free(node->core);
+    node->core = NULL;
+    close_handles(node);
+    if (node->transport != NULL) {
+        node->closing++;
+        gs_transport_close(node->transport, on_part_closed, node);
+    }
+    if (node->store != NULL) {
+        node->closing++;
+        gs_store_thread_stop(node->store, on_part_closed, node);
+    }
+    node->closing += node->store_closing ? 1 : 0;
+    part_closed(node);
+}
+
+void gs_node_set_trust(struct gs_node *node, const struct gs_trust *trust) {
+    node->config.core.trust = trust;
+    if (node->core != NULL) {
+        gs_core_set_trust(node->core, trust);
+    }
+    gs_transport_set_trust(node->transport, trust);
+}

@@ -1,0 +1,48 @@
+/* The node: the replica core on a libuv loop, with its store, its links, and the gateway for request threads.
+ *
+ *     request threads → gateway → ┐
+ *     peers ⇄ transport        → ├ core step → update → store thread, transport, views, answers
+ *     store thread, timer      → ┘
+ *
+ * One thread, the loop's, steps the core and carries out its updates; nothing here blocks on disk or network. If a
+ * commit fails without an I/O error, the node makes a new core from the store, as at a start; after an I/O error of the
+ * store it stops for good (G1: an fsync error is never retried over). */
+#ifndef GS_NODE_SERVE_NODE_H
+#define GS_NODE_SERVE_NODE_H
+
+#include "node/core/core.h"
+#include "node/serve/gateway.h"
+
+#include <uv.h>
+
+struct gs_node;
+
+struct gs_node_config {
+    uv_loop_t *loop;
+    struct gs_core_config core; /* seed and now_ms are filled in by the node */
+    const char *database_url;
+    const char *gossip_addr;
+    const char *const *seeds;
+    uint32_t seed_count;
+    size_t cache_bytes;
+    /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
+    void (*failed)(void *context, const char *reason);
+    void *context;
+};
+
+/* Opens the store, recovers, and joins the cluster. On failure `problem` says why in one line, and nothing is left
+ * running. */
+int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node, struct gs_problem *problem);
+
+struct gs_gateway *gs_node_gateway(struct gs_node *node);
+
+/* Refuses new commands from now on; what is under way is finished. */
+void gs_node_shut(struct gs_node *node);
+/* Says goodbye to peers, finishes and closes the store; then `closed` is called and the node is gone. No thread may be
+ * inside the gateway. */
+void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *context);
+
+/* The trust file was read again: `trust` is borrowed in place of the old one, which may be freed afterwards. */
+void gs_node_set_trust(struct gs_node *node, const struct gs_trust *trust);
+
+#endif
