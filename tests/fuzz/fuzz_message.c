@@ -1,0 +1,48 @@
+/* Messages between linked peers: what is accepted encodes to the same bytes, and what it reserves follows them. */
+#include "tests/fuzz/fuzz.h"
+
+#include "gossip/message.h"
+
+static void encode(const struct gs_message *message, struct gs_buffer *out) {
+    struct gs_buffer records = {0};
+    switch (message->kind) {
+    case GS_MESSAGE_VECTOR:
+        gs_message_write_vector(&message->vector, message->want, out);
+        break;
+    case GS_MESSAGE_BATCHES:
+        for (uint32_t i = 0; i < message->record_count; i++) {
+            gs_buffer_append(&records, message->records[i].bytes, message->records[i].length);
+        }
+        gs_message_write_batches(message->answer, message->record_count, gs_slice_make(records.bytes, records.length),
+                                 out);
+        break;
+    case GS_MESSAGE_PING:
+    case GS_MESSAGE_PONG:
+        gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);
+        break;
+    }
+    gs_buffer_close(&records);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct gs_message message;
+    struct gs_buffer again = {0};
+    if (gs_message_decode(data, size, &message) != 0) {
+        return 0;
+    }
+    FUZZ_REQUIRE(message.record_count * sizeof *message.records <= size);
+    FUZZ_REQUIRE(message.vector.capacity * sizeof *message.vector.heads <= 2 * size);
+    for (uint32_t i = 0; i < message.record_count; i++) {
+        struct gs_record record;
+        FUZZ_REQUIRE(gs_record_parse(message.records[i], &record) == 0);
+    }
+    for (uint32_t i = 0; i < message.vector.count; i++) {
+        const struct gs_head *head = &message.vector.heads[i];
+        FUZZ_REQUIRE(gs_vector_find(&message.vector, &head->origin) == head && head->seq > 0);
+    }
+    encode(&message, &again);
+    fuzz_require_equal(&again, data, size);
+    gs_buffer_close(&again);
+    gs_message_close(&message);
+    return 0;
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Writes inputs to begin with: valid bytes of every kind, from the test vectors and by hand.
+
+usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: delta, state, json, batch, message or link"""
+import hashlib
+import json
+import pathlib
+import sys
+
+JSON = ['null', '[true,false,-0,1e300,0.1,-9223372036854775808]', '"\\ud83d\\ude00\\u0000\\n\u00e9"',
+        '{"b":{"":[]},"a":{"a/b":{},"~":"\\""},"c":[[[[1.5]]]]}', '[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]',
+        '{"a":1,"a":2}', '[{"op":"set","path":"/a/0","value":{"x":[1,null]}},{"op":"max","path":"/m","by":2.5}]']
+
+# Actions of fuzz_link.c: a handshake, messages, and what may go wrong with them.
+PASS, ALTER, INJECT, ANSWER = range(4)
+HANDSHAKE = [63 << 2 | PASS, ANSWER, 63 << 2 | PASS, ANSWER, 63 << 2 | PASS]
+LINK = [HANDSHAKE,
+        HANDSHAKE + [40 << 2 | ANSWER, 63 << 2 | PASS, 5 << 2 | ANSWER, ANSWER, 2 << 2 | PASS, 63 << 2 | PASS],
+        HANDSHAKE + [63 << 2 | ANSWER, 20 << 2 | PASS, ALTER, 1, 63 << 2 | PASS, 63 << 2 | PASS],
+        HANDSHAKE + [4 << 2 | INJECT, 0, 16, 0, 0, 63 << 2 | PASS],
+        [3 << 2 | PASS, ALTER, 128, 63 << 2 | PASS, ANSWER, 63 << 2 | PASS]]
+
+
+def vectors(data):
+    return json.loads((data / "crdt_vectors.json").read_text())
+
+
+def batches(data):
+    log = json.loads((data / "log_vectors.json").read_text())
+    return [bytes.fromhex(batch["derived"]["record"]) for batch in log["batches"]]
+
+
+def deltas(data):
+    for vector in vectors(data):
+        for delta in vector["deltas"]:
+            yield bytes([delta["seq"]]) + bytes.fromhex(delta["bytes"])
+
+
+def body(record):
+    """The body of a record's batch, as fuzz_batch.c takes it: count and time between the events in front."""
+    start = {0xC4: 3, 0xC5: 4, 0xC6: 6}[record[1]]
+    head = record[start:start + 111]
+    count, first, last = (int.from_bytes(head[a:b], "big") for a, b in ((53, 57), (57, 65), (65, 73)))
+    begin = start + 111 + 56 * int.from_bytes(head[105:107], "big")
+    return bytes([count - 1, min(last - first, 255)]) + record[begin:begin + int.from_bytes(head[107:111], "big")]
+
+
+def messages(data):
+    records = batches(data)
+    yield b"\x92\x03\xce\x00\x01\x00\x00"
+    yield b"\x93\x02\x00" + bytes([0x90 | len(records)]) + b"".join(records)
+    head = b"\xc4\x10" + bytes(range(16)) + b"\xcd\x01\x00" + b"\xc4\x20" + bytes(32)
+    yield b"\x93\x01\x01\x90"
+    yield b"\x93\x01\x02\x93" + head
+    yield b"\x93\x01\x00\x96" + head + head.replace(bytes(range(16)), bytes([255] * 16))
+    yield b"\x92\x04\xcf" + bytes([255] * 8)
+
+
+SEEDS = {
+    "delta": deltas,
+    "state": lambda data: (bytes.fromhex(vector["full"]) for vector in vectors(data)),
+    "json": lambda data: (b"\x18" + text.encode() for text in JSON + [json.dumps(v["json"]) for v in vectors(data)]),
+    "batch": lambda data: batches(data) + [body(record) for record in batches(data)],
+    "message": messages,
+    "link": lambda data: map(bytes, LINK),
+}
+
+
+def main():
+    if len(sys.argv) != 4 or sys.argv[2] not in SEEDS:
+        sys.exit(__doc__)
+    folder = pathlib.Path(sys.argv[3])
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in SEEDS[sys.argv[2]](pathlib.Path(sys.argv[1])):
+        (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()
