@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# usage: front_door.sh SOURCE
+# Does what a newcomer does, in a copy of the sources in a folder with spaces and on ports of its own: up, up again, a
+# node killed, a port that is taken, a node that fails, down.
+set -euo pipefail
+source=$1
+export UP_FIRST_PORT=${UP_FIRST_PORT:-18087}
+home=$(mktemp -d "${TMPDIR:-/tmp}/front door XXXXXX") # a folder whose name has spaces
+copy="$home/a clone"
+cluster="$copy/var/cluster"
+squatter=
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+clean_up() {
+    [[ -z $squatter ]] || kill "$squatter" 2>/dev/null || true
+    "$copy/deploy/down.sh" >/dev/null 2>&1 || true
+    rm -rf "$home"
+}
+trap clean_up EXIT
+
+# expect STATUS COMMAND…: runs it from another folder; what it said is in `said`, its errors in `complained`.
+expect() {
+    local wanted=$1 status=0
+    shift
+    said=$(cd / && "$@" 2>"$home/errors") || status=$?
+    complained=$(<"$home/errors")
+    ((status == wanted)) || fail "$* ended with $status, not $wanted: $said $complained"
+}
+
+# running: the process ids of the nodes of this copy, by their data folder.
+running() {
+    local environment
+    for environment in /proc/[0-9]*/environ; do
+        if { tr '\0' '\n' <"$environment"; } 2>/dev/null | grep -Fq "GS_DATA_DIR=$cluster/"; then
+            basename "$(dirname "$environment")"
+        fi
+    done
+}
+
+count_running() {
+    running | wc -l
+}
+
+copy_sources() {
+    local -a files=()
+    cd "$source"
+    while IFS= read -r -d '' file; do
+        if [[ -f $file ]]; then files+=("$file"); fi
+    done < <(git -c safe.directory='*' ls-files -z --cached --others --exclude-standard)
+    ((${#files[@]} > 0)) || fail "git lists no sources under $source"
+    mkdir -p "$copy"
+    tar -cf - "${files[@]}" | tar -C "$copy" -xf -
+}
+
+check_refusals() {
+    expect 2 "$copy/deploy/up.sh" --postgres
+    [[ $complained == *"not available yet"* ]] || fail "--postgres: $complained"
+    expect 2 "$copy/deploy/up.sh" --nonsense
+    expect 0 "$copy/deploy/down.sh"
+}
+
+check_busy_port() {
+    local port=$((UP_FIRST_PORT + 12))
+    python3 -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(600)' "$port" &
+    squatter=$!
+    while python3 "$copy/deploy/port.py" "$port" >/dev/null; do sleep 0.1; done
+    expect 1 "$copy/deploy/up.sh" --no-demo
+    [[ $complained == *"port $port is in use by "*"(process $squatter)"* && $complained != *$'\n'* ]] ||
+        fail "busy port: $complained"
+    (($(count_running) == 0)) || fail "a busy port left nodes behind"
+    kill "$squatter"
+    wait "$squatter" 2>/dev/null || true
+    squatter=
+}
+
+check_up() {
+    expect 0 "$copy/deploy/up.sh" --no-demo
+    [[ $said == *CONVERGED* && $said == *"eu-west: http://127.0.0.1:$UP_FIRST_PORT"* ]] || fail "up: $said"
+    (($(count_running) == 3)) || fail "not three nodes"
+    local file
+    for file in token jwt-secret trust {eu-west,us-east,ap-south}/key; do
+        [[ $(stat -c %a "$cluster/$file") == 600 ]] || fail "$file can be read by others"
+    done
+}
+
+# The lines that up.sh prints do what they say: a write in one region shows in another.
+check_lines_to_try() {
+    local lines shown tries
+    lines=$(sed -n '/^Try/,/^Stop/p' <<<"$said" | sed '1d;$d')
+    bash -c "set -e; $lines" >"$home/tried" || fail "a line to try fails: $lines"
+    for ((tries = 0; tries < 50; tries++)); do
+        shown=$(bash -c "set -e; $lines" 2>&1 | tail -c 4000)
+        if [[ $shown == *'"wins":'* && $shown == *'"region":"ap-south"'* ]]; then return 0; fi
+        sleep 0.2
+    done
+    fail "the lines to try show no replicated write: $shown"
+}
+
+check_again() {
+    local before secrets
+    before=$(running)
+    secrets=$(cat "$cluster"/{jwt-secret,trust,*/key} | sha256sum)
+    expect 0 "$copy/deploy/up.sh" --no-demo
+    [[ $(running) == "$before" ]] || fail "a second run touched running nodes"
+    kill -KILL "$(<"$cluster/us-east/pid")"
+    expect 0 "$copy/deploy/up.sh" --no-demo
+    (($(count_running) == 3)) || fail "the killed node did not come back"
+    [[ $(cat "$cluster"/{jwt-secret,trust,*/key} | sha256sum) == "$secrets" ]] || fail "a secret changed"
+}
+
+check_failing_node() {
+    expect 0 "$copy/deploy/down.sh"
+    (($(count_running) == 0)) || fail "down.sh left nodes running"
+    mv "$cluster/ap-south/key" "$home/key"
+    echo "no key" >"$cluster/ap-south/key"
+    expect 1 "$copy/deploy/up.sh" --no-demo
+    [[ $(tail -n 1 <<<"$complained") == "up.sh: ap-south "*"node.log" ]] || fail "failing node: $complained"
+    (($(count_running) == 0)) || fail "a failing node left others behind"
+    mv "$home/key" "$cluster/ap-south/key"
+}
+
+# A process that got the number of a node that is gone is not ours.
+check_foreign_process() {
+    sleep 600 &
+    local stranger=$!
+    echo "$stranger" >"$cluster/eu-west/pid"
+    expect 0 "$copy/deploy/down.sh"
+    kill -0 "$stranger" || fail "down.sh killed a stranger"
+    kill "$stranger"
+}
+
+copy_sources
+check_refusals
+check_busy_port
+check_up
+check_lines_to_try
+check_again
+check_failing_node
+check_foreign_process
+echo "front door: all well"
