@@ -75,6 +75,9 @@ static void discard_new(struct gs_core *core, const struct gs_batch_head *head, 
 int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                     const struct gs_event *events) {
     struct claims claims = {.core = core, .origin = origin, .head = head};
+    if (head->clock_first <= origin->clock_last) {
+        return GS_EFORMAT; /* last writers win by clock: an origin must not write before what it wrote */
+    }
     core->check_round++;
     for (uint32_t i = 0; i < head->count; i++) {
         for (uint32_t j = 0; j < events[i].change_count; j++) {

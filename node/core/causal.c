@@ -24,7 +24,7 @@ bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *hea
     return is_unblocked(core, head, &blocker);
 }
 
-int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, gs_peer from, const struct gs_batch_head *head,
+int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head,
                   struct gs_slice record) {
     struct gs_waiting **link = &origin->waiting;
     if (origin->waiting != NULL && origin->waiting_last->first_seq < head->first_seq) {
@@ -44,7 +44,6 @@ int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, gs_peer 
     if (waiting == NULL) {
         return 0; /* as if there were no room */
     }
-    waiting->from = from;
     waiting->first_seq = head->first_seq;
     waiting->last_seq = gs_batch_last_seq(head);
     waiting->length = record.length;

@@ -38,7 +38,6 @@ enum {
 /* A remote batch that waits for what it depends on. */
 struct gs_waiting {
     struct gs_waiting *next; /* by first_seq */
-    gs_peer from;
     uint64_t first_seq;
     uint64_t last_seq;
     size_t length;
@@ -52,9 +51,8 @@ struct gs_origin_state {
     gs_incarnation incarnation;
     gs_public_key key;
     char region[GS_REGION_NAME_MAX + 1];
-    bool is_latest; /* the newest incarnation of its key: shown under the plain region name */
-    bool held;      /* its next batch must not be applied; later ones wait */
-    gs_hlc clock_last;
+    bool is_latest;             /* the newest incarnation of its key: shown under the plain region name */
+    gs_hlc clock_last;          /* of its newest applied batch: the next one's clocks are greater */
     struct gs_vector witnessed; /* what the origin had applied of others, by its last batch */
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
@@ -240,7 +238,8 @@ int gs_write_rehearse(struct gs_core *core, struct gs_command *command, struct g
 const struct gs_aggregate *gs_scratch_aggregate(const struct gs_write_scratch *scratch,
                                                 const struct gs_write_change *change, uint64_t *ret_version);
 
-/* apply.c: 0 if a batch's events claim nothing beyond what their origin had applied (else GS_EOVERCLAIM) … */
+/* apply.c: 0 if a batch's clocks go on from its origin's last (else GS_EFORMAT), and its events claim nothing beyond
+ * what their origin had applied (else GS_EOVERCLAIM) … */
 int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                     const struct gs_event *events);
 /* … and applies them. */
@@ -278,7 +277,7 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
 
 /* causal.c */
 /* Puts a verified record into its origin's queue; over the cap it is dropped, and pulled again later. */
-int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, gs_peer from, const struct gs_batch_head *head,
+int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head,
                   struct gs_slice record);
 /* Applies whatever has become applicable. */
 int gs_causal_drain(struct gs_core *core);

@@ -91,9 +91,8 @@ static int parse(struct gs_slice bytes, struct gs_record *ret_record, struct gs_
 
 /* A validly signed batch that must not be applied (yet): it is counted and not taken; later batches of its origin wait
  * behind the gap it leaves; other origins go on. */
-static int hold(struct gs_core *core, struct gs_origin_state *origin) {
+static int hold(struct gs_core *core) {
     core->stats.batches_held++;
-    origin->held = true;
     return 0;
 }
 
@@ -129,13 +128,13 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs
         return refuse(core, peer, update);
     }
     if (check_skew(core, &head) != 0) {
-        return hold(core, origin);
+        return hold(core);
     }
     if (core->open.remote.length > OPEN_BYTES_MAX) {
         return 0; /* as if it were still on its way */
     }
     if (error == GS_EGAP || !gs_causal_ready(core, &head)) {
-        failed = gs_causal_put(core, origin, peer->id, &head, bytes);
+        failed = gs_causal_put(core, origin, &head, bytes);
         return failed != 0 ? failed : gs_sync_pull(core, peer, true, update);
     }
     error = apply_record(core, origin, &head, &record, bytes);
@@ -146,9 +145,8 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs
         return refuse(core, peer, update); /* the detached data is not the one that was signed */
     }
     if (error != 0) {
-        return hold(core, origin);
+        return hold(core);
     }
-    origin->held = false;
     return gs_causal_drain(core);
 }
 
@@ -175,10 +173,9 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
         if (error == GS_ECHAIN || error == GS_ESIGNATURE) {
             core->stats.batches_refused++;
         } else {
-            (void)hold(core, origin);
+            (void)hold(core);
         }
         return GS_ECHAIN;
     }
-    origin->held = false;
     return 0;
 }

@@ -50,11 +50,13 @@ static void write_checks(const struct health *health, struct gs_buffer *out) {
     const struct gs_node_status *node = &health->node;
     gs_buffer_printf(out, ",\"checks\":{\"store\":{\"status\":\"%s\",\"engine\":", node->store_ok ? "ok" : "down");
     gs_json_write_string(node->store_name, strnlen(node->store_name, sizeof node->store_name), out);
-    gs_buffer_printf(out, "},\"core\":{\"status\":\"%s\",\"lastTurnMs\":%" PRIu64 ",\"aggregates\":%" PRIu64 "}",
+    gs_buffer_printf(out,
+                     "},\"core\":{\"status\":\"%s\",\"lastTurnMs\":%" PRIu64 ",\"aggregates\":%" PRIu64
+                     ",\"residentBytes\":%" PRIu64 "}",
                      !health->live         ? "down"
                      : !node->core.started ? "starting"
                                            : "ok",
-                     health->loop_age_ms, node->core.aggregates);
+                     health->loop_age_ms, node->core.aggregates, node->resident_bytes);
     gs_buffer_printf(out, ",\"cache\":{\"status\":\"off\"},\"gossip\":{\"status\":\"%s\",\"peersAlive\":%u,",
                      node->peers_alive < node->peers_configured ? "degraded" : "ok", (unsigned)node->peers_alive);
     gs_buffer_printf(out, "\"peersConfigured\":%u,\"handshakesFailed\":%" PRIu64, (unsigned)node->peers_configured,

@@ -258,6 +258,20 @@ void core_ask(struct core_fixture *fixture, struct gs_command *command) {
     core_step(fixture, (struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
 }
 
+struct gs_command *core_read_a(struct core_fixture *fixture) {
+    static const struct gs_read_key key = {{(const uint8_t *)"t", 1}, {(const uint8_t *)"a", 1}};
+    int answered = 0;
+    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
+    assert_non_null(command);
+    command->keys = &key;
+    command->key_count = 1;
+    command->owner = &answered;
+    core_ask(fixture, command);
+    assert_int_equal(answered, 1);
+    command->owner = NULL;
+    return command;
+}
+
 void core_write(struct core_fixture *fixture, const char *id, const char *ops) {
     int answered = 0;
     struct gs_command *command = core_write_new(1, &answered);

@@ -73,6 +73,9 @@ void core_ask(struct core_fixture *fixture, struct gs_command *command);
 /* A write that is accepted and stored. */
 void core_write(struct core_fixture *fixture, const char *id, const char *ops);
 
+/* A read of t/a, answered at once: its view is views[0]. The caller frees it. */
+struct gs_command *core_read_a(struct core_fixture *fixture);
+
 /* t/ID shows this JSON ("" if there is no such aggregate). */
 void assert_shows(struct core_fixture *fixture, const char *id, const char *json);
 struct gs_core_stats core_stats(const struct core_fixture *fixture);

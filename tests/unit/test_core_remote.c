@@ -94,14 +94,7 @@ static void test_a_known_origin_signs_every_batch(void **state) {
 }
 
 static void assert_view_names(struct core_fixture *fixture, const char *text) {
-    static const struct gs_read_key key = {{(const uint8_t *)"t", 1}, {(const uint8_t *)"a", 1}};
-    int answered = 0;
-    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
-    command->keys = &key;
-    command->key_count = 1;
-    command->owner = &answered;
-    core_ask(fixture, command);
-    assert_int_equal(answered, 1);
+    struct gs_command *command = core_read_a(fixture);
     char *json = calloc(1, command->views[0]->json.length + 1);
     memcpy(json, command->views[0]->json.bytes, command->views[0]->json.length);
     if (strstr(json, text) == NULL) {
@@ -153,6 +146,25 @@ static void test_a_broken_chain_is_refused(void **state) {
     assert_int_equal(fixture->pending.number, 0);
     gs_buffer_close(&first);
     gs_buffer_close(&other);
+}
+
+/* Last writers win by clock: an origin that signs events older than its own last ones would rewrite the past. */
+static void test_clocks_must_not_go_back(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_buffer first = {0};
+    struct gs_buffer second = {0};
+    gs_hlc before = fixture->authors[0].clock;
+    test_author_batch(&fixture->authors[0], 1, 0, &first);
+    fixture->authors[0].clock = before; /* the second batch gets the first one's clock again */
+    test_author_batch(&fixture->authors[0], 1, 0, &second);
+    core_push(fixture, 0, &first);
+    core_settle(fixture);
+    core_push(fixture, 0, &second);
+    assert_int_equal(core_stats(fixture).batches_held, 1);
+    assert_int_equal(core_seq(fixture, &fixture->authors[0].origin), 1);
+    assert_int_equal(fixture->pending.number, 0);
+    gs_buffer_close(&first);
+    gs_buffer_close(&second);
 }
 
 /* A broken chain may come out only when the gap before it is closed. */
@@ -536,6 +548,7 @@ int main(void) {
         LINKED(test_a_known_origin_signs_every_batch),
         LINKED(test_a_forged_incarnation_leaves_no_trace),
         LINKED(test_a_broken_chain_is_refused),
+        LINKED(test_clocks_must_not_go_back),
         LINKED(test_a_broken_chain_is_refused_from_the_queue_too),
         LINKED(test_a_gap_waits_and_is_asked_for),
         LINKED(test_a_batch_waits_for_its_deps),

@@ -26,14 +26,7 @@ static char *copy_json(struct gs_slice json) {
 
 /* The document of t/a as a reader gets it; the caller frees it. */
 static char *read_a(struct core_fixture *fixture) {
-    static const struct gs_read_key key = {{(const uint8_t *)"t", 1}, {(const uint8_t *)"a", 1}};
-    int answered = 0;
-    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
-    command->keys = &key;
-    command->key_count = 1;
-    command->owner = &answered;
-    core_ask(fixture, command);
-    assert_int_equal(answered, 1);
+    struct gs_command *command = core_read_a(fixture);
     char *json = copy_json(command->views[0]->json);
     gs_command_free(command);
     return json;

@@ -80,14 +80,7 @@ static void test_existence_is_checked(void **state) {
 }
 
 static void read_etag(struct core_fixture *fixture, struct gs_precondition *ret_wanted) {
-    static const struct gs_read_key key = {{(const uint8_t *)"t", 1}, {(const uint8_t *)"a", 1}};
-    int answered = 0;
-    struct gs_command *command = gs_command_new(GS_COMMAND_READ);
-    command->keys = &key;
-    command->key_count = 1;
-    command->owner = &answered;
-    core_ask(fixture, command);
-    assert_int_equal(answered, 1);
+    struct gs_command *command = core_read_a(fixture);
     ret_wanted->has_etag = true;
     memcpy(ret_wanted->etag, command->views[0]->etag, GS_ETAG_SIZE);
     gs_command_free(command);
