@@ -22,9 +22,15 @@ static const struct gs_http_route routes[] = {
     {GET, "/health", 0, false, "", gs_handle_health},
     {GET, "/health/live", 0, false, "", gs_handle_health_live},
     {GET, "/health/ready", 0, false, "", gs_handle_health_ready},
+    {GET, "/openapi.json", 0, false, "", gs_handle_openapi},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+const struct gs_http_route *gs_http_routes(size_t *ret_count) {
+    *ret_count = ROUTE_COUNT;
+    return routes;
+}
 
 static bool path_matches(const char *path, const struct gs_http_target *target) {
     struct gs_slice rest = gs_text_slice(path + 1);
