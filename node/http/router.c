@@ -1,5 +1,6 @@
 #include "node/http/router.h"
 
+#include "node/http/causal.h"
 #include "node/http/handlers.h"
 #include "node/http/problem.h"
 #include "node/http/session.h"
@@ -119,6 +120,9 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     }
     if (error == 0 && route->takes_body && request->context->auth.off && request->method != GS_HTTP_DELETE) {
         error = check_media_type(request, fault);
+    }
+    if (error == 0 && request->principal != NULL) {
+        error = gs_http_causal_wait(request, fault);
     }
     if (error == 0 && route->takes_body) {
         error = gs_http_request_read_body(request, fault);

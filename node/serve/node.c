@@ -71,12 +71,34 @@ static void publish(struct gs_node *node, const struct gs_update *update) {
     }
 }
 
+/* Causal tokens speak of what is stored. */
+static void announce(struct gs_node *node) {
+    const struct gs_vector *stored = gs_core_stored(node->core);
+    struct gs_causal_head *heads = calloc(stored->count + 1, sizeof *heads);
+    for (uint32_t i = 0; heads != NULL && i < stored->count; i++) {
+        heads[i].origin = stored->heads[i].origin;
+        heads[i].seq = stored->heads[i].seq;
+        gs_core_write_name(node->core, &heads[i].origin, heads[i].region, sizeof heads[i].region);
+    }
+    if (heads != NULL) { /* else tokens stay as they are: too little is said, and waited for, until the next commit */
+        (void)gs_causal_gate_announce(gs_gateway_causal_gate(node->gateway), heads, stored->count);
+    }
+    free(heads);
+}
+
 static void on_timer(uv_timer_t *timer);
 
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
-static int carry_out(struct gs_node *node, struct gs_update *update) {
+static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
+    bool stored = event == GS_CORE_STORED || event == GS_CORE_START;
+    if (stored) {
+        announce(node);
+    }
     publish(node, update);
+    if (stored) {
+        gs_causal_gate_open(gs_gateway_causal_gate(node->gateway));
+    }
     if (update->has_commit) {
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
@@ -110,7 +132,7 @@ static void step(struct gs_node *node, struct gs_core_event *event) {
     event->now_ms = wall_ms();
     event->mono_ms = mono_ms();
     (void)gs_core_step(node->core, event, &update);
-    int append_error = carry_out(node, &update);
+    int append_error = carry_out(node, event->type, &update);
     uint64_t commit = update.commit.number;
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;

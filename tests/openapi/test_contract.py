@@ -64,6 +64,8 @@ class Everything(unittest.TestCase):
                 self.assertEqual(self.call(method, path, headers={"Content-Length": str(2**21)}).status, 413)
                 if operation.scope:
                     self.assertEqual(self.call(method, path, example, bearer="junk").status, 401)
+                    ahead = {"Causal-Token": "AQAAAAAAAAAAAAAAAAAAAAAF", "Causal-Wait": "0"}
+                    self.assertEqual(self.call(method, path, example, ahead).status, 409)
                     self.assertEqual(self.call(method, path, example, bearer=token("s", "")).status, 403)
                 if operation.body is not None:
                     self.assertEqual(self.call(method, path).status, 411)

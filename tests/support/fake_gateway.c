@@ -11,6 +11,7 @@ struct gs_gateway {
     struct gs_trust trust;
     struct gs_trust_entry self;
     struct gs_update update;
+    struct gs_causal_gate *causal_gate;
     bool store_down;
     bool stuck;
 };
@@ -19,6 +20,19 @@ static uint64_t clock_ms(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void announce(struct gs_gateway *gateway) {
+    const struct gs_vector *stored = gs_core_stored(gateway->core);
+    struct gs_causal_head heads[4] = {0};
+    uint32_t count = 0;
+    for (; count < stored->count && count < 4; count++) {
+        heads[count].origin = stored->heads[count].origin;
+        heads[count].seq = stored->heads[count].seq;
+        gs_core_write_name(gateway->core, &heads[count].origin, heads[count].region, sizeof heads[count].region);
+    }
+    (void)gs_causal_gate_announce(gateway->causal_gate, heads, count);
+    gs_causal_gate_open(gateway->causal_gate);
 }
 
 /* Steps once and carries out what the core asks for, which may be another step: a commit is on disk at once. */
@@ -30,6 +44,9 @@ static int run(struct gs_gateway *gateway, struct gs_core_event event) {
         event.mono_ms = clock_ms(CLOCK_MONOTONIC);
         error = gs_core_step(gateway->core, &event, &gateway->update);
         more = gateway->update.has_commit;
+        if (event.type == GS_CORE_STORED || event.type == GS_CORE_START) {
+            announce(gateway);
+        }
         event = (struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = gateway->update.commit.number}};
         gs_update_clear(&gateway->update);
     }
@@ -57,7 +74,9 @@ struct gs_gateway *fake_gateway_new(const char *region) {
     gateway->trust = (struct gs_trust){.entries = &gateway->self, .count = 1};
     config.trust = &gateway->trust;
     pthread_mutex_init(&gateway->lock, NULL);
-    if (gs_core_new(&config, &gateway->core) != 0 || run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
+    gateway->causal_gate = gs_causal_gate_new();
+    if (gateway->causal_gate == NULL || gs_core_new(&config, &gateway->core) != 0 ||
+        run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
         fake_gateway_free(gateway);
         return NULL;
     }
@@ -66,9 +85,14 @@ struct gs_gateway *fake_gateway_new(const char *region) {
 
 void fake_gateway_free(struct gs_gateway *gateway) {
     gs_core_free(gateway->core);
+    gs_causal_gate_free(gateway->causal_gate);
     gs_update_clear(&gateway->update);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway);
+}
+
+struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway) {
+    return gateway->causal_gate;
 }
 
 static bool slice_is(struct gs_slice slice, const char *text) {

@@ -17,7 +17,8 @@ ALWAYS = [("bad_request", 400), ("invalid_argument", 400), ("too_large", 413), (
 WITH_BODY = [("malformed_json", 400), ("duplicate_key", 400), ("invalid_utf8", 400), ("too_deep", 400),
              ("number_out_of_range", 400), ("request_timeout", 408), ("length_required", 411),
              ("unsupported_media_type", 415)]
-WITH_TOKEN = [("unauthorized", 401), ("forbidden", 403), ("overloaded", 503), ("store_unavailable", 503),
+WITH_TOKEN = [("unauthorized", 401), ("forbidden", 403), ("not_caught_up", 409),
+              ("overloaded", 503), ("store_unavailable", 503),
               ("out_of_memory", 503), ("shutting_down", 503)]
 HEADERS = {401: {"WWW-Authenticate": "Authenticate"}, 503: {"Retry-After": "RetryAfter"}}
 PROBLEM = "#/components/schemas/Problem"
@@ -50,11 +51,12 @@ class Assembler:
                     raise SystemExit(f"{path}: {name} is there already")
                 target[name] = copy.deepcopy(value)
 
-    def refusal(self, status, codes):
+    def refusal(self, status, codes, causal):
         """A reference to the response that carries one of these codes."""
         wanted = {
             "description": "Refused: " + ", ".join(f"`{code}`" for code in codes) + ".",
             "headers": {"X-Request-Id": ref("headers", "RequestId"),
+                        **({"Causal-Token": ref("headers", "CausalToken")} if causal else {}),
                         **{name: ref("headers", header) for name, header in HEADERS.get(status, {}).items()}},
             "content": {"application/problem+json": {"schema": {"allOf": [
                 {"$ref": PROBLEM},
@@ -79,7 +81,9 @@ class Assembler:
         statuses = {}
         for code, status in found:
             statuses.setdefault(status, set()).add(code)
-        return {str(status): self.refusal(status, sorted(codes)) for status, codes in sorted(statuses.items())}
+        causal = "x-scope" in operation
+        return {str(status): self.refusal(status, sorted(codes), causal and status != 401)
+                for status, codes in sorted(statuses.items())}
 
     def finish_operation(self, operation, where):
         """What all operations have in common."""
@@ -88,10 +92,13 @@ class Assembler:
         operation.pop("x-problems", None)
         for response in operation["responses"].values():
             response.setdefault("headers", {})["X-Request-Id"] = ref("headers", "RequestId")
+            if scope:
+                response["headers"]["Causal-Token"] = ref("headers", "CausalToken")
         for status, response in refusals.items():
             if status not in operation["responses"]:
                 operation["responses"][status] = response
-        operation["parameters"] = operation.get("parameters", []) + [ref("parameters", "RequestId")]
+        causal = [ref("parameters", "CausalToken"), ref("parameters", "CausalWait")] if scope else []
+        operation["parameters"] = operation.get("parameters", []) + causal + [ref("parameters", "RequestId")]
         operation["security"] = [{"bearer": []}] if scope else []
         if scope:
             operation["x-scope"] = scope
