@@ -15,7 +15,8 @@ enum gs_command_kind {
     GS_COMMAND_WRITE,  /* one or several events */
     GS_COMMAND_READ,   /* the views of one or several aggregates, at one cut */
     GS_COMMAND_STATUS, /* the node's own view of the cluster, as JSON */
-    GS_COMMAND_LIST    /* ids of a type, in order */
+    GS_COMMAND_LIST,   /* ids of a type, in order */
+    GS_COMMAND_ORIGINS /* who has written, under which names; what of the past is final */
 };
 
 enum gs_write_kind {
@@ -83,6 +84,15 @@ struct gs_read_key {
     struct gs_slice aggregate_id;
 };
 
+/* What readers of the past need to know of an origin. */
+struct gs_origin_name {
+    gs_origin origin;
+    gs_public_key key;
+    char region[GS_REGION_NAME_MAX + 1]; /* plain */
+    char name[GS_REGION_NAME_MAX + 8];   /* as the API prints it: an earlier incarnation is "region~XXXX" */
+    bool is_latest;                      /* the one that goes by the plain name */
+};
+
 struct gs_command {
     enum gs_command_kind kind;
     struct gs_arena arena; /* input and results */
@@ -105,6 +115,11 @@ struct gs_command {
     struct gs_slice list_type;
     struct gs_slice list_after; /* ids greater than this */
     uint32_t list_limit;
+
+    /* ORIGINS; in the arena */
+    const struct gs_origin_name *origins; /* sorted by origin */
+    uint32_t origin_count;
+    uint64_t final_ms; /* no event stamped before this millisecond can still arrive */
 
     /* all */
     int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY

@@ -1,6 +1,7 @@
 /* Group commit. Commands and remote batches fill the open group; when no commit is in flight, the open group is sealed:
- * our events become one signed batch, its deps are whatever is applied, and the records (the peers' first, in the order
- * of application, then ours) go to the store as one commit. */
+ * our events become one signed batch, its deps are whatever is applied, and the records go to the store as one commit,
+ * in an order that equals the order of application for every aggregate: the peers', then ours, unless a peer's batch
+ * changes an aggregate after one of our open events did; then ours are sealed before it. */
 #include "node/core/core_impl.h"
 
 #include <stdlib.h>
@@ -20,13 +21,13 @@ int gs_group_touch(struct gs_core *core, struct gs_cell *cell) {
 }
 
 int gs_group_add_remote(struct gs_core *core, struct gs_slice record) {
-    gs_buffer_append(&core->open.remote, record.bytes, record.length);
-    core->open.remote_count++;
-    return core->open.remote.failed;
+    gs_buffer_append(&core->open.records, record.bytes, record.length);
+    core->open.record_count++;
+    return core->open.records.failed;
 }
 
 bool gs_group_is_empty(const struct gs_core *core) {
-    return core->writer.count == 0 && core->open.remote_count == 0;
+    return core->writer.count == 0 && core->open.record_count == 0;
 }
 
 static int add_command(struct gs_group *group, struct gs_command *command) {
@@ -70,7 +71,33 @@ static int collect_deps(const struct gs_core *core, struct gs_head **ret_deps, u
     return 0;
 }
 
-/* Signs our events of the open group, as a batch that continues our origin's chain. */
+/* Adds our batch, just signed, to its group. */
+static int take_own(struct gs_core *core, struct gs_group *group, struct gs_slice bytes) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    int error = gs_record_parse(bytes, &record);
+    if (error == 0) {
+        error = gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
+    }
+    if (error == 0) {
+        error = gs_registry_advance(core, core->self, &head);
+    }
+    if (error != 0) {
+        return error;
+    }
+    group->own_first_seq = group->own_count == 0 ? head.first_seq : group->own_first_seq;
+    group->own_last_seq = gs_batch_last_seq(&head);
+    group->own_count++;
+    group->record_count++;
+    gs_buffer_append(&group->own_records, bytes.bytes, bytes.length);
+    gs_buffer_append(&group->records, bytes.bytes, bytes.length);
+    core->ack_due = false;
+    gs_lag_remember(core, group->own_last_seq, bytes.length);
+    gs_batch_writer_begin(&core->writer, &core->self->origin, group->own_last_seq + 1);
+    return group->own_records.failed != 0 ? group->own_records.failed : group->records.failed;
+}
+
+/* Signs our open events, as a batch that continues our origin's chain. */
 static int seal_own(struct gs_core *core, struct gs_group *group) {
     const struct gs_head *last = gs_vector_find(&core->applied, &core->self->origin);
     struct gs_batch_seal_input input = {
@@ -85,30 +112,28 @@ static int seal_own(struct gs_core *core, struct gs_group *group) {
     int error = collect_deps(core, &deps, &input.dep_count);
     input.deps = deps;
     gs_hash hash;
+    struct gs_buffer bytes = {0};
     if (error == 0) {
-        error = gs_batch_seal(&core->writer, &input, &group->own_record, &hash);
+        error = gs_batch_seal(&core->writer, &input, &bytes, &hash);
     }
     free(deps);
-    struct gs_record record;
-    struct gs_batch_head head;
     if (error == 0) {
-        error = gs_record_parse(gs_slice_make(group->own_record.bytes, group->own_record.length), &record);
+        error = take_own(core, group, gs_slice_make(bytes.bytes, bytes.length));
     }
-    if (error == 0) {
-        error = gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
+    gs_buffer_close(&bytes);
+    return error;
+}
+
+int gs_group_keep_order(struct gs_core *core, const struct gs_event *events, uint32_t count) {
+    bool ours = false;
+    for (uint32_t i = 0; core->writer.count > 0 && !ours && i < count; i++) {
+        for (uint32_t j = 0; !ours && j < events[i].change_count; j++) {
+            const struct gs_event_change *change = &events[i].changes[j];
+            const struct gs_cell *cell = gs_cell_find(core, change->aggregate_type, change->aggregate_id);
+            ours = cell != NULL && cell->last_own_seq >= core->writer.first_seq;
+        }
     }
-    if (error == 0) {
-        error = gs_registry_advance(core, core->self, &head);
-    }
-    if (error != 0) {
-        return error;
-    }
-    group->own_first_seq = head.first_seq;
-    group->own_last_seq = gs_batch_last_seq(&head);
-    core->ack_due = false;
-    gs_lag_remember(core, group->own_last_seq, group->own_record.length);
-    gs_batch_writer_begin(&core->writer, &core->self->origin, group->own_last_seq + 1);
-    return 0;
+    return ours ? seal_own(core, &core->open) : 0;
 }
 
 int gs_group_seal(struct gs_core *core, struct gs_update *update) {
@@ -125,10 +150,9 @@ int gs_group_seal(struct gs_core *core, struct gs_update *update) {
     }
     struct gs_commit *commit = &update->commit;
     commit->number = group->number;
-    commit->count = group->remote_count + (group->own_record.length > 0 ? 1 : 0);
-    commit->records = group->remote;
-    group->remote = (struct gs_buffer){0};
-    gs_buffer_append(&commit->records, group->own_record.bytes, group->own_record.length);
+    commit->count = group->record_count;
+    commit->records = group->records;
+    group->records = (struct gs_buffer){0};
     update->has_commit = true;
     core->flight = *group;
     core->in_flight = true;
@@ -176,7 +200,7 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
         int lost = gs_update_answer(update, group.commands[i]);
         failed = failed != 0 ? failed : lost;
     }
-    if (failed == 0 && group.own_record.length > 0) {
+    if (failed == 0 && group.own_count > 0) {
         failed = gs_sync_push(core, &group, update);
     }
     gs_group_close(&group);
@@ -205,8 +229,8 @@ void gs_group_fail_all(struct gs_core *core, int error, struct gs_update *update
 }
 
 void gs_group_close(struct gs_group *group) {
-    gs_buffer_close(&group->remote);
-    gs_buffer_close(&group->own_record);
+    gs_buffer_close(&group->records);
+    gs_buffer_close(&group->own_records);
     gs_vector_close(&group->heads);
     free(group->commands);
     free(group->touched);

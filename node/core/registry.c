@@ -1,6 +1,5 @@
 #include "node/core/core_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,16 +115,6 @@ void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin,
     }
 }
 
-void gs_core_write_name(const struct gs_core *core, const gs_origin *origin, char *ret_name, size_t size) {
-    const struct gs_origin_state *state = gs_registry_find(core, origin);
-    const char *region = state != NULL ? state->region : "unknown";
-    if (state != NULL && state->is_latest) {
-        snprintf(ret_name, size, "%s", region);
-    } else {
-        snprintf(ret_name, size, "%s~%02x%02x", region, origin->bytes[0], origin->bytes[1]);
-    }
-}
-
 static void write_member(const struct gs_core *core, const gs_origin *origin, uint64_t seq, bool first,
                          struct gs_buffer *out) {
     gs_buffer_text(out, first ? "\"" : ",\"");
@@ -141,17 +130,16 @@ void gs_registry_write_vector(const struct gs_core *core, const struct gs_vector
     gs_buffer_text(out, "}");
 }
 
+static void write_name(const void *context, const gs_origin *origin, struct gs_buffer *out) {
+    gs_registry_write_name(context, origin, out);
+}
+
+struct gs_namer gs_registry_namer(const struct gs_core *core) {
+    return (struct gs_namer){.write = write_name, .context = core};
+}
+
 void gs_registry_write_context(const struct gs_core *core, const struct gs_context *context, struct gs_buffer *out) {
-    gs_buffer_text(out, "{");
-    bool first = true;
-    for (uint32_t i = 0; i < context->count; i++) {
-        uint64_t seq = gs_context_seq(context, &context->entries[i].origin);
-        if (seq > 0) {
-            write_member(core, &context->entries[i].origin, seq, first, out);
-            first = false;
-        }
-    }
-    gs_buffer_text(out, "}");
+    gs_document_write_vector(context, gs_registry_namer(core), out);
 }
 
 void gs_registry_close(struct gs_core *core) {

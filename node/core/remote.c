@@ -41,7 +41,7 @@ static int apply_record(struct gs_core *core, struct gs_origin_state *origin, co
         error = gs_events_check(core, origin, head, events);
     }
     if (error == 0) {
-        error = gs_events_apply(core, head, events);
+        error = gs_group_keep_order(core, events, head->count) == 0 ? gs_events_apply(core, head, events) : GS_ENOMEM;
         error = error == 0 ? gs_registry_advance(core, origin, head) : GS_ENOMEM;
         error = error == 0 ? gs_group_add_remote(core, bytes) : error;
         core->stats.events_remote += head->count;
@@ -130,7 +130,7 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs
     if (check_skew(core, &head) != 0) {
         return hold(core);
     }
-    if (core->open.remote.length > OPEN_BYTES_MAX) {
+    if (core->open.records.length > OPEN_BYTES_MAX) {
         return 0; /* as if it were still on its way */
     }
     if (error == GS_EGAP || !gs_causal_ready(core, &head)) {

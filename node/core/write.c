@@ -106,6 +106,7 @@ static int accept_write(struct gs_core *core, struct gs_command *command, const 
         if (error != 0) {
             return error;
         }
+        cell->last_own_seq = event->seq;
         versions[i] = cell->version;
     }
     result->origin = core->self->origin;

@@ -1,6 +1,5 @@
 #include "node/http/router.h"
 
-#include "node/http/causal.h"
 #include "node/http/handlers.h"
 #include "node/http/problem.h"
 #include "node/http/session.h"
@@ -11,10 +10,12 @@
 enum { GET = GS_HTTP_GET | GS_HTTP_HEAD, POST = GS_HTTP_POST, PUT = GS_HTTP_PUT, PATCH = GS_HTTP_PATCH };
 
 static const struct gs_http_route routes[] = {
-    {GET, "/state/{}/{}", GS_SCOPE_STATE_READ, false, "", gs_handle_state_get},
+    {GET, "/state/{}/{}", GS_SCOPE_STATE_READ, false, "at atVersion as", gs_handle_state_get},
     {PUT, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_put},
     {PATCH, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_patch},
     {GS_HTTP_DELETE, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_delete},
+    {GET, "/events", GS_SCOPE_EVENTS_READ, false, "since limit", gs_handle_feed_get},
+    {GET, "/events/{}/{}", GS_SCOPE_EVENTS_READ, false, "from to limit cursor order", gs_handle_history_get},
     {POST, "/events", GS_SCOPE_EVENTS_WRITE, true, "", gs_handle_events_post},
     {POST, "/state/read", GS_SCOPE_STATE_READ, true, "", gs_handle_state_read},
     {GET, "/state/{}", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_list},
@@ -23,15 +24,9 @@ static const struct gs_http_route routes[] = {
     {GET, "/health", 0, false, "", gs_handle_health},
     {GET, "/health/live", 0, false, "", gs_handle_health_live},
     {GET, "/health/ready", 0, false, "", gs_handle_health_ready},
-    {GET, "/openapi.json", 0, false, "", gs_handle_openapi},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
-
-const struct gs_http_route *gs_http_routes(size_t *ret_count) {
-    *ret_count = ROUTE_COUNT;
-    return routes;
-}
 
 static bool path_matches(const char *path, const struct gs_http_target *target) {
     struct gs_slice rest = gs_text_slice(path + 1);
@@ -120,9 +115,6 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     }
     if (error == 0 && route->takes_body && request->context->auth.off && request->method != GS_HTTP_DELETE) {
         error = check_media_type(request, fault);
-    }
-    if (error == 0 && request->principal != NULL) {
-        error = gs_http_causal_wait(request, fault);
     }
     if (error == 0 && route->takes_body) {
         error = gs_http_request_read_body(request, fault);

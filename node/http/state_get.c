@@ -1,5 +1,6 @@
-/* One aggregate, as the node's cache has it. */
+/* One aggregate, as the node's cache has it; with ?at or ?atVersion, as it was (state_past.c). */
 #include "node/http/handlers.h"
+#include "node/http/state_past.h"
 #include "node/http/writing.h"
 
 int gs_handle_state_get(struct gs_http_request *request, struct gs_http_response *response,
@@ -9,6 +10,9 @@ int gs_handle_state_get(struct gs_http_request *request, struct gs_http_response
     int error = gs_http_request_aggregate(request, &type, &id, fault);
     if (error != 0) {
         return error;
+    }
+    if (gs_state_past_wanted(request)) {
+        return gs_state_past_answer(request, type, id, response, fault);
     }
     struct gs_view *view = gs_gateway_view(request->context->gateway, type, id, &error);
     if (view == NULL) {

@@ -7,7 +7,7 @@
 
 #include "node/core/command.h"
 #include "node/core/core.h"
-#include "node/serve/causal_gate.h"
+#include "node/history/pool.h"
 
 struct gs_gateway;
 
@@ -20,8 +20,8 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command);
  * core. */
 struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error);
 
-/* What the node has, for causal tokens. Borrowed. */
-struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway);
+/* Readers of the past; NULL where there is no store to read. */
+struct gs_history_pool *gs_gateway_history(struct gs_gateway *gateway);
 
 /* What /health and /metrics show; a consistent copy of what the loop last published, never waits for the core. */
 struct gs_node_status {

@@ -32,7 +32,7 @@ static bool is_harmless(int result, bool committing) {
     }
 }
 
-static int undo(struct gs_sqlite *sqlite, int result, bool committing) {
+int gs_sqlite_undo(struct gs_sqlite *sqlite, int result, bool committing) {
     if (!sqlite3_get_autocommit(sqlite->db)) {
         (void)gs_sqlite_run(sqlite, GS_SQLITE_ROLLBACK); /* whether it worked is asked below */
     }
@@ -96,10 +96,10 @@ static int write_links(struct gs_sqlite *sqlite) {
         result = insert(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
     }
     if (result != SQLITE_OK) {
-        return undo(sqlite, result, false);
+        return gs_sqlite_undo(sqlite, result, false);
     }
     result = gs_sqlite_run(sqlite, GS_SQLITE_COMMIT);
-    return result == SQLITE_OK ? 0 : undo(sqlite, result, true);
+    return result == SQLITE_OK ? 0 : gs_sqlite_undo(sqlite, result, true);
 }
 
 int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t count) {

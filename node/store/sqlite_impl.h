@@ -7,6 +7,7 @@
 #define GS_NODE_STORE_SQLITE_IMPL_H
 
 #include "node/store/chain.h"
+#include "node/store/history.h"
 #include "node/store/store.h"
 
 #include <sqlite3.h>
@@ -22,16 +23,24 @@ enum gs_sqlite_statement {
     GS_SQLITE_BEGIN_READ,
     GS_SQLITE_COMMIT,
     GS_SQLITE_ROLLBACK,
-    GS_SQLITE_INSERT,       /* position, origin, first_seq, last_seq, checksum, record */
-    GS_SQLITE_REPLAY,       /* rows in log order */
-    GS_SQLITE_ROW,          /* the row at ?1 */
-    GS_SQLITE_FIND,         /* position, last_seq of the first row of origin ?1 that ends after ?2 */
-    GS_SQLITE_EVENT,        /* that row itself */
-    GS_SQLITE_LAST,         /* the last row of origin ?1 */
-    GS_SQLITE_NEXT_ORIGIN,  /* the least origin greater than ?1 */
-    GS_SQLITE_LAST_POSITION /* 0 when the log is empty */
+    GS_SQLITE_INSERT,        /* position, origin, first_seq, last_seq, checksum, record */
+    GS_SQLITE_REPLAY,        /* rows in log order */
+    GS_SQLITE_ROW,           /* the row at ?1 */
+    GS_SQLITE_FIND,          /* position, last_seq of the first row of origin ?1 that ends after ?2 */
+    GS_SQLITE_EVENT,         /* that row itself */
+    GS_SQLITE_LAST,          /* the last row of origin ?1 */
+    GS_SQLITE_NEXT_ORIGIN,   /* the least origin greater than ?1 */
+    GS_SQLITE_LAST_POSITION, /* 0 when the log is empty */
+    GS_SQLITE_INDEXED,       /* the last position that is indexed */
+    GS_SQLITE_AGGREGATE_FIND,
+    GS_SQLITE_AGGREGATE_ADD,
+    GS_SQLITE_AGGREGATE_SET,
+    GS_SQLITE_ORIGIN_FIND,
+    GS_SQLITE_ORIGIN_ADD,
+    GS_SQLITE_EVENT_ADD,
+    GS_SQLITE_VERSIONS_ADD
 };
-enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_LAST_POSITION + 1 };
+enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_VERSIONS_ADD + 1 };
 
 struct gs_sqlite {
     struct gs_store base;
@@ -40,6 +49,8 @@ struct gs_sqlite {
     sqlite3_stmt *statements[GS_SQLITE_STATEMENT_COUNT];
     struct gs_chain chain;
     uint64_t next_position;
+    uint64_t indexed; /* the last position that is indexed, once it is known */
+    bool indexed_known;
     int wal_pages;  /* in the WAL after the last commit */
     bool unsettled; /* see gs_sqlite_settle */
     bool failed;    /* what is on disk is not known: nothing is written any more */
@@ -83,6 +94,8 @@ int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t c
  * So at open all of the WAL is written to the database, and that fsynced. Where there is no room for that
  * the log can be read, but nothing is appended until there is. SQLITE_OK (also without room) or an SQLite error. */
 int gs_sqlite_settle(struct gs_sqlite *sqlite);
+/* Rolls back after `result`: GS_ESTORE if nothing was written, else GS_EIO, and the engine stops (fail-stop). */
+int gs_sqlite_undo(struct gs_sqlite *sqlite, int result, bool committing);
 /* A wal_hook: remembers how long the WAL is. */
 int gs_sqlite_wal_grew(void *context, sqlite3 *db, const char *name, int pages);
 
@@ -91,6 +104,17 @@ int gs_sqlite_replay(struct gs_store *store, gs_store_record_fn visit, void *con
 int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                            struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
 int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+/* sqlite_project.c, sqlite_history.c */
+int gs_sqlite_project(struct gs_store *store, uint32_t events_max, bool *ret_more);
+int gs_sqlite_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);
+
+/* sqlite_state.c: the row (version, position, updated, hash, state) on which `statement` stands. GS_ECORRUPT,
+ * GS_ENOMEM. */
+int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
+                         struct gs_kept_state *ret_state);
+void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct gs_kept_state *state,
+                          uint8_t ret_hash[GS_SQLITE_CHECKSUM_SIZE]);
 
 /* sqlite_heads.c: fills chain.heads and next_position from the log. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite);

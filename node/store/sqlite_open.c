@@ -31,6 +31,8 @@ static const struct gs_store_methods sqlite_methods = {
     .replay = gs_sqlite_replay,
     .read_lacking = gs_sqlite_read_lacking,
     .read_event = gs_sqlite_read_event,
+    .project = gs_sqlite_project,
+    .open_history = gs_sqlite_open_history,
     .close = sqlite_close,
 };
 

@@ -17,6 +17,14 @@ static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
     [GS_SQLITE_LAST] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE origin = ?1 ORDER BY last_seq DESC LIMIT 1",
     [GS_SQLITE_NEXT_ORIGIN] = "SELECT origin FROM delta_log WHERE origin > ?1 ORDER BY origin LIMIT 1",
     [GS_SQLITE_LAST_POSITION] = "SELECT coalesce(max(position), 0) FROM delta_log",
+    [GS_SQLITE_INDEXED] = "SELECT coalesce(max(position), 0) FROM event_versions",
+    [GS_SQLITE_AGGREGATE_FIND] = "SELECT number, version, vector FROM aggregates WHERE type = ?1 AND id = ?2",
+    [GS_SQLITE_AGGREGATE_ADD] = "INSERT INTO aggregates (type, id, version, vector) VALUES (?1, ?2, 0, x'00')",
+    [GS_SQLITE_AGGREGATE_SET] = "UPDATE aggregates SET version = ?2, vector = ?3 WHERE number = ?1",
+    [GS_SQLITE_ORIGIN_FIND] = "SELECT number FROM origins WHERE origin = ?1",
+    [GS_SQLITE_ORIGIN_ADD] = "INSERT INTO origins (origin) VALUES (?1)",
+    [GS_SQLITE_EVENT_ADD] = "INSERT INTO aggregate_events VALUES (?1, ?2, ?3, ?4, ?5)",
+    [GS_SQLITE_VERSIONS_ADD] = "INSERT INTO event_versions VALUES (?1, ?2)",
 };
 
 int gs_sqlite_prepare(struct gs_sqlite *sqlite) {

@@ -9,6 +9,7 @@
 
 #include "gossip/batch.h"
 #include "gossip/vector.h"
+#include "node/store/history.h"
 
 struct gs_store;
 
@@ -36,6 +37,15 @@ struct gs_store_methods {
 
     /* The record that holds event `seq` of `origin`, appended to `ret_record`. GS_ENOTFOUND. */
     int (*read_event)(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+    /* Indexes the log further for readers of the past (history.h), about `events_max` events of it; `ret_more` if there
+     * is more to do. What it writes is not synced: it is rebuilt from the log if it is lost. GS_ESTORE (nothing was
+     * done; may be tried again), GS_ECORRUPT (a record; the index ends before it), GS_ENOMEM, GS_EIO (fail-stop). */
+    int (*project)(struct gs_store *store, uint32_t events_max, bool *ret_more);
+
+    /* A reader of the past; any number of them, and each may be used by another thread than the store's. They must be
+     * closed before the store is, unless the engine is on disk. GS_ENOMEM, GS_EIO, GS_ECORRUPT. */
+    int (*open_history)(struct gs_store *store, struct gs_history_reader **ret_reader);
 
     void (*close)(struct gs_store *store); /* frees `store` */
 };

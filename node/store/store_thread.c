@@ -8,6 +8,14 @@
 
 #include <stdlib.h>
 
+enum {
+    INDEX_IDLE_MS = 20,          /* without work for so long, the log is indexed */
+    INDEX_RECORDS_BEHIND = 1024, /* records not indexed: then between two appends, too */
+    INDEX_SLICE = 256,           /* events a slice: an append that comes meanwhile waits a millisecond or two */
+    INDEX_RECORDS_MAX = 16384,   /* records not indexed at which slices become … */
+    INDEX_SLICE_LATE = 8192      /* … this large, so that the lag stays bounded */
+};
+
 enum job_type { JOB_APPEND, JOB_READ };
 
 struct job {
@@ -32,12 +40,17 @@ struct gs_store_thread {
     uv_async_t async;
     struct gs_store *store; /* the thread's; NULL if it should end without closing it */
 
-    uv_mutex_t mutex; /* guards the next four */
+    uv_mutex_t mutex; /* guards the next six */
     uv_cond_t wake;
     struct job_list waiting;
     struct job_list done;
     bool stopping;
+    bool hurry; /* somebody waits for the index */
     bool ended; /* the store is closed, the thread returns */
+
+    /* The thread's own. */
+    bool behind; /* there may be something to index */
+    uint32_t records_behind;
 
     /* The loop's own. */
     struct gs_store_callbacks callbacks;
@@ -85,15 +98,46 @@ static void perform(struct gs_store *store, struct job *job, bool stopping) {
     }
 }
 
+/* One slice of the index. What fails is tried again after the next append; readers say that they wait in vain. */
+static void index_slice(struct gs_store_thread *thread) {
+    bool late = thread->records_behind > INDEX_RECORDS_MAX;
+    bool more = false;
+    struct gs_store *store = thread->store;
+    thread->hurry = false;
+    uv_mutex_unlock(&thread->mutex);
+    int error = store->methods->project(store, late ? INDEX_SLICE_LATE : INDEX_SLICE, &more);
+    uv_mutex_lock(&thread->mutex);
+    thread->behind = error == 0 && more;
+    thread->records_behind = thread->behind ? thread->records_behind : 0;
+}
+
+/* Nothing to store or read: waits for work, and indexes when it is time to. */
+static void idle(struct gs_store_thread *thread) {
+    bool due = thread->hurry || thread->records_behind >= INDEX_RECORDS_BEHIND;
+    if (!thread->behind) {
+        thread->hurry = false;
+        uv_cond_wait(&thread->wake, &thread->mutex);
+    } else if (due || uv_cond_timedwait(&thread->wake, &thread->mutex, INDEX_IDLE_MS * UINT64_C(1000000)) != 0) {
+        if (thread->waiting.first == NULL && !thread->stopping) {
+            index_slice(thread);
+        }
+    }
+}
+
 static void run(void *argument) {
     struct gs_store_thread *thread = argument;
     uv_mutex_lock(&thread->mutex);
+    thread->behind = true; /* the process before may have left the log ahead of its index */
     for (;;) {
         struct job *job = pop(&thread->waiting);
         if (job != NULL) {
             bool stopping = thread->stopping;
             uv_mutex_unlock(&thread->mutex);
             perform(thread->store, job, stopping);
+            if (job->type == JOB_APPEND && job->error == 0) {
+                thread->behind = true;
+                thread->records_behind += job->count;
+            }
             uv_mutex_lock(&thread->mutex);
             push(&thread->done, job);
             /* Sent under the mutex: after `ended` is seen, nothing of this thread touches the handle. */
@@ -101,7 +145,7 @@ static void run(void *argument) {
         } else if (thread->stopping) {
             break;
         } else {
-            uv_cond_wait(&thread->wake, &thread->mutex);
+            idle(thread);
         }
     }
     struct gs_store *store = thread->store;
@@ -257,6 +301,13 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
     *have = (struct gs_vector){0};
     submit(thread, job);
     return 0;
+}
+
+void gs_store_thread_hurry(struct gs_store_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    thread->hurry = true;
+    uv_cond_signal(&thread->wake);
+    uv_mutex_unlock(&thread->mutex);
 }
 
 void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context) {

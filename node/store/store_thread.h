@@ -1,7 +1,8 @@
 /* A store on its own thread: the loop hands over work and gets completions back on the loop.
  *
  * Appends are carried out in order. Reads of the log run on the same thread between appends, so that a long catch-up
- * delays a commit by one chunk at most. */
+ * delays a commit by one chunk at most; so does the index over the log (gs_store_methods.project), which is written
+ * when there is nothing else to do, when it has fallen behind, or when somebody waits for it. */
 #ifndef GS_NODE_STORE_STORE_THREAD_H
 #define GS_NODE_STORE_STORE_THREAD_H
 
@@ -29,6 +30,10 @@ int gs_store_thread_start(uv_loop_t *loop, struct gs_store *store, const struct 
 int gs_store_thread_append(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *records, uint32_t count);
 /* Takes the contents of `have` on success. Errors as above. */
 int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs_vector *have, size_t bytes_max);
+
+/* Somebody waits for the index over the log to catch up. Any thread may call it, as long as the store's is not stopped.
+ */
+void gs_store_thread_hurry(struct gs_store_thread *thread);
 
 /* Finishes queued appends (queued reads are dropped), closes the store, joins the thread; then `closed` is called on
  * the loop. No completion comes after this call, which may be made from within one. A second call does nothing. */

@@ -82,9 +82,11 @@ class Routes(Api):
             self.problem(self.call("GET", path), 404, "unknown_route")
 
     def test_wrong_method(self):
-        for method, path, allow in (("POST", "/state/a/b", "GET, HEAD, PUT, PATCH, DELETE"), ("GET", "/events", "POST"),
+        for method, path, allow in (("POST", "/state/a/b", "GET, HEAD, PUT, PATCH, DELETE"),
+                                    ("PATCH", "/events", "GET, HEAD, POST"),
                                     ("DELETE", "/health", "GET, HEAD"), ("PUT", "/state/read", "GET, HEAD, POST"),
-                                    ("OPTIONS", "/events", "POST"), ("PROPFIND", "/events", "POST")):
+                                    ("OPTIONS", "/events", "GET, HEAD, POST"),
+                                    ("PROPFIND", "/events", "GET, HEAD, POST")):
             answer = self.call(method, path, {} if method in ("POST", "PUT") else None)
             self.problem(answer, 405, "method_not_allowed")
             self.assertEqual(answer.headers["allow"], allow)

@@ -31,9 +31,13 @@ void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
 void sim_check_agreement(struct sim_world *world);
 /* At the end, when all nodes agree. */
 void sim_check_end(struct sim_world *world);
-/* After a disk was lost or put back: calls and numbers that no disk remembers are forgiven. */
+/* Before a disk is lost: calls that only it remembers are forgiven. */
 void sim_forgive(struct sim_world *world, const struct sim_node *node);
 /* True if all nodes run and have equal vectors with everything stored. */
 bool sim_all_agree(const struct sim_world *world);
+
+/* That an answered write made this version of an aggregate: it is the same in the order of the node's log. */
+void sim_check_version(struct sim_world *world, const struct sim_node *node, const gs_origin *origin, uint64_t seq,
+                       uint32_t aggregate, uint64_t version);
 
 #endif

@@ -1,6 +1,6 @@
 /* Clients: each call is one request, with an idempotency key, that is repeated until it is answered. What it asks for
  * is a function of the seed and its number, so that a retry asks for the same. */
-#include "tests/simulation/world.h"
+#include "tests/simulation/checks.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -215,7 +215,12 @@ static void check_results(struct sim_world *world, struct sim_node *node, struct
             return;
         }
         for (uint32_t j = 0; !result->replayed && j < command->writes[i].change_count; j++) {
-            note_shown(world, node, command->writes[i].changes[j].aggregate_id.bytes[0], result->changes[j].version);
+            uint8_t digit = command->writes[i].changes[j].aggregate_id.bytes[0];
+            note_shown(world, node, digit, result->changes[j].version);
+            if (!result->unchanged) {
+                sim_check_version(world, node, &result->origin, result->seq, (uint32_t)(digit - '0'),
+                                  result->changes[j].version);
+            }
         }
     }
     for (uint32_t i = 0; i < command->key_count; i++) {

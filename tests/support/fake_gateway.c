@@ -11,7 +11,8 @@ struct gs_gateway {
     struct gs_trust trust;
     struct gs_trust_entry self;
     struct gs_update update;
-    struct gs_causal_gate *causal_gate;
+    struct gs_store *store;
+    struct gs_history_pool *history;
     bool store_down;
     bool stuck;
 };
@@ -20,19 +21,6 @@ static uint64_t clock_ms(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void announce(struct gs_gateway *gateway) {
-    const struct gs_vector *stored = gs_core_stored(gateway->core);
-    struct gs_causal_head heads[4] = {0};
-    uint32_t count = 0;
-    for (; count < stored->count && count < 4; count++) {
-        heads[count].origin = stored->heads[count].origin;
-        heads[count].seq = stored->heads[count].seq;
-        gs_core_write_name(gateway->core, &heads[count].origin, heads[count].region, sizeof heads[count].region);
-    }
-    (void)gs_causal_gate_announce(gateway->causal_gate, heads, count);
-    gs_causal_gate_open(gateway->causal_gate);
 }
 
 /* Steps once and carries out what the core asks for, which may be another step: a commit is on disk at once. */
@@ -44,8 +32,14 @@ static int run(struct gs_gateway *gateway, struct gs_core_event event) {
         event.mono_ms = clock_ms(CLOCK_MONOTONIC);
         error = gs_core_step(gateway->core, &event, &gateway->update);
         more = gateway->update.has_commit;
-        if (event.type == GS_CORE_STORED || event.type == GS_CORE_START) {
-            announce(gateway);
+        if (more) {
+            const struct gs_commit *commit = &gateway->update.commit;
+            bool behind = true;
+            error = gateway->store->methods->append(
+                gateway->store, gs_slice_make(commit->records.bytes, commit->records.length), commit->count);
+            while (error == 0 && behind) {
+                error = gateway->store->methods->project(gateway->store, 1000, &behind);
+            }
         }
         event = (struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = gateway->update.commit.number}};
         gs_update_clear(&gateway->update);
@@ -74,9 +68,13 @@ struct gs_gateway *fake_gateway_new(const char *region) {
     gateway->trust = (struct gs_trust){.entries = &gateway->self, .count = 1};
     config.trust = &gateway->trust;
     pthread_mutex_init(&gateway->lock, NULL);
-    gateway->causal_gate = gs_causal_gate_new();
-    if (gateway->causal_gate == NULL || gs_core_new(&config, &gateway->core) != 0 ||
-        run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
+    gateway->history = gs_history_pool_new();
+    if (gateway->history == NULL || gs_store_open("memory:", &gateway->store, NULL) != 0 ||
+        gs_history_pool_attach(gateway->history, gateway->store) != 0) {
+        fake_gateway_free(gateway);
+        return NULL;
+    }
+    if (gs_core_new(&config, &gateway->core) != 0 || run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
         fake_gateway_free(gateway);
         return NULL;
     }
@@ -84,15 +82,14 @@ struct gs_gateway *fake_gateway_new(const char *region) {
 }
 
 void fake_gateway_free(struct gs_gateway *gateway) {
+    gs_history_pool_free(gateway->history);
+    if (gateway->store != NULL) {
+        gateway->store->methods->close(gateway->store);
+    }
     gs_core_free(gateway->core);
-    gs_causal_gate_free(gateway->causal_gate);
     gs_update_clear(&gateway->update);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway);
-}
-
-struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway) {
-    return gateway->causal_gate;
 }
 
 static bool slice_is(struct gs_slice slice, const char *text) {
@@ -168,6 +165,10 @@ struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type
     }
     gs_command_free(command);
     return view;
+}
+
+struct gs_history_pool *gs_gateway_history(struct gs_gateway *gateway) {
+    return gateway->history;
 }
 
 void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status) {

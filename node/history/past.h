@@ -1,0 +1,102 @@
+/* The past of a region: its events as people read them, and states as they were.
+ *
+ * A look at the past is one unchanging cut of the log (a reader between begin and end) and the names that origins go by
+ * now. Everything is read from the signed log; the index only says where. A record that does not match its checksum,
+ * its form or the index is GS_ECORRUPT with a problem that names it, and nothing of it is shown. */
+#ifndef GS_NODE_HISTORY_PAST_H
+#define GS_NODE_HISTORY_PAST_H
+
+#include "node/core/command.h"
+#include "node/core/document.h"
+#include "node/store/history.h"
+
+/* One look. Borrowed for as long as it is used. */
+struct gs_past {
+    struct gs_history_reader *reader;
+    const struct gs_origin_name *origins; /* sorted, of GS_COMMAND_ORIGINS */
+    uint32_t origin_count;
+    const char *region; /* ours */
+};
+
+/* Names of origins for documents; borrows `past`. */
+struct gs_namer gs_past_namer(const struct gs_past *past);
+/* NULL if nobody goes by that origin. */
+const struct gs_origin_name *gs_past_origin(const struct gs_past *past, const gs_origin *origin);
+
+/* One record, read, checked and decoded. Zero-initialise; reusable; gs_past_record_close. */
+struct gs_past_record {
+    uint64_t position; /* 0: none is loaded */
+    struct gs_buffer bytes;
+    struct gs_buffer versions; /* its version list */
+    struct gs_arena arena;
+    struct gs_batch_head head;
+    struct gs_event *events; /* head.count of them, in the arena */
+    const char *signature;   /* "valid", "invalid", "unknown_key"; NULL until it was asked for */
+};
+
+/* Loads the record at `position`, unless it is the one that is loaded. GS_ENOTFOUND, GS_ECORRUPT (the problem names the
+ * position), GS_EIO, GS_ENOMEM. */
+int gs_past_record_load(const struct gs_past *past, uint64_t position, struct gs_past_record *record,
+                        struct gs_problem *problem);
+void gs_past_record_close(struct gs_past_record *record);
+
+/* May the reader of an answer see this aggregate? */
+struct gs_past_filter {
+    bool (*covers)(const void *context, struct gs_slice type, struct gs_slice id);
+    const void *context;
+};
+
+/* Appends event `event` of a loaded record as a JSON object. `only` NULL: as the feed shows it, with all its changes
+ * that `filter` lets through; nothing is appended and `ret_shown` is false if there are none. Else as the history of
+ * the aggregate `only` shows it; the other aggregates that it changed, as far as `filter` lets them through, are named.
+ */
+struct gs_past_only {
+    struct gs_slice type;
+    struct gs_slice id;
+};
+int gs_past_event_write(const struct gs_past *past, struct gs_past_record *record, uint32_t event,
+                        const struct gs_past_only *only, const struct gs_past_filter *filter, struct gs_buffer *out,
+                        bool *ret_shown);
+/* "ORIGIN-SEQ": opaque to clients; unique, because an origin numbers its events. */
+void gs_past_event_id_write(const gs_origin *origin, uint64_t seq, struct gs_buffer *out);
+
+/* Which of an aggregate's events a state of the past is made of. Each choice is causally closed. */
+enum gs_point_kind {
+    GS_POINT_VERSION, /* the first `version` here, in log order */
+    GS_POINT_TIME,    /* those stamped up to the end of millisecond `ms` */
+    GS_POINT_CUT      /* those of `cut`: up to its seq, for each origin; none is stamped after `ms` */
+};
+
+struct gs_past_point {
+    enum gs_point_kind kind;
+    uint64_t version;
+    uint64_t ms;
+    const struct gs_vector *cut;
+};
+
+/* A state as it was. gs_past_state_close frees. */
+struct gs_past_state {
+    struct gs_aggregate *aggregate; /* owned; empty if no event is in */
+    uint64_t version;               /* events in it */
+    gs_hlc updated;                 /* the greatest clock among them */
+    uint64_t current;               /* the aggregate's version in this look */
+    uint64_t replayed;              /* events applied over the kept state it began with */
+};
+
+/* Rebuilds. GS_ENOTFOUND: POINT_VERSION past the current version. GS_ECORRUPT (the problem names what), GS_EIO,
+ * GS_ENOMEM. */
+int gs_past_rebuild(const struct gs_past *past, struct gs_slice type, struct gs_slice id,
+                    const struct gs_past_point *point, struct gs_past_state *ret_state, struct gs_problem *problem);
+void gs_past_state_close(struct gs_past_state *state);
+
+/* What `origin` had applied when it sealed its newest batch stamped up to the end of `ms`: the cut that this batch and
+ * the deps so far name. `ret_cut_ms` is when that was. GS_ENOTFOUND: it had written nothing yet. `ret_cut` is
+ * zero-initialised by the caller. */
+int gs_past_region_cut(const struct gs_past *past, const gs_origin *origin, uint64_t ms, struct gs_vector *ret_cut,
+                       uint64_t *ret_cut_ms, struct gs_problem *problem);
+
+/* Milliseconds since 1970 of an RFC 3339 time ("2026-01-31T12:00:00.123Z", with any offset), or of a plain number of
+ * them. GS_EINVAL. */
+int gs_time_parse(struct gs_slice text, uint64_t *ret_ms);
+
+#endif
