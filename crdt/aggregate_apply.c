@@ -48,7 +48,8 @@ static int collect_dots(struct claims *claims, const gs_dot *dots, uint32_t coun
 }
 
 static int collect_cleared(struct claims *claims, const struct gs_cleared *cleared) {
-    int error = collect_dots(claims, cleared->dots, cleared->dot_count);
+    int error = collect_dots(claims, cleared->presence, cleared->presence_count);
+    error = error != 0 ? error : collect_dots(claims, cleared->dots, cleared->dot_count);
     for (uint32_t i = 0; i < cleared->child_count && error == 0; i++) {
         error = collect_cleared(claims, &cleared->children[i]);
     }

@@ -1,7 +1,7 @@
 /* Reading states from hostile bytes. The context comes first, so that each dot can be checked against it. */
 #include "crdt/aggregate_impl.h"
-#include "crdt/residue.h"
 #include "crdt/state_format.h"
+#include "crdt/type.h"
 
 bool gs_origin_decode(struct gs_decoding *decoding, gs_origin *ret_origin) {
     struct gs_reader *reader = decoding->reader;
@@ -17,7 +17,7 @@ bool gs_origin_decode(struct gs_decoding *decoding, gs_origin *ret_origin) {
     return true;
 }
 
-static gs_point decode_point(struct gs_reader *reader) {
+gs_point gs_point_decode(struct gs_reader *reader) {
     gs_point point;
     point.seq = gs_read_uint(reader);
     point.index = gs_read_u32(reader, UINT32_MAX);
@@ -29,7 +29,7 @@ bool gs_dot_decode(struct gs_decoding *decoding, gs_dot *ret_dot) {
     if (!gs_origin_decode(decoding, &dot.origin)) {
         return false;
     }
-    dot.at = decode_point(decoding->reader);
+    dot.at = gs_point_decode(decoding->reader);
     if (decoding->reader->error == 0 && !gs_context_contains(decoding->context, &dot)) {
         gs_reader_fail(decoding->reader, GS_EFORMAT);
     }
@@ -58,34 +58,6 @@ void gs_dot_set_decode(struct gs_dot_set *set, struct gs_decoding *decoding) {
     }
 }
 
-/* A point of an event, or, with total 0, the beginning: {0, 0} for a mark that is not set, and what lies just before
- * event 1 for a frame that starts with it. */
-static bool mark_valid(const struct gs_mark *mark) {
-    return mark->at.seq > 0 || (mark->total == 0 && (mark->at.index == 0 || mark->at.index == UINT32_MAX));
-}
-
-bool gs_tally_decode(struct gs_decoding *decoding, struct gs_tally *ret_tally) {
-    struct gs_reader *reader = decoding->reader;
-    struct gs_tally tally;
-    gs_read_array_exact(reader, 7);
-    if (!gs_origin_decode(decoding, &tally.origin)) {
-        return false;
-    }
-    tally.last.at = decode_point(reader);
-    tally.last.total = gs_read_int(reader);
-    tally.reset.at = decode_point(reader);
-    tally.reset.total = gs_read_int(reader);
-    bool beginning = tally.last.at.seq == 0 && tally.last.at.index != 0; /* only a reset lies before event 1 */
-    if (reader->error == 0 && (!mark_valid(&tally.last) || !mark_valid(&tally.reset) || beginning)) {
-        gs_reader_fail(reader, GS_EFORMAT);
-    }
-    if (reader->error != 0) {
-        return false;
-    }
-    *ret_tally = tally;
-    return true;
-}
-
 static void decode_origins(struct gs_reader *reader, gs_origin *origins, uint32_t count) {
     for (uint32_t i = 0; i < count && reader->error == 0; i++) {
         gs_read_bin_exact(reader, origins[i].bytes, GS_ORIGIN_SIZE);
@@ -99,8 +71,8 @@ static void decode_origins(struct gs_reader *reader, gs_origin *origins, uint32_
 static void decode_intervals(struct gs_reader *reader, struct gs_interval *intervals, uint32_t count) {
     for (uint32_t i = 0; i < count && reader->error == 0; i++) {
         struct gs_interval *interval = &intervals[i];
-        interval->first = decode_point(reader);
-        interval->last = decode_point(reader);
+        interval->first = gs_point_decode(reader);
+        interval->last = gs_point_decode(reader);
         bool good = interval->first.seq > 0 && gs_point_compare(interval->first, interval->last) <= 0 &&
                     (i == 0 || gs_point_compare(intervals[i - 1].last, gs_point_before(interval->first)) < 0);
         if (!good) {
@@ -168,9 +140,6 @@ static void decode_body(struct gs_aggregate *aggregate, struct gs_decoding *deco
         union gs_store root = {.map = &aggregate->root};
         gs_type_map.decode(&root, decoding);
     }
-    if (reader->error == 0) {
-        gs_residue_decode(&aggregate->root, decoding);
-    }
     for (uint32_t i = 0; i < decoding->origin_count && reader->error == 0; i++) {
         if (!decoding->used[i]) {
             gs_reader_fail(reader, GS_EFORMAT);
@@ -180,9 +149,9 @@ static void decode_body(struct gs_aggregate *aggregate, struct gs_decoding *deco
 
 /* The origin table lives for the decoding only, but in the aggregate's memory: an attacker's bytes pay for it. */
 static void decode_state(struct gs_aggregate *aggregate, struct gs_reader *reader) {
-    gs_read_array_exact(reader, 5);
+    gs_read_array_exact(reader, 4);
     uint32_t version = gs_read_u32(reader, UINT32_MAX);
-    if (reader->error == 0 && version != GS_STATE_VERSION) {
+    if (reader->error == 0 && version != GS_STATE_VERSION_FULL) {
         gs_reader_fail(reader, GS_EVERSION);
     }
     uint32_t count = gs_read_array(reader, UINT32_MAX);

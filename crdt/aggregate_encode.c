@@ -1,6 +1,6 @@
 #include "crdt/aggregate_impl.h"
-#include "crdt/residue.h"
 #include "crdt/state_format.h"
+#include "crdt/type.h"
 
 static uint32_t origin_position(const struct gs_origins *origins, const gs_origin *origin) {
     uint32_t low = 0;
@@ -24,10 +24,10 @@ uint32_t gs_origins_number(const struct gs_origins *origins, const gs_origin *or
 struct collecting {
     struct gs_origins *origins;
     struct gs_memory *memory;
-    bool residue; /* cancelled marks too */
 };
 
-static int collect_origin(struct collecting *collecting, const gs_origin *origin) {
+static int collect_origin(void *context, const gs_origin *origin) {
+    struct collecting *collecting = context;
     struct gs_origins *origins = collecting->origins;
     uint32_t at = origin_position(origins, origin);
     if (at < origins->count && gs_origin_equal(&origins->list[at], origin)) {
@@ -49,25 +49,15 @@ static int collect_origin(struct collecting *collecting, const gs_origin *origin
     return 0;
 }
 
-static int collect_counter(void *context, const struct gs_path *path, const struct gs_counter *counter) {
-    (void)path;
-    struct collecting *collecting = context;
-    int error = 0;
-    for (uint32_t i = 0; i < counter->count && error == 0; i++) {
-        if (collecting->residue || gs_tally_alive(&counter->tallies[i])) {
-            error = collect_origin(collecting, &counter->tallies[i].origin);
-        }
-    }
-    return error;
-}
-
 /* The origins of all dots are those of the context; marks may name others. */
-static int collect_origins(const struct gs_aggregate *aggregate, struct collecting *collecting) {
+static int collect_origins(const struct gs_aggregate *aggregate, enum gs_encode_form form,
+                           struct collecting *collecting) {
     int error = 0;
     for (uint32_t i = 0; i < aggregate->context.count && error == 0; i++) {
         error = collect_origin(collecting, &aggregate->context.entries[i].origin);
     }
-    return error != 0 ? error : gs_counters_visit(&aggregate->root, collect_counter, collecting);
+    const union gs_store root = {.map = (struct gs_dot_map *)&aggregate->root};
+    return error != 0 ? error : gs_type_map.visit_origins(&root, form, collect_origin, collecting);
 }
 
 static void encode_context(const struct gs_context *context, const struct gs_origins *origins, struct gs_buffer *out) {
@@ -90,45 +80,34 @@ static void encode_context(const struct gs_context *context, const struct gs_ori
     }
 }
 
-void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_origins *origins, struct gs_buffer *out) {
-    gs_write_array(out, 3 * count);
-    for (uint32_t i = 0; i < count; i++) {
-        gs_write_uint(out, gs_origins_number(origins, &dots[i].origin));
-        gs_write_uint(out, dots[i].at.seq);
-        gs_write_uint(out, dots[i].at.index);
-    }
+void gs_origin_encode(const gs_origin *origin, const struct gs_encoding *encoding) {
+    gs_write_uint(encoding->out, gs_origins_number(encoding->origins, origin));
 }
 
-void gs_tally_encode(const struct gs_tally *tally, const struct gs_origins *origins, struct gs_buffer *out) {
-    gs_write_array(out, 7);
-    gs_write_uint(out, gs_origins_number(origins, &tally->origin));
-    const struct gs_mark *marks[] = {&tally->last, &tally->reset};
-    for (int i = 0; i < 2; i++) {
-        gs_write_uint(out, marks[i]->at.seq);
-        gs_write_uint(out, marks[i]->at.index);
-        gs_write_int(out, marks[i]->total);
+void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_encoding *encoding) {
+    gs_write_array(encoding->out, 3 * count);
+    for (uint32_t i = 0; i < count; i++) {
+        gs_origin_encode(&dots[i].origin, encoding);
+        gs_write_uint(encoding->out, dots[i].at.seq);
+        gs_write_uint(encoding->out, dots[i].at.index);
     }
 }
 
 int gs_aggregate_encode(const struct gs_aggregate *aggregate, enum gs_encode_form form, struct gs_buffer *out) {
-    bool full = form == GS_ENCODE_FULL;
     struct gs_memory memory = gs_memory_like(&aggregate->memory);
     struct gs_origins origins = {0};
-    struct collecting collecting = {.origins = &origins, .memory = &memory, .residue = full};
-    int error = collect_origins(aggregate, &collecting);
+    struct collecting collecting = {.origins = &origins, .memory = &memory};
+    int error = collect_origins(aggregate, form, &collecting);
     if (error == 0) {
-        gs_write_array(out, full ? 5 : 4);
-        gs_write_uint(out, GS_STATE_VERSION);
+        gs_write_array(out, 4);
+        gs_write_uint(out, form == GS_ENCODE_FULL ? GS_STATE_VERSION_FULL : GS_STATE_VERSION_CANONICAL);
         gs_write_array(out, origins.count);
         for (uint32_t i = 0; i < origins.count; i++) {
             gs_write_bin(out, origins.list[i].bytes, GS_ORIGIN_SIZE);
         }
         encode_context(&aggregate->context, &origins, out);
-        union gs_store root = {.map = (struct gs_dot_map *)&aggregate->root};
-        gs_type_map.encode(&root, &origins, out);
-        if (full) {
-            gs_residue_encode(&aggregate->root, &origins, out);
-        }
+        const union gs_store root = {.map = (struct gs_dot_map *)&aggregate->root};
+        gs_type_map.encode(&root, &(struct gs_encoding){.origins = &origins, .form = form, .out = out});
         error = out->failed;
     }
     gs_memory_free(&memory, origins.list, origins.capacity * sizeof(*origins.list));

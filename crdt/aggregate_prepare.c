@@ -1,5 +1,5 @@
 #include "crdt/aggregate_impl.h"
-#include "crdt/number.h"
+#include "crdt/kind.h"
 #include "crdt/path.h"
 #include "crdt/preparing.h"
 
@@ -28,8 +28,9 @@ int gs_preparing_fail(struct gs_preparing *preparing, int code, const char *memb
 int gs_preparing_find(struct gs_preparing *preparing, const struct gs_path *path, struct gs_place *ret_place) {
     const struct gs_dot_map *map = preparing->view;
     for (uint32_t i = 0; i + 1 < path->depth && map; i++) {
-        const struct gs_field *below = gs_dot_map_find_alive(map, path->names[i], GS_TYPE_MAP);
-        if (!below && gs_dot_map_shown(map, path->names[i])) {
+        /* Dead maps too: bookkeeping lies in them. */
+        const struct gs_field *below = gs_dot_map_find(map, path->names[i], GS_TYPE_MAP);
+        if ((!below || !gs_field_is_alive(below)) && gs_dot_map_shown(map, path->names[i])) {
             struct gs_path prefix = {.depth = i + 1, .names = path->names};
             return gs_preparing_fail(preparing, GS_ETYPE, "/path", &prefix, "is not a map");
         }
@@ -41,7 +42,7 @@ int gs_preparing_find(struct gs_preparing *preparing, const struct gs_path *path
 }
 
 int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change) {
-    if (preparing->count == GS_CHANGES_PER_DELTA_MAX || preparing->count > UINT32_MAX - preparing->stamp->first_index) {
+    if (preparing->count == GS_CHANGES_PER_DELTA_MAX || preparing->next_index == UINT32_MAX) {
         return gs_preparing_fail(preparing, GS_ETOOBIG, "", &change->path, "makes too many changes for one event");
     }
     if (preparing->count == preparing->capacity) {
@@ -56,7 +57,7 @@ int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change) 
         preparing->changes = changes;
         preparing->capacity = capacity;
     }
-    change->index = preparing->stamp->first_index + preparing->count;
+    change->index = preparing->next_index++;
     preparing->changes[preparing->count++] = *change;
     if (!preparing->scratch) {
         return 0;
@@ -70,18 +71,36 @@ int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change) 
     return gs_dot_map_apply(preparing->scratch, &applying);
 }
 
-int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_op *op, int type,
+int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_op *op, int kind,
                                const struct gs_field *field) {
-    struct gs_change change = {.kind = op->kind, .path = op->path, .value = op->value};
-    if (op->kind == GS_OP_INCREMENT || op->kind == GS_OP_MAKE_MAP) {
-        change.value = (struct gs_slice){0};
+    const struct gs_kind_info *info = gs_kind_find(kind);
+    struct gs_change change = {
+        .kind = (enum gs_op_kind)kind, .path = op->path, .member = op->member, .target = op->target};
+    if (info->parts & GS_PART_VALUE) {
+        change.value = op->value;
     }
-    int result = gs_type_find(type)->resolve(field ? &field->store : NULL, op, &preparing->stamp->origin,
-                                             preparing->arena, &change);
+    int result = gs_type_find(info->type)
+                     ->resolve(field ? &field->store : NULL, op, &preparing->stamp->origin, preparing->arena, &change);
     if (result == GS_EOVERFLOW) {
         return gs_preparing_fail(preparing, GS_EOVERFLOW, "/by", &op->path, "would leave the range of 64-bit integers");
     }
+    if (result == GS_EDEPTH) {
+        return gs_preparing_fail(preparing, GS_EDEPTH, "/value", &op->path, "is set to a value nested too deep");
+    }
     return result > 0 ? gs_preparing_emit(preparing, &change) : result;
+}
+
+int gs_preparing_resolve_list(struct gs_preparing *preparing, const struct gs_op_list *list) {
+    int error = 0;
+    for (uint32_t i = 0; i < list->count && error == 0; i++) {
+        error = gs_preparing_resolve(preparing, &list->ops[i]);
+    }
+    return error;
+}
+
+/* Why a field may not be taken away, for a person. */
+static int refuse_unset(struct gs_preparing *preparing, const struct gs_op *op, int error) {
+    return error == GS_ENOMEM ? error : gs_preparing_fail(preparing, error, "", &op->path, gs_error_message(error));
 }
 
 static int resolve_unset(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place) {
@@ -98,8 +117,9 @@ static int resolve_unset(struct gs_preparing *preparing, const struct gs_op *op,
     }
     uint32_t i = 0;
     for (const struct gs_field *f = place->shown; f; f = gs_dot_map_next_type(place->parent, f)) {
-        if (gs_field_collect(f, preparing->arena, &cleared[i]) != 0) {
-            return GS_ENOMEM;
+        int error = gs_field_collect(f, preparing->arena, &cleared[i]);
+        if (error != 0) {
+            return refuse_unset(preparing, op, error);
         }
         cleared[i++].name = (struct gs_slice){0};
     }
@@ -117,8 +137,9 @@ static int resolve_unset_root(struct gs_preparing *preparing, const struct gs_op
         return GS_ENOMEM;
     }
     *cleared = (struct gs_cleared){.type = GS_TYPE_MAP};
-    if (gs_dot_map_collect(preparing->view, preparing->arena, cleared) != 0) {
-        return GS_ENOMEM;
+    int error = gs_dot_map_collect(preparing->view, preparing->arena, cleared);
+    if (error != 0) {
+        return refuse_unset(preparing, op, error);
     }
     struct gs_change change = {.kind = GS_OP_UNSET, .path = op->path, .cleared_count = 1, .cleared = cleared};
     return gs_preparing_emit(preparing, &change);
@@ -129,7 +150,7 @@ static int resolve_root(struct gs_preparing *preparing, const struct gs_op *op) 
     case GS_OP_UNSET:
         return resolve_unset_root(preparing, op);
     case GS_OP_SET:
-        return gs_preparing_set(preparing, &op->path, op->value);
+        return gs_preparing_set(preparing, &op->path, op->value, false);
     case GS_OP_MAKE_MAP: {
         struct gs_change change = {.kind = GS_OP_MAKE_MAP, .path = op->path};
         return preparing->view->presence.count > 0 ? 0 : gs_preparing_emit(preparing, &change);
@@ -145,30 +166,55 @@ static int check_op(struct gs_preparing *preparing, const struct gs_op *op) {
     if (error != 0) {
         return gs_preparing_fail(preparing, error, "/path", &op->path, gs_error_message(error));
     }
-    enum gs_kind kind = gs_value_kind(op->value);
-    bool fits = true;
-    switch (op->kind) {
-    case GS_OP_SET:
-        fits = op->value.length > 0;
-        break;
-    case GS_OP_INCREMENT:
-        fits = kind == GS_KIND_INT;
-        break;
-    case GS_OP_MAX:
-        fits = gs_is_number(op->value);
-        break;
-    case GS_OP_ADD:
-    case GS_OP_REMOVE:
-        fits = op->value.length > 0 && kind != GS_KIND_ARRAY && kind != GS_KIND_MAP;
-        break;
-    case GS_OP_UNSET:
-    case GS_OP_MAKE_MAP:
-        break;
-    default:
+    const struct gs_kind_info *info = gs_kind_find((int)op->kind);
+    if (!info) {
         return gs_preparing_fail(preparing, GS_EINVAL, "/op", &op->path, "is addressed by an unknown op");
     }
-    const char *member = op->kind == GS_OP_INCREMENT || op->kind == GS_OP_MAX ? "/by" : "/value";
+    bool fits = true;
+    const char *member = info->member && strcmp(info->member, "by") == 0 ? "/by" : "/value";
+    if (op->kind == GS_OP_SET) {
+        fits = op->value.length > 0;
+    } else if (info->parts & GS_PART_VALUE) {
+        fits = !info->fits || info->fits(op->value);
+    } else if ((info->parts & (GS_PART_TALLY | GS_PART_SPAN)) && op->kind != GS_OP_GRANT) {
+        fits = gs_value_kind(op->value) == GS_KIND_INT;
+        member = "/by";
+    }
     return fits ? 0 : gs_preparing_fail(preparing, GS_ETYPE, member, &op->path, "cannot take this kind of value");
+}
+
+/* The alive field under the name that ops of this kind work on, and the kind that they are there. */
+static const struct gs_field *find_field(const struct gs_op *op, const struct gs_place *place, int *ret_kind) {
+    const struct gs_field *field = place->shown;
+    while (field && (*ret_kind = gs_kind_on_type((int)op->kind, field->type)) < 0) {
+        field = gs_dot_map_next_type(place->parent, field);
+    }
+    return field;
+}
+
+/* An op on a name that nothing is under: it makes a field of the type that the schema says, or that it implies. */
+static int resolve_absent(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place) {
+    const struct gs_schema_field *wanted = gs_schema_find(preparing->stamp->schema, &op->path);
+    int kind = wanted ? gs_kind_on_type((int)op->kind, (int)wanted->type) : (int)op->kind;
+    if (kind < 0) {
+        char message[80];
+        snprintf(message, sizeof(message), "is to be a %s, which takes no %s", gs_type_name((int)wanted->type),
+                 gs_op_name((int)op->kind));
+        return gs_preparing_fail(preparing, GS_ETYPE, "", &op->path, message);
+    }
+    if (wanted && wanted->type == GS_TYPE_BOUNDED_COUNTER) {
+        struct gs_op create = {.kind = GS_OP_CREATE,
+                               .path = op->path,
+                               .type = wanted->type,
+                               .bound = wanted->bound,
+                               .initial = wanted->initial};
+        int error = gs_preparing_create(preparing, &create, place);
+        return error != 0 ? error : gs_preparing_resolve(preparing, op);
+    }
+    /* What is dead may still have bookkeeping that the change must build on. */
+    const struct gs_field *dead =
+        place->parent ? gs_dot_map_find(place->parent, place->name, gs_type_of_kind(kind)) : NULL;
+    return gs_preparing_resolve_field(preparing, op, kind, dead);
 }
 
 int gs_preparing_resolve(struct gs_preparing *preparing, const struct gs_op *op) {
@@ -176,7 +222,7 @@ int gs_preparing_resolve(struct gs_preparing *preparing, const struct gs_op *op)
         return resolve_root(preparing, op);
     }
     if (op->kind == GS_OP_SET) {
-        return gs_preparing_set(preparing, &op->path, op->value);
+        return gs_preparing_set(preparing, &op->path, op->value, false);
     }
     struct gs_place place;
     int error = gs_preparing_find(preparing, &op->path, &place);
@@ -186,28 +232,39 @@ int gs_preparing_resolve(struct gs_preparing *preparing, const struct gs_op *op)
     if (op->kind == GS_OP_UNSET) {
         return resolve_unset(preparing, op, &place);
     }
-    int type = gs_type_of_kind((int)op->kind);
-    const struct gs_field *field = place.parent ? gs_dot_map_find_alive(place.parent, place.name, type) : NULL;
-    if (!field && place.shown) {
-        char message[64];
+    if (op->kind == GS_OP_CREATE) {
+        return gs_preparing_create(preparing, op, &place);
+    }
+    int kind = -1;
+    const struct gs_field *field = find_field(op, &place, &kind);
+    if (field) {
+        return gs_preparing_resolve_field(preparing, op, kind, field);
+    }
+    if (place.shown) {
+        char message[80];
         snprintf(message, sizeof(message), "is a %s; %s needs a %s", gs_type_name(place.shown->type),
-                 gs_op_name((int)op->kind), gs_type_name(type));
+                 gs_op_name((int)op->kind), gs_type_name(gs_type_of_kind((int)op->kind)));
         return gs_preparing_fail(preparing, GS_ETYPE, "", &op->path, message);
     }
-    return gs_preparing_resolve_field(preparing, op, type, field);
+    return resolve_absent(preparing, op, &place);
 }
 
 /* True if resolving the op may take several changes of which a later one has to see an earlier one. */
-static bool expands(const struct gs_dot_map *root, const struct gs_op *op) {
-    if (op->kind != GS_OP_SET) {
-        return false;
-    }
-    if (gs_value_kind(op->value) == GS_KIND_MAP || op->path.depth == 0) {
-        return true;
+static bool expands(const struct gs_dot_map *root, const struct gs_stamp *stamp, const struct gs_op *op) {
+    if (op->path.depth == 0) {
+        return op->kind == GS_OP_SET;
     }
     struct gs_preparing quiet = {.view = root};
     struct gs_place place;
-    return gs_preparing_find(&quiet, &op->path, &place) == 0 && place.shown && place.shown->type != GS_TYPE_REGISTER;
+    if (gs_preparing_find(&quiet, &op->path, &place) != 0) {
+        return false;
+    }
+    const struct gs_schema_field *wanted = place.shown ? NULL : gs_schema_find(stamp->schema, &op->path);
+    if (op->kind != GS_OP_SET) {
+        return wanted && wanted->type == GS_TYPE_BOUNDED_COUNTER;
+    }
+    return wanted || gs_value_kind(op->value) == GS_KIND_MAP ||
+           (place.shown && place.shown->type != GS_TYPE_REGISTER && place.shown->type != GS_TYPE_MVREGISTER);
 }
 
 /* Copies into the scratch what the ops may look at: the root fields that they name, or everything. */
@@ -222,12 +279,12 @@ static int fill_scratch(struct gs_dot_map *scratch, struct gs_memory *memory, co
     }
     for (uint32_t i = 0; i < count; i++) {
         struct gs_slice name = ops[i].path.names[0];
-        if (gs_dot_map_shown(scratch, name)) {
+        if (gs_dot_map_next_named(scratch, name, NULL)) {
             continue;
         }
-        for (const struct gs_field *f = gs_dot_map_shown(root, name); f; f = gs_dot_map_next_type(root, f)) {
+        for (const struct gs_field *f = NULL; (f = gs_dot_map_next_named(root, name, f));) {
             struct gs_field *copy = gs_dot_map_obtain(scratch, memory, name, f->type);
-            if (!copy || gs_field_ops(f)->join(&copy->store, &f->store, &joining) != 0) {
+            if (!copy || gs_field_join_with(copy, f, &joining) != 0) {
                 return GS_ENOMEM;
             }
         }
@@ -248,6 +305,7 @@ int gs_aggregate_prepare(const struct gs_aggregate *aggregate, const struct gs_o
                                      .memory = &memory,
                                      .stamp = stamp,
                                      .arena = arena,
+                                     .next_index = stamp->first_index,
                                      .prefix = prefix,
                                      .problem = problem};
     int error = 0;
@@ -255,7 +313,7 @@ int gs_aggregate_prepare(const struct gs_aggregate *aggregate, const struct gs_o
         preparing.number = i;
         error = check_op(&preparing, &ops[i]);
     }
-    if (error == 0 && (count > 1 || (count == 1 && expands(&aggregate->root, &ops[0])))) {
+    if (error == 0 && (count > 1 || (count == 1 && expands(&aggregate->root, stamp, &ops[0])))) {
         error = fill_scratch(&scratch, &memory, &aggregate->root, ops, count);
         preparing.view = &scratch;
         preparing.scratch = &scratch;

@@ -1,5 +1,5 @@
 /* Reading deltas from hostile bytes: everything that can be checked without the state. */
-#include "crdt/delta_format.h"
+#include "crdt/kind.h"
 #include "crdt/number.h"
 #include "crdt/path.h"
 #include "crdt/type.h"
@@ -43,20 +43,26 @@ static void *allocate(struct decoding *decoding, uint32_t count, size_t size, si
     return array;
 }
 
-static gs_dot read_dot(struct decoding *decoding) {
+/* An origin by its number in the table. */
+static gs_origin read_origin(struct decoding *decoding) {
     struct gs_reader *reader = decoding->reader;
-    gs_dot dot = {0};
     uint32_t number = gs_read_u32(reader, UINT32_MAX);
-    dot.at.seq = gs_read_uint(reader);
-    dot.at.index = gs_read_u32(reader, UINT32_MAX);
-    if (reader->error == 0 && (number >= decoding->table->count || dot.at.seq == 0)) {
+    if (reader->error == 0 && number >= decoding->table->count) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
-    if (reader->error == 0) {
-        dot.origin = decoding->table->origins[number];
-        if (gs_origin_equal(&dot.origin, &decoding->own) && gs_point_compare(dot.at, decoding->now) >= 0) {
-            gs_reader_fail(reader, GS_EOVERCLAIM);
-        }
+    return reader->error == 0 ? decoding->table->origins[number] : (gs_origin){{0}};
+}
+
+static gs_dot read_dot(struct decoding *decoding) {
+    struct gs_reader *reader = decoding->reader;
+    gs_dot dot = {.origin = read_origin(decoding)};
+    dot.at.seq = gs_read_uint(reader);
+    dot.at.index = gs_read_u32(reader, UINT32_MAX);
+    if (reader->error == 0 && dot.at.seq == 0) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (gs_origin_equal(&dot.origin, &decoding->own) && gs_point_compare(dot.at, decoding->now) >= 0) {
+        gs_reader_fail(reader, GS_EOVERCLAIM);
     }
     return dot;
 }
@@ -104,22 +110,26 @@ static const struct gs_counter_mark *read_marks(struct decoding *decoding, uint3
 static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named, uint32_t depth, uint32_t *ret_count);
 
 /* Something must be taken away at every node: nothing else is written. `depth` counts the names that lead here. */
-static void read_payload(struct decoding *decoding, uint32_t depth, struct gs_cleared *node) {
+static void read_payload(struct decoding *decoding, uint32_t depth, bool present, struct gs_cleared *node) {
     struct gs_reader *reader = decoding->reader;
-    switch (node->type) {
-    case GS_TYPE_MAP:
+    switch (gs_type_find((int)node->type)->clears) {
+    case GS_CLEARS_TREE:
         gs_read_array_exact(reader, 2);
         node->dots = read_dots(decoding, &node->dot_count);
         node->children = read_nodes(decoding, true, depth + 1, &node->child_count);
         break;
-    case GS_TYPE_COUNTER:
+    case GS_CLEARS_MARKS:
         node->marks = read_marks(decoding, &node->mark_count);
         break;
-    default:
+    case GS_CLEARS_DOTS:
         node->dots = read_dots(decoding, &node->dot_count);
         break;
     }
-    if (node->dot_count == 0 && node->mark_count == 0 && node->child_count == 0) {
+    if (present) {
+        node->presence = read_dots(decoding, &node->presence_count);
+    }
+    bool nothing = node->dot_count == 0 && node->mark_count == 0 && node->child_count == 0;
+    if ((present && node->presence_count == 0) || (!present && nothing) || (present && node->type == GS_TYPE_MAP)) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
 }
@@ -143,7 +153,11 @@ static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named
         struct gs_cleared *node = &nodes[i];
         *node = (struct gs_cleared){0};
         decoding->owed -= least;
-        gs_read_array_exact(reader, named ? 3 : 2);
+        uint32_t members = named ? 3 : 2;
+        uint32_t length = gs_read_array(reader, UINT32_MAX);
+        if (length < members || length > members + 1) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
         if (named) {
             node->name = gs_read_str(reader, GS_NAME_BYTES_MAX);
         }
@@ -153,7 +167,7 @@ static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named
             gs_reader_fail(reader, GS_EFORMAT);
         }
         if (reader->error == 0) {
-            read_payload(decoding, depth, node);
+            read_payload(decoding, depth, length > members, node);
         }
     }
     return nodes;
@@ -172,23 +186,13 @@ static void read_path(struct decoding *decoding, struct gs_path *ret_path) {
     *ret_path = (struct gs_path){.depth = depth, .names = names};
 }
 
-static bool value_fits(const struct gs_change *change) {
-    enum gs_kind kind = gs_value_kind(change->value);
-    switch (change->kind) {
-    case GS_OP_SET:
-        return kind != GS_KIND_MAP;
-    case GS_OP_MAX:
-        return gs_is_number(change->value);
-    default:
-        return kind != GS_KIND_MAP && kind != GS_KIND_ARRAY;
-    }
-}
-
-static void read_increment(struct gs_reader *reader, uint32_t length, struct gs_change *change) {
+/* A tally or span: what the counter's part amounts to after it must be an int64. */
+static void read_sum(struct decoding *decoding, bool fresh, struct gs_change *change) {
+    struct gs_reader *reader = decoding->reader;
     int64_t after = 0;
-    change->fresh = length == 4;
+    change->fresh = fresh;
     change->by = gs_read_int(reader);
-    if (!change->fresh) {
+    if (!fresh) {
         change->before = gs_read_int(reader);
         if (__builtin_add_overflow(change->before, change->by, &after)) {
             gs_reader_fail(reader, GS_EFORMAT);
@@ -196,30 +200,65 @@ static void read_increment(struct gs_reader *reader, uint32_t length, struct gs_
     }
 }
 
-static void read_body(struct decoding *decoding, uint32_t length, struct gs_change *change) {
+static void read_cleared(struct decoding *decoding, struct gs_change *change) {
+    change->cleared = read_nodes(decoding, false, change->path.depth, &change->cleared_count);
+    bool root_map =
+        change->cleared_count == 1 && decoding->reader->error == 0 && change->cleared[0].type == GS_TYPE_MAP;
+    if (change->cleared_count == 0 || (change->path.depth == 0 && !root_map)) {
+        gs_reader_fail(decoding->reader, GS_EFORMAT);
+    }
+}
+
+static void read_type(struct gs_reader *reader, struct gs_change *change) {
+    change->type = (enum gs_type)gs_read_u32(reader, UINT8_MAX);
+    const struct gs_type_ops *ops = reader->error == 0 ? gs_type_find((int)change->type) : NULL;
+    if (!ops || !ops->creatable) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+}
+
+static void read_value(struct gs_reader *reader, const struct gs_kind_info *info, struct gs_change *change) {
+    change->value = gs_read_value(reader);
+    if (reader->error == 0 && info->fits && !info->fits(change->value)) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+}
+
+static void read_parts(struct decoding *decoding, const struct gs_kind_info *info, bool fresh,
+                       struct gs_change *change) {
     struct gs_reader *reader = decoding->reader;
-    bool at_root = change->path.depth == 0;
-    if (change->kind == GS_OP_INCREMENT) {
-        read_increment(reader, length, change);
-    } else if (change->kind == GS_OP_UNSET) {
-        change->cleared = read_nodes(decoding, false, change->path.depth, &change->cleared_count);
-        bool root_map = change->cleared_count == 1 && reader->error == 0 && change->cleared[0].type == GS_TYPE_MAP;
-        if (change->cleared_count == 0 || (at_root && !root_map)) {
-            gs_reader_fail(reader, GS_EFORMAT);
-        }
-        return;
-    } else {
+    uint32_t parts = info->parts;
+    if (parts & GS_PART_CLEARED) {
+        read_cleared(decoding, change);
+    }
+    if (parts & GS_PART_DOTS) {
         change->dots = read_dots(decoding, &change->dot_count);
     }
-    if (change->kind == GS_OP_MAKE_MAP) {
-        return;
+    if (parts & GS_PART_TYPE) {
+        read_type(reader, change);
     }
-    if (change->kind != GS_OP_INCREMENT) {
-        change->value = gs_read_value(reader);
+    if (parts & GS_PART_BOUND) {
+        change->bound = gs_read_int(reader);
     }
-    bool bad = (change->kind != GS_OP_INCREMENT && reader->error == 0 && !value_fits(change)) || at_root ||
-               (change->kind == GS_OP_REMOVE && change->dot_count == 0);
-    if (bad) {
+    if (parts & GS_PART_TARGET) {
+        change->target = read_origin(decoding);
+    }
+    if (parts & GS_PART_MEMBER) {
+        change->member = gs_read_str(reader, GS_NAME_BYTES_MAX);
+        if (!gs_name_valid(change->member)) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
+    }
+    if (parts & GS_PART_MARKS) {
+        change->marks = read_marks(decoding, &change->mark_count);
+    }
+    if (parts & GS_PART_VALUE) {
+        read_value(reader, info, change);
+    }
+    if (parts & (GS_PART_TALLY | GS_PART_SPAN)) {
+        read_sum(decoding, (parts & GS_PART_TALLY) && fresh, change);
+    }
+    if ((info->traits & GS_KIND_TAKES) && change->dot_count == 0 && change->mark_count == 0) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
 }
@@ -227,22 +266,26 @@ static void read_body(struct decoding *decoding, uint32_t length, struct gs_chan
 static void read_change(struct decoding *decoding, struct gs_change *change) {
     struct gs_reader *reader = decoding->reader;
     *change = (struct gs_change){0};
-    uint32_t length = gs_read_array(reader, 5);
+    uint32_t length = gs_read_array(reader, UINT32_MAX);
     uint32_t kind = gs_read_u32(reader, UINT8_MAX);
     change->index = gs_read_u32(reader, UINT32_MAX);
     if (reader->error != 0) {
         return;
     }
-    bool known = kind == GS_OP_UNSET || gs_type_of_kind((int)kind) != 0;
-    change->kind = (enum gs_op_kind)kind;
-    if (!known || length != gs_change_length(change->kind, length == 4)) {
+    const struct gs_kind_info *info = gs_kind_find((int)kind);
+    bool fresh = info && (info->parts & GS_PART_TALLY) && length == gs_kind_length(info, true);
+    if (!info || length != gs_kind_length(info, fresh)) {
         gs_reader_fail(reader, GS_EFORMAT);
         return;
     }
+    change->kind = (enum gs_op_kind)kind;
     decoding->now.index = change->index;
     read_path(decoding, &change->path);
+    if (change->path.depth == 0 && !(info->traits & GS_KIND_AT_ROOT)) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
     if (reader->error == 0) {
-        read_body(decoding, length, change);
+        read_parts(decoding, info, fresh, change);
     }
 }
 

@@ -1,8 +1,36 @@
 /* Deltas for people, and what they claim to have seen. */
-#include <globalstate/delta.h>
+#include "crdt/kind.h"
+
 #include <globalstate/json.h>
 
 #include <inttypes.h>
+
+static void write_members(const struct gs_change *change, const struct gs_kind_info *info, struct gs_buffer *out) {
+    if (change->kind == GS_OP_MAKE_MAP) {
+        gs_buffer_text(out, ",\"value\":{}");
+    }
+    if (info->parts & GS_PART_TYPE) {
+        gs_buffer_printf(out, ",\"type\":\"%s\"", gs_type_name((int)change->type));
+    }
+    if (info->parts & GS_PART_MEMBER) {
+        gs_buffer_text(out, ",\"member\":");
+        gs_json_write_string(change->member.bytes, change->member.length, out);
+    }
+    if (info->parts & GS_PART_TARGET) {
+        gs_buffer_text(out, ",\"to\":\"");
+        for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
+            gs_buffer_printf(out, "%02x", change->target.bytes[i]);
+        }
+        gs_buffer_byte(out, '"');
+    }
+    if (info->parts & GS_PART_VALUE) {
+        gs_buffer_printf(out, ",\"%s\":", info->member);
+        gs_json_write(change->value, out);
+    }
+    if (info->parts & (GS_PART_TALLY | GS_PART_SPAN)) {
+        gs_buffer_printf(out, ",\"by\":%" PRId64, change->by);
+    }
+}
 
 static void write_change(const struct gs_change *change, struct gs_buffer *out) {
     gs_buffer_printf(out, "{\"op\":\"%s\",\"path\":", gs_op_name((int)change->kind));
@@ -13,20 +41,7 @@ static void write_change(const struct gs_change *change, struct gs_buffer *out) 
         out->failed = path.failed;
     }
     gs_buffer_close(&path);
-    switch (change->kind) {
-    case GS_OP_UNSET:
-        break;
-    case GS_OP_INCREMENT:
-        gs_buffer_printf(out, ",\"by\":%" PRId64, change->by);
-        break;
-    case GS_OP_MAKE_MAP:
-        gs_buffer_text(out, ",\"value\":{}");
-        break;
-    default:
-        gs_buffer_text(out, change->kind == GS_OP_MAX ? ",\"by\":" : ",\"value\":");
-        gs_json_write(change->value, out);
-        break;
-    }
+    write_members(change, gs_kind_find((int)change->kind), out);
     gs_buffer_byte(out, '}');
 }
 
@@ -47,11 +62,18 @@ static int visit_dots(const gs_dot *dots, uint32_t count, gs_delta_visit_fn visi
     return result;
 }
 
-static int visit_cleared(const struct gs_cleared *cleared, gs_delta_visit_fn visit, void *context) {
-    int result = visit_dots(cleared->dots, cleared->dot_count, visit, context);
-    for (uint32_t i = 0; i < cleared->mark_count && result == 0; i++) {
-        result = visit(context, &cleared->marks[i].origin, cleared->marks[i].at);
+static int visit_marks(const struct gs_counter_mark *marks, uint32_t count, gs_delta_visit_fn visit, void *context) {
+    int result = 0;
+    for (uint32_t i = 0; i < count && result == 0; i++) {
+        result = visit(context, &marks[i].origin, marks[i].at);
     }
+    return result;
+}
+
+static int visit_cleared(const struct gs_cleared *cleared, gs_delta_visit_fn visit, void *context) {
+    int result = visit_dots(cleared->presence, cleared->presence_count, visit, context);
+    result = result != 0 ? result : visit_dots(cleared->dots, cleared->dot_count, visit, context);
+    result = result != 0 ? result : visit_marks(cleared->marks, cleared->mark_count, visit, context);
     for (uint32_t i = 0; i < cleared->child_count && result == 0; i++) {
         result = visit_cleared(&cleared->children[i], visit, context);
     }
@@ -63,6 +85,7 @@ int gs_delta_visit_claims(const struct gs_delta *delta, gs_delta_visit_fn visit,
     for (uint32_t i = 0; i < delta->count && result == 0; i++) {
         const struct gs_change *change = &delta->changes[i];
         result = visit_dots(change->dots, change->dot_count, visit, context);
+        result = result != 0 ? result : visit_marks(change->marks, change->mark_count, visit, context);
         for (uint32_t j = 0; j < change->cleared_count && result == 0; j++) {
             result = visit_cleared(&change->cleared[j], visit, context);
         }

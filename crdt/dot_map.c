@@ -20,16 +20,11 @@ static struct field_key key_of(const struct gs_field *field) {
     return (struct field_key){.name = gs_field_name(field), .type = field->type};
 }
 
-static void field_free(struct gs_field *field, struct gs_memory *memory) {
-    gs_field_ops(field)->close(&field->store, memory);
-    gs_memory_free(memory, field, offsetof(struct gs_field, name) + field->name_length);
-}
-
 void gs_dot_map_close(struct gs_dot_map *map, struct gs_memory *memory) {
     struct gs_ordered_cursor cursor = {.ordered = &map->fields};
     struct gs_field *field = NULL;
     while ((field = gs_ordered_next(&cursor))) {
-        field_free(field, memory);
+        gs_field_free(field, memory);
     }
     gs_ordered_close(&map->fields, memory);
     gs_dot_set_close(&map->presence, memory);
@@ -41,7 +36,7 @@ struct gs_field *gs_dot_map_find(const struct gs_dot_map *map, struct gs_slice n
 
 struct gs_field *gs_dot_map_find_alive(const struct gs_dot_map *map, struct gs_slice name, int type) {
     struct gs_field *field = gs_dot_map_find(map, name, type);
-    return field && gs_field_ops(field)->is_alive(&field->store) ? field : NULL;
+    return field && gs_field_is_alive(field) ? field : NULL;
 }
 
 struct gs_field *gs_dot_map_obtain(struct gs_dot_map *map, struct gs_memory *memory, struct gs_slice name, int type) {
@@ -54,6 +49,7 @@ struct gs_field *gs_dot_map_obtain(struct gs_dot_map *map, struct gs_memory *mem
         return NULL;
     }
     memset(&field->store, 0, sizeof(field->store));
+    field->presence = NULL;
     field->type = (uint8_t)type;
     field->name_length = (uint16_t)name.length;
     if (name.length > 0) {
@@ -66,24 +62,24 @@ struct gs_field *gs_dot_map_obtain(struct gs_dot_map *map, struct gs_memory *mem
         return NULL;
     }
     if (gs_ordered_insert(&map->fields, memory, compare_field, &key, field) != 0) {
-        field_free(field, memory);
+        gs_field_free(field, memory);
         return NULL;
     }
     return field;
 }
 
 void gs_dot_map_prune(struct gs_dot_map *map, struct gs_memory *memory, struct gs_field *field) {
-    if (gs_field_ops(field)->is_empty(&field->store)) {
+    if (gs_field_is_empty(field)) {
         struct field_key key = key_of(field);
         gs_ordered_remove(&map->fields, memory, compare_field, &key);
-        field_free(field, memory);
+        gs_field_free(field, memory);
     }
 }
 
 /* The least field after `key` that is alive. */
 static struct gs_field *next_alive(const struct gs_dot_map *map, struct field_key key) {
     struct gs_field *field = gs_ordered_after(&map->fields, compare_field, &key);
-    while (field && !gs_field_ops(field)->is_alive(&field->store)) {
+    while (field && !gs_field_is_alive(field)) {
         key = key_of(field);
         field = gs_ordered_after(&map->fields, compare_field, &key);
     }
@@ -96,6 +92,12 @@ struct gs_field *gs_dot_map_next_alive(const struct gs_dot_map *map, const struc
 
 static struct gs_field *if_named(struct gs_field *field, struct gs_slice name) {
     return field && gs_slice_compare(gs_field_name(field), name) == 0 ? field : NULL;
+}
+
+struct gs_field *gs_dot_map_next_named(const struct gs_dot_map *map, struct gs_slice name,
+                                       const struct gs_field *field) {
+    struct field_key key = {.name = name, .type = field ? field->type : -1};
+    return if_named(gs_ordered_after(&map->fields, compare_field, &key), name);
 }
 
 struct gs_field *gs_dot_map_shown(const struct gs_dot_map *map, struct gs_slice name) {
@@ -124,7 +126,6 @@ int gs_dot_map_join(struct gs_dot_map *map, const struct gs_dot_map *other, cons
         return GS_ENOMEM;
     }
     /* Fields of ours that the other lacks are joined with the empty store: what the other has seen goes. */
-    struct gs_dot_map empty_map = {0};
     struct field_key first = {.type = -1};
     struct gs_field *next = gs_ordered_after(&map->fields, compare_field, &first);
     while (next) {
@@ -132,12 +133,7 @@ int gs_dot_map_join(struct gs_dot_map *map, const struct gs_dot_map *other, cons
         struct field_key key = key_of(field);
         next = gs_ordered_after(&map->fields, compare_field, &key);
         if (!gs_ordered_find(&other->fields, compare_field, &key)) {
-            union gs_store empty;
-            memset(&empty, 0, sizeof(empty));
-            if (field->type == GS_TYPE_MAP) {
-                empty.map = &empty_map;
-            }
-            int error = gs_field_ops(field)->join(&field->store, &empty, joining);
+            int error = gs_field_join_with(field, NULL, joining);
             gs_dot_map_prune(map, joining->memory, field);
             if (error != 0) {
                 return error;
@@ -151,7 +147,7 @@ int gs_dot_map_join(struct gs_dot_map *map, const struct gs_dot_map *other, cons
         if (!mine) {
             return GS_ENOMEM;
         }
-        int error = gs_field_ops(mine)->join(&mine->store, &theirs->store, joining);
+        int error = gs_field_join_with(mine, theirs, joining);
         gs_dot_map_prune(map, joining->memory, mine);
         if (error != 0) {
             return error;
@@ -168,9 +164,7 @@ void gs_dot_map_retain(struct gs_dot_map *map, struct gs_memory *memory, const s
         struct gs_field *field = next;
         struct field_key key = key_of(field);
         next = gs_ordered_after(&map->fields, compare_field, &key);
-        if (gs_field_ops(field)->retain) {
-            gs_field_ops(field)->retain(&field->store, memory, seen);
-        }
+        gs_field_retain(field, memory, seen);
         gs_dot_map_prune(map, memory, field);
     }
 }

@@ -1,8 +1,9 @@
 /* DotMap: a map from (name, type) to stores, with dots of its own for presence (Almeida, Shoker, Baquero 2018,
  * section 7.2; presence is the dot that keeps an empty map visible).
  *
- * A field that holds nothing is pruned. A field may hold something and yet not be alive: cancelled counter marks, which
- * only the full encoding shows. Nesting is bounded by GS_PATH_DEPTH_MAX wherever fields are created. */
+ * A field that holds nothing is pruned. A field may hold something and yet not be alive: bookkeeping such as cancelled
+ * counter marks, which only the full encoding shows. Nesting is bounded by GS_PATH_DEPTH_MAX wherever fields are
+ * created. */
 #ifndef GS_CRDT_DOT_MAP_H
 #define GS_CRDT_DOT_MAP_H
 
@@ -22,11 +23,13 @@ union gs_store {
     struct gs_dot_map *map; /* owned */
     struct gs_dot_fun fun;
     struct gs_ordered elements;
+    struct gs_set_rw *set_rw; /* owned; NULL is the empty store */
     struct gs_counter counter;
 };
 
 struct gs_field {
     union gs_store store;
+    struct gs_dot_set *presence; /* owned; NULL if empty: what keeps the field there when its store is empty */
     uint16_t name_length;
     uint8_t type;
     uint8_t name[];
@@ -35,6 +38,15 @@ struct gs_field {
 static inline struct gs_slice gs_field_name(const struct gs_field *field) {
     return gs_slice_make(field->name, field->name_length);
 }
+
+/* True if the field is there for those who read: something in its store is alive, or it has presence. */
+bool gs_field_is_alive(const struct gs_field *field);
+/* True if it holds nothing at all, bookkeeping included. */
+bool gs_field_is_empty(const struct gs_field *field);
+void gs_field_free(struct gs_field *field, struct gs_memory *memory);
+/* field := field ⊔ other; `other` NULL: the empty one. 0 or GS_ENOMEM (then partly done). */
+int gs_field_join_with(struct gs_field *field, const struct gs_field *other, const struct gs_joining *joining);
+void gs_field_retain(struct gs_field *field, struct gs_memory *memory, const struct gs_context *seen);
 
 /* Frees everything inside; the struct itself is the caller's. */
 void gs_dot_map_close(struct gs_dot_map *map, struct gs_memory *memory);
@@ -46,6 +58,9 @@ struct gs_field *gs_dot_map_find_alive(const struct gs_dot_map *map, struct gs_s
 struct gs_field *gs_dot_map_obtain(struct gs_dot_map *map, struct gs_memory *memory, struct gs_slice name, int type);
 /* Takes the field out if it holds nothing. */
 void gs_dot_map_prune(struct gs_dot_map *map, struct gs_memory *memory, struct gs_field *field);
+/* The next field of that name after `field` (the first if NULL), alive or not, or NULL. */
+struct gs_field *gs_dot_map_next_named(const struct gs_dot_map *map, struct gs_slice name,
+                                       const struct gs_field *field);
 /* The first alive field after `field` (the first of all if NULL) in the order of (name, type), or NULL. */
 struct gs_field *gs_dot_map_next_alive(const struct gs_dot_map *map, const struct gs_field *field);
 /* The field that is shown under `name`: the alive one of the least type, or NULL. */
@@ -77,7 +92,10 @@ int gs_dot_map_apply(struct gs_dot_map *root, const struct gs_applying *applying
 int gs_dot_map_clear(struct gs_dot_map *map, const struct gs_cleared *cleared, struct gs_memory *memory);
 /* Everything that is alive in and below the map, in `arena`. 0 or GS_ENOMEM. */
 int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared);
-/* The same for one field, names copied. */
+/* A change of one of the field's kinds. 0 or GS_ENOMEM (then partly done). */
+int gs_field_apply(struct gs_field *field, const struct gs_applying *applying);
+int gs_field_clear(struct gs_field *field, const struct gs_cleared *cleared, struct gs_memory *memory);
+/* The same for one field, names copied. 0, GS_ENOMEM, or why it may not be taken away (GS_ERIGHTS). */
 int gs_field_collect(const struct gs_field *field, struct gs_arena *arena, struct gs_cleared *ret_cleared);
 
 #endif

@@ -1,5 +1,6 @@
 /* Changes against a tree of maps: walking the path, clearing, and what an unset has to name. */
 #include "crdt/dot_map.h"
+#include "crdt/kind.h"
 #include "crdt/type.h"
 
 static bool has_marks(const struct gs_cleared *cleared) {
@@ -18,7 +19,7 @@ static int clear_field(struct gs_dot_map *map, struct gs_slice name, const struc
     if (!field) {
         return has_marks(cleared) ? GS_ENOMEM : 0;
     }
-    int error = gs_field_ops(field)->clear(&field->store, cleared, memory);
+    int error = gs_field_clear(field, cleared, memory);
     gs_dot_map_prune(map, memory, field);
     return error;
 }
@@ -48,21 +49,17 @@ static int apply_here(struct gs_dot_map *map, const struct gs_applying *applying
 /* True if the change must leave something behind, so that the fields on its path have to be there. */
 static bool brings_something(const struct gs_applying *applying) {
     const struct gs_change *change = applying->change;
-    switch (change->kind) {
-    case GS_OP_INCREMENT:
+    uint32_t traits = gs_kind_find((int)change->kind)->traits;
+    if (traits & GS_KIND_MARKS) {
         return true;
-    case GS_OP_REMOVE:
-        return false;
-    case GS_OP_UNSET:
-        for (uint32_t i = 0; i < change->cleared_count; i++) {
-            if (has_marks(&change->cleared[i])) {
-                return true;
-            }
-        }
-        return false;
-    default:
-        return !applying->seen || !gs_context_contains(applying->seen, &applying->dot);
     }
+    for (uint32_t i = 0; i < change->cleared_count; i++) {
+        if (has_marks(&change->cleared[i])) {
+            return true;
+        }
+    }
+    bool takes = (traits & GS_KIND_TAKES) || change->kind == GS_OP_UNSET;
+    return !takes && (!applying->seen || !gs_context_contains(applying->seen, &applying->dot));
 }
 
 static int apply_below(struct gs_dot_map *map, const struct gs_applying *applying, uint32_t level, bool create) {
@@ -79,30 +76,22 @@ static int apply_below(struct gs_dot_map *map, const struct gs_applying *applyin
         }
         return error;
     }
-    int type = at_end ? gs_type_of_kind((int)change->kind) : GS_TYPE_MAP;
+    int type = !at_end                        ? GS_TYPE_MAP
+               : change->kind == GS_OP_CREATE ? (int)change->type
+                                              : gs_type_of_kind((int)change->kind);
     struct gs_field *field =
         create ? gs_dot_map_obtain(map, applying->memory, name, type) : gs_dot_map_find(map, name, type);
     if (!field) {
         return create ? GS_ENOMEM : 0;
     }
     int error = type == GS_TYPE_MAP ? apply_below(field->store.map, applying, level + 1, create)
-                                    : gs_field_ops(field)->apply(&field->store, applying);
+                                    : gs_field_apply(field, applying);
     gs_dot_map_prune(map, applying->memory, field);
     return error;
 }
 
 int gs_dot_map_apply(struct gs_dot_map *root, const struct gs_applying *applying) {
     return apply_below(root, applying, 0, brings_something(applying));
-}
-
-int gs_field_collect(const struct gs_field *field, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
-    const uint8_t *name = gs_arena_copy(arena, field->name, field->name_length);
-    struct gs_cleared cleared = {.type = (enum gs_type)field->type, .name = {name, field->name_length}};
-    int error = name ? gs_field_ops(field)->collect(&field->store, arena, &cleared) : GS_ENOMEM;
-    if (error == 0) {
-        *ret_cleared = cleared;
-    }
-    return error;
 }
 
 int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
@@ -119,8 +108,9 @@ int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, str
     }
     uint32_t i = 0;
     for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
-        if (gs_field_collect(f, arena, &children[i++]) != 0) {
-            return GS_ENOMEM;
+        int error = gs_field_collect(f, arena, &children[i++]);
+        if (error != 0) {
+            return error;
         }
     }
     ret_cleared->dots = dots;

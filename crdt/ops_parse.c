@@ -1,4 +1,5 @@
 /* Ops as clients send them: an array of objects, every member known and of the right kind. */
+#include "crdt/kind.h"
 #include "crdt/number.h"
 #include "crdt/path.h"
 
@@ -7,17 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a client may ask for: the op's name, and the member that carries its value. */
-struct op_form {
-    const char *name;
-    enum gs_op_kind kind;
-    const char *member; /* NULL: none */
-};
+/* Members of an op besides "op" and "path". */
+enum member { VALUE, VALUES, BY, TO, INDEX, COUNT, MEMBER, TYPE, BOUND, INITIAL, MEMBER_COUNT };
 
-static const struct op_form forms[] = {
-    {"set", GS_OP_SET, "value"}, {"unset", GS_OP_UNSET, NULL},      {"increment", GS_OP_INCREMENT, "by"},
-    {"add", GS_OP_ADD, "value"}, {"remove", GS_OP_REMOVE, "value"}, {"max", GS_OP_MAX, "by"},
-};
+static const char *const member_names[MEMBER_COUNT] = {"value", "values", "by",   "to",    "index",
+                                                       "count", "member", "type", "bound", "initial"};
 
 struct parsing {
     const char *prefix;
@@ -26,12 +21,20 @@ struct parsing {
     struct gs_problem *problem;
 };
 
-/* One op's members as they are found. */
+/* One op's members as they are found; empty where there is none. */
 struct members {
     struct gs_slice op;
     struct gs_slice path;
-    struct gs_slice value;
-    struct gs_slice by;
+    struct gs_slice other[MEMBER_COUNT];
+};
+
+/* What a client may ask for: the op's name, the members that it must and may have, and how to read them. */
+struct op_form {
+    const char *name;
+    enum gs_op_kind kind; /* the kind for the type that it creates */
+    uint32_t required;    /* bits by enum member */
+    uint32_t optional;
+    int (*read)(struct parsing *parsing, const struct members *members, struct gs_op *op); /* after `kind` and `path` */
 };
 
 static int fail(struct parsing *parsing, int code, const char *member, const char *message) {
@@ -45,6 +48,22 @@ static bool is_text(struct gs_slice slice, const char *text) {
     return slice.length == strlen(text) && memcmp(slice.bytes, text, slice.length) == 0;
 }
 
+/* The member that the key names, or NULL. */
+static struct gs_slice *find_member(struct members *members, struct gs_slice key) {
+    if (is_text(key, "op")) {
+        return &members->op;
+    }
+    if (is_text(key, "path")) {
+        return &members->path;
+    }
+    for (int i = 0; i < MEMBER_COUNT; i++) {
+        if (is_text(key, member_names[i])) {
+            return &members->other[i];
+        }
+    }
+    return NULL;
+}
+
 static int read_members(struct parsing *parsing, struct gs_slice object, struct members *ret_members) {
     struct gs_reader reader;
     gs_reader_init(&reader, object.bytes, object.length);
@@ -55,20 +74,14 @@ static int read_members(struct parsing *parsing, struct gs_slice object, struct 
         if (reader.error != 0) {
             return fail(parsing, GS_EINVAL, "", "the op is not a canonical value");
         }
-        if (is_text(key, "op")) {
-            ret_members->op = value;
-        } else if (is_text(key, "path")) {
-            ret_members->path = value;
-        } else if (is_text(key, "value")) {
-            ret_members->value = value;
-        } else if (is_text(key, "by")) {
-            ret_members->by = value;
-        } else {
-            char member[64];
+        struct gs_slice *member = find_member(ret_members, key);
+        if (!member) {
+            char name[64];
             int length = key.length < 40 ? (int)key.length : 40;
-            snprintf(member, sizeof(member), "/%.*s", length, (const char *)key.bytes);
-            return fail(parsing, GS_EINVAL, member, "the member is not known");
+            snprintf(name, sizeof(name), "/%.*s", length, (const char *)key.bytes);
+            return fail(parsing, GS_EINVAL, name, "the member is not known");
         }
+        *member = value;
     }
     return 0;
 }
@@ -84,6 +97,66 @@ static bool read_text(struct gs_slice value, struct gs_slice *ret_text) {
     return reader.error == 0;
 }
 
+static int read_any_value(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    (void)parsing;
+    op->value = members->other[VALUE];
+    return 0;
+}
+
+static int read_scalar(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    op->value = members->other[VALUE];
+    return gs_is_scalar(op->value) ? 0 : fail(parsing, GS_ETYPE, "/value", "elements of a set are scalars");
+}
+
+static int read_integer_by(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    op->value = members->other[BY];
+    return gs_value_kind(op->value) == GS_KIND_INT ? 0
+                                                   : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a 64-bit integer");
+}
+
+static int read_number_by(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    op->value = members->other[BY];
+    return gs_is_number(op->value) ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a number");
+}
+
+static int read_create(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    struct gs_slice name;
+    if (!read_text(members->other[TYPE], &name)) {
+        return fail(parsing, GS_EINVAL, "/type", "\"type\" must be a string");
+    }
+    op->type = (enum gs_type)gs_type_named(name);
+    if (op->type == 0) {
+        return fail(parsing, GS_EINVAL, "/type", "there is no such type of field");
+    }
+    struct gs_slice bound = members->other[BOUND];
+    struct gs_slice initial = members->other[INITIAL];
+    if (op->type != GS_TYPE_BOUNDED_COUNTER && (bound.length > 0 || initial.length > 0)) {
+        return fail(parsing, GS_EINVAL, bound.length > 0 ? "/bound" : "/initial",
+                    "the member belongs to a bounded_counter");
+    }
+    if (bound.length > 0 && !gs_integer_read(bound, &op->bound)) {
+        return fail(parsing, GS_ETYPE, "/bound", "\"bound\" must be a 64-bit integer");
+    }
+    op->initial = op->bound;
+    if (initial.length > 0 && !gs_integer_read(initial, &op->initial)) {
+        return fail(parsing, GS_ETYPE, "/initial", "\"initial\" must be a 64-bit integer");
+    }
+    return op->initial >= op->bound ? 0 : fail(parsing, GS_EINVAL, "/initial", "\"initial\" lies below the bound");
+}
+
+static const struct op_form forms[] = {
+    {"set", GS_OP_SET, 1 << VALUE, 0, read_any_value},
+    {"unset", GS_OP_UNSET, 0, 0, NULL},
+    {"increment", GS_OP_INCREMENT, 1 << BY, 0, read_integer_by},
+    {"add", GS_OP_ADD, 1 << VALUE, 0, read_scalar},
+    {"remove", GS_OP_REMOVE, 1 << VALUE, 0, read_scalar},
+    {"enable", GS_OP_ENABLE, 0, 0, NULL},
+    {"disable", GS_OP_DISABLE, 0, 0, NULL},
+    {"max", GS_OP_MAX, 1 << BY, 0, read_number_by},
+    {"min", GS_OP_MIN, 1 << BY, 0, read_number_by},
+    {"create", GS_OP_CREATE, 1 << TYPE, 1 << BOUND | 1 << INITIAL, read_create},
+};
+
 static int find_form(struct parsing *parsing, const struct members *members, const struct op_form **ret_form) {
     struct gs_slice name;
     if (members->op.length == 0) {
@@ -92,13 +165,33 @@ static int find_form(struct parsing *parsing, const struct members *members, con
     if (!read_text(members->op, &name)) {
         return fail(parsing, GS_EINVAL, "/op", "\"op\" must be a string");
     }
+    char known[GS_PROBLEM_DETAIL_MAX] = "known ops are ";
+    size_t length = strlen(known);
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         if (is_text(name, forms[i].name)) {
             *ret_form = &forms[i];
             return 0;
         }
+        length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s", i > 0 ? ", " : "", forms[i].name);
     }
-    return fail(parsing, GS_EUNKNOWNOP, "/op", "known ops are set, unset, increment, add, remove and max");
+    return fail(parsing, GS_EUNKNOWNOP, "/op", known);
+}
+
+static int check_members(struct parsing *parsing, const struct op_form *form, const struct members *members) {
+    char name[32];
+    for (int i = 0; i < 2 * MEMBER_COUNT; i++) { /* what does not belong is reported before what is missing */
+        int member = i % MEMBER_COUNT;
+        bool present = members->other[member].length > 0;
+        uint32_t bit = 1U << member;
+        snprintf(name, sizeof(name), "/%s", member_names[member]);
+        if (i < MEMBER_COUNT && present && !((form->required | form->optional) & bit)) {
+            return fail(parsing, GS_EINVAL, name, "the member does not belong to this op");
+        }
+        if (i >= MEMBER_COUNT && !present && (form->required & bit)) {
+            return fail(parsing, GS_EINVAL, name, "the op lacks this member");
+        }
+    }
+    return 0;
 }
 
 static int read_op_path(struct parsing *parsing, struct gs_slice member, struct gs_path *ret_path) {
@@ -113,49 +206,23 @@ static int read_op_path(struct parsing *parsing, struct gs_slice member, struct 
     return error != 0 ? fail(parsing, error, "/path", gs_error_message(error)) : 0;
 }
 
-static int check_value(struct parsing *parsing, const struct op_form *form, struct gs_slice value) {
-    enum gs_kind kind = gs_value_kind(value);
-    switch (form->kind) {
-    case GS_OP_INCREMENT:
-        return kind == GS_KIND_INT ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a 64-bit integer");
-    case GS_OP_MAX:
-        return gs_is_number(value) ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a number");
-    case GS_OP_ADD:
-    case GS_OP_REMOVE:
-        return kind != GS_KIND_ARRAY && kind != GS_KIND_MAP
-                   ? 0
-                   : fail(parsing, GS_ETYPE, "/value", "elements of a set are scalars");
-    default:
-        return 0;
-    }
-}
-
 static int parse_op(struct parsing *parsing, struct gs_slice object, struct gs_op *ret_op) {
     struct members members = {.op = {NULL, 0}};
     const struct op_form *form = NULL;
-    struct gs_path path;
+    struct gs_op op = {.kind = GS_OP_SET};
     if (gs_value_kind(object) != GS_KIND_MAP) {
         return fail(parsing, GS_EINVAL, "", "an op must be an object");
     }
     int error = read_members(parsing, object, &members);
     error = error != 0 ? error : find_form(parsing, &members, &form);
-    error = error != 0 ? error : read_op_path(parsing, members.path, &path);
-    if (error != 0) {
-        return error;
-    }
-    bool by = form->member && strcmp(form->member, "by") == 0;
-    bool carries_value = form->member && !by;
-    if ((members.value.length > 0 && !carries_value) || (members.by.length > 0 && !by)) {
-        return fail(parsing, GS_EINVAL, members.by.length > 0 && !by ? "/by" : "/value",
-                    "the member does not belong to this op");
-    }
-    struct gs_slice value = by ? members.by : members.value;
-    if (form->member && value.length == 0) {
-        return fail(parsing, GS_EINVAL, by ? "/by" : "/value", "the op lacks this member");
-    }
-    error = form->member ? check_value(parsing, form, value) : 0;
+    error = error != 0 ? error : read_op_path(parsing, members.path, &op.path);
+    error = error != 0 ? error : check_members(parsing, form, &members);
     if (error == 0) {
-        *ret_op = (struct gs_op){.kind = form->kind, .path = path, .value = value};
+        op.kind = form->kind;
+        error = form->read ? form->read(parsing, &members, &op) : 0;
+    }
+    if (error == 0) {
+        *ret_op = op;
     }
     return error;
 }

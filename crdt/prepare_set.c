@@ -91,7 +91,7 @@ static int set_members(struct gs_preparing *preparing, const struct gs_path *pat
         if (error == 0 && (error = gs_path_check(&below)) != 0) {
             gs_preparing_fail(preparing, error, "/value", path, gs_error_message(error));
         }
-        error = error != 0 ? error : gs_preparing_set(preparing, &below, value);
+        error = error != 0 ? error : gs_preparing_set(preparing, &below, value, true);
     }
     return error != 0 ? error : unset_names(preparing, path, surplus, surplus_count);
 }
@@ -102,24 +102,54 @@ static int set_map(struct gs_preparing *preparing, const struct gs_path *path, c
     if (!map && place->shown && place->shown->type != GS_TYPE_REGISTER) {
         return gs_preparing_fail(preparing, GS_ETYPE, "/value", path, "cannot be set to an object");
     }
+    const struct gs_schema_field *wanted = place->shown ? NULL : gs_schema_find(preparing->stamp->schema, path);
+    if (wanted && wanted->type != GS_TYPE_MAP) {
+        return gs_preparing_fail(preparing, GS_ETYPE, "/value", path, "is to be of a type that no object fits");
+    }
     int error = !map && place->shown ? unset(preparing, path) : 0;
     return error != 0 ? error : set_members(preparing, path, map ? map->store.map : NULL, object);
 }
 
-/* A value on a counter, set or max: the ops that lead there. */
-static int set_by_diff(struct gs_preparing *preparing, const struct gs_path *path, const struct gs_field *field,
-                       struct gs_slice value) {
-    struct gs_op_list list = {.arena = preparing->arena};
-    int error = gs_field_ops(field)->diff(&field->store, path, value, &list);
+/* A value on any type but map and register: the ops that lead there. */
+static int list_diff(struct gs_preparing *preparing, const struct gs_path *path, int type, const union gs_store *store,
+                     struct gs_slice value, struct gs_op_list *list) {
+    int error = gs_type_find(type)->diff(store, path, value, list);
     if (error == GS_ETYPE || error == GS_EOVERFLOW) {
         return gs_preparing_fail(preparing, error, "/value", path,
                                  error == GS_ETYPE ? "is of a type that this value does not fit"
                                                    : "cannot get there by one 64-bit increment");
     }
-    for (uint32_t i = 0; i < list.count && error == 0; i++) {
-        error = gs_preparing_resolve(preparing, &list.ops[i]);
-    }
     return error;
+}
+
+static int set_by_diff(struct gs_preparing *preparing, const struct gs_path *path, const struct gs_field *field,
+                       struct gs_slice value) {
+    struct gs_op_list list = {.arena = preparing->arena};
+    int error = list_diff(preparing, path, field->type, &field->store, value, &list);
+    return error != 0 ? error : gs_preparing_resolve_list(preparing, &list);
+}
+
+/* A value where nothing is yet, and the schema says what is to be: made, then led to the value. */
+static int set_new(struct gs_preparing *preparing, const struct gs_path *path, const struct gs_place *place,
+                   const struct gs_schema_field *wanted, struct gs_slice value) {
+    struct gs_op create = {
+        .kind = GS_OP_CREATE, .path = *path, .type = wanted->type, .bound = wanted->bound, .initial = wanted->initial};
+    struct gs_op_list list = {.arena = preparing->arena};
+    union gs_store empty;
+    struct gs_dot_map empty_map = {0};
+    memset(&empty, 0, sizeof(empty));
+    if (gs_type_find((int)wanted->type)->open) {
+        empty.map = &empty_map;
+    }
+    int error = wanted->type != GS_TYPE_BOUNDED_COUNTER
+                    ? list_diff(preparing, path, (int)wanted->type, &empty, value, &list)
+                    : 0;
+    if (error == 0 && list.count == 0) {
+        error = gs_preparing_create(preparing, &create, place);
+    }
+    error = error != 0 ? error : gs_preparing_resolve_list(preparing, &list);
+    return error != 0 || wanted->type != GS_TYPE_BOUNDED_COUNTER ? error
+                                                                 : gs_preparing_set(preparing, path, value, true);
 }
 
 /* A register's value travels to peers that read it with gs_read_value. */
@@ -130,7 +160,8 @@ static bool fits_register(struct gs_slice value) {
     return gs_reader_finish(&reader) == 0;
 }
 
-int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path, struct gs_slice value) {
+int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path, struct gs_slice value,
+                     bool in_document) {
     bool is_map = gs_value_kind(value) == GS_KIND_MAP;
     if (path->depth == 0) {
         const struct gs_dot_map *root = gs_dot_map_is_alive(preparing->view) ? preparing->view : NULL;
@@ -149,12 +180,23 @@ int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path,
         return gs_preparing_fail(preparing, GS_EDEPTH, "/value", path, "is set to a value nested deeper than allowed");
     }
     struct gs_op op = {.kind = GS_OP_SET, .path = *path, .value = value};
-    if (!place.shown || place.shown->type == GS_TYPE_REGISTER) {
-        return gs_preparing_resolve_field(preparing, &op, GS_TYPE_REGISTER, place.shown);
+    const struct gs_schema_field *wanted = place.shown ? NULL : gs_schema_find(preparing->stamp->schema, path);
+    int type = place.shown ? place.shown->type : wanted ? (int)wanted->type : GS_TYPE_REGISTER;
+    if (type == GS_TYPE_MVREGISTER && !in_document) {
+        return gs_preparing_resolve_field(preparing, &op, GS_OP_WRITE, place.shown);
     }
-    if (place.shown->type == GS_TYPE_MAP) {
+    if (type == GS_TYPE_MAP && wanted) {
+        return gs_preparing_fail(preparing, GS_ETYPE, "/value", path, "is to be a map: only an object fits");
+    }
+    if (type == GS_TYPE_MAP) {
         error = unset(preparing, path);
-        return error != 0 ? error : gs_preparing_resolve_field(preparing, &op, GS_TYPE_REGISTER, NULL);
+        return error != 0 ? error : gs_preparing_resolve_field(preparing, &op, GS_OP_SET, NULL);
+    }
+    if (type == GS_TYPE_REGISTER) {
+        return gs_preparing_resolve_field(preparing, &op, GS_OP_SET, place.shown);
+    }
+    if (wanted) {
+        return set_new(preparing, path, &place, wanted, value);
     }
     return set_by_diff(preparing, path, place.shown, value);
 }

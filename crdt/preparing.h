@@ -15,7 +15,8 @@ struct gs_preparing {
     struct gs_change *changes;
     uint32_t count;
     uint32_t capacity;
-    const char *prefix; /* for problems: PREFIX/NUMBER */
+    uint32_t next_index; /* of the next change's dot */
+    const char *prefix;  /* for problems: PREFIX/NUMBER */
     uint32_t number;
     struct gs_problem *problem;
 };
@@ -36,10 +37,16 @@ int gs_preparing_find(struct gs_preparing *preparing, const struct gs_path *path
 int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change);
 /* Resolves any op. */
 int gs_preparing_resolve(struct gs_preparing *preparing, const struct gs_op *op);
-/* Resolves an op of one of `type`'s own kinds against `field` (NULL: absent). */
-int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_op *op, int type,
+/* Resolves an op, as a change of `kind`, which is one of the field's type, against `field` (NULL: absent). */
+int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_op *op, int kind,
                                const struct gs_field *field);
-/* Resolves a `set`. */
-int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path, struct gs_slice value);
+/* Resolves ops one after the other. */
+int gs_preparing_resolve_list(struct gs_preparing *preparing, const struct gs_op_list *list);
+/* Resolves a `set`. A value that is a member of an object is part of a document: where a type shows more than what its
+ * `set` takes (an mvregister), it is what the type would show. */
+int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path, struct gs_slice value,
+                     bool in_document);
+/* Resolves a `create`: op->type, bound and initial. Nothing to do if a field of the type is there. */
+int gs_preparing_create(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <globalstate/context.h>
 
-enum { GS_STATE_VERSION = 1 };
+/* The version also tells the forms apart: what is canonical only cannot be taken for a whole state. */
+enum { GS_STATE_VERSION_CANONICAL = 2, GS_STATE_VERSION_FULL = 3 };
 
 /* True if the interval is all dots of the events 1..n: one number in the encoding. */
 static inline bool gs_interval_is_events(const struct gs_interval *interval) {

@@ -1,4 +1,4 @@
-/* The functions that register and max share: a store of dots with values. */
+/* The functions that registers, flags, max and min share: a store of dots with values. */
 #include "crdt/type.h"
 
 void gs_store_fun_close(union gs_store *store, struct gs_memory *memory) {
@@ -21,12 +21,13 @@ void gs_store_fun_retain(union gs_store *store, struct gs_memory *memory, const 
     gs_dot_fun_retain(&store->fun, memory, seen);
 }
 
-void gs_store_fun_encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out) {
+void gs_store_fun_encode(const union gs_store *store, const struct gs_encoding *encoding) {
+    struct gs_buffer *out = encoding->out;
     gs_write_array(out, store->fun.count);
     for (uint32_t i = 0; i < store->fun.count; i++) {
         const struct gs_entry *entry = gs_dot_fun_at(&store->fun, i);
         gs_write_array(out, 5);
-        gs_write_uint(out, gs_origins_number(origins, &entry->dot.origin));
+        gs_origin_encode(&entry->dot.origin, encoding);
         gs_write_uint(out, entry->dot.at.seq);
         gs_write_uint(out, entry->dot.at.index);
         gs_write_uint(out, entry->clock);
@@ -57,10 +58,10 @@ void gs_store_fun_decode(union gs_store *store, struct gs_decoding *decoding,
     }
 }
 
-int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying, gs_hlc clock) {
+int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying, gs_hlc clock, struct gs_slice value) {
     const struct gs_change *change = applying->change;
     bool seen = applying->seen && gs_context_contains(applying->seen, &applying->dot);
-    if (!seen && gs_dot_fun_add(&store->fun, applying->memory, &applying->dot, clock, change->value) != 0) {
+    if (!seen && gs_dot_fun_add(&store->fun, applying->memory, &applying->dot, clock, value) != 0) {
         return GS_ENOMEM;
     }
     gs_dot_fun_subtract(&store->fun, applying->memory, change->dots, change->dot_count);
@@ -68,7 +69,7 @@ int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying
 }
 
 gs_dot *gs_store_fun_dots(const union gs_store *store, struct gs_arena *arena) {
-    gs_dot *dots = gs_arena_alloc(arena, store->fun.count * sizeof(*dots));
+    gs_dot *dots = gs_arena_alloc(arena, (store->fun.count + (size_t)1) * sizeof(*dots));
     for (uint32_t i = 0; dots && i < store->fun.count; i++) {
         dots[i] = gs_dot_fun_at(&store->fun, i)->dot;
     }
@@ -88,4 +89,25 @@ int gs_store_fun_collect(const union gs_store *store, struct gs_arena *arena, st
 int gs_store_fun_clear(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory) {
     gs_dot_fun_subtract(&store->fun, memory, cleared->dots, cleared->dot_count);
     return 0;
+}
+
+const struct gs_entry *gs_store_fun_latest(const struct gs_dot_fun *fun) {
+    const struct gs_entry *latest = NULL;
+    for (uint32_t i = 0; i < fun->count; i++) {
+        const struct gs_entry *entry = gs_dot_fun_at(fun, i); /* in the order of dots: a later one breaks the tie */
+        latest = !latest || entry->clock >= latest->clock ? entry : latest;
+    }
+    return latest;
+}
+
+int gs_store_fun_resolve(const union gs_store *store, struct gs_arena *arena, struct gs_change *change) {
+    if (store && store->fun.count > 0) {
+        gs_dot *dots = gs_store_fun_dots(store, arena);
+        if (!dots) {
+            return GS_ENOMEM;
+        }
+        change->dots = dots;
+        change->dot_count = store->fun.count;
+    }
+    return 1;
 }

@@ -8,6 +8,8 @@
 
 #include "crdt/dot_map.h"
 
+#include <globalstate/aggregate.h>
+
 /* Origins by number in a state encoding: sorted. */
 struct gs_origins {
     gs_origin *list;
@@ -16,6 +18,13 @@ struct gs_origins {
 };
 
 uint32_t gs_origins_number(const struct gs_origins *origins, const gs_origin *origin);
+
+/* Writing a state encoding. */
+struct gs_encoding {
+    const struct gs_origins *origins;
+    enum gs_encode_form form;
+    struct gs_buffer *out;
+};
 
 /* Reading the state encoding of hostile bytes: errors stay in the reader. */
 struct gs_decoding {
@@ -39,9 +48,28 @@ struct gs_op_list {
 /* Appends an op; 0 or GS_ENOMEM. */
 int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value);
 
+/* What an unset names of a store. */
+enum gs_clears {
+    GS_CLEARS_DOTS,  /* the dots in it */
+    GS_CLEARS_MARKS, /* per origin, how far a chain of increments is cancelled */
+    GS_CLEARS_TREE,  /* dots of its own, and fields below */
+};
+
+/* Calls with each origin that a store names beside those of its dots. */
+typedef int (*gs_origin_visit_fn)(void *context, const gs_origin *origin);
+
 struct gs_type_ops {
     const char *name;
-    const char *rule; /* how rival values are settled, for types whose store is `fun` and that report it; optional */
+    bool creatable; /* by GS_OP_CREATE; other types come with a first value */
+    enum gs_clears clears;
+    /* For types whose store is `fun`; optional. The entry that is shown, NULL if there is none. */
+    const struct gs_entry *(*winner)(const struct gs_dot_fun *fun);
+    /* How rival entries of a `fun` are settled, for types that report it; optional. */
+    const char *rule;
+    bool (*are_rivals)(const struct gs_dot_fun *fun); /* optional: more than one entry */
+    /* For stores that are no `fun`; optional. Calls `visit` for each conflict in the store, which lies at `path`. */
+    int (*visit_conflicts)(const union gs_store *store, const struct gs_path *path, struct gs_memory *memory,
+                           gs_conflict_fn visit, void *context);
     int (*open)(union gs_store *store, struct gs_memory *memory); /* optional: zero is the empty store */
     void (*close)(union gs_store *store, struct gs_memory *memory);
     bool (*is_empty)(const union gs_store *store); /* holds nothing at all */
@@ -53,19 +81,24 @@ struct gs_type_ops {
     void (*write_value)(const union gs_store *store, struct gs_buffer *out);
     void (*write_json)(const union gs_store *store, struct gs_buffer *out);
 
-    /* The payload of crdt/FORMAT.md; decode reports through the reader, and GS_ENOMEM too. */
-    void (*encode)(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out);
+    /* The payload of crdt/FORMAT.md, in both forms; decode reads the full one and reports through the reader, GS_ENOMEM
+     * too. */
+    void (*encode)(const union gs_store *store, const struct gs_encoding *encoding);
     void (*decode)(union gs_store *store, struct gs_decoding *decoding);
+    /* Optional, for stores that name origins outside of dots. */
+    int (*visit_origins)(const union gs_store *store, enum gs_encode_form form, gs_origin_visit_fn visit,
+                         void *context);
 
     /* A change of one of the type's own kinds, and an unset. */
     int (*apply)(union gs_store *store, const struct gs_applying *applying);
     int (*collect)(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared);
     int (*clear)(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory);
 
-    /* Resolves an op of one of the type's own kinds against an alive store, or NULL if there is none: fills dots, by,
-     * before and fresh of `ret_change`. 1: a change; 0: nothing to do; or an error. */
+    /* Resolves an op of one of the type's own kinds, which `change->kind` names, against an alive store, or NULL if
+     * there is none: fills the other members of the kind; value, member, type and target are there already. 1: a
+     * change; 0: nothing to do; or an error. */
     int (*resolve)(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
-                   struct gs_change *ret_change);
+                   struct gs_change *change);
     /* Ops that lead from the alive store to `value` at `path`. 0, GS_ETYPE, GS_EOVERFLOW, GS_ENOMEM. Optional: a map is
      * compared member by member. */
     int (*diff)(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
@@ -77,44 +110,51 @@ extern const struct gs_type_ops gs_type_set_aw;
 extern const struct gs_type_ops gs_type_counter;
 extern const struct gs_type_ops gs_type_max;
 extern const struct gs_type_ops gs_type_register;
+extern const struct gs_type_ops gs_type_min;
+extern const struct gs_type_ops gs_type_set_rw;
+extern const struct gs_type_ops gs_type_flag_ew;
+extern const struct gs_type_ops gs_type_flag_dw;
+extern const struct gs_type_ops gs_type_mvregister;
 
 /* The functions of `type`, or NULL if there is no such type. */
 const struct gs_type_ops *gs_type_find(int type);
 /* The functions of a field. */
 const struct gs_type_ops *gs_field_ops(const struct gs_field *field);
-/* The type that ops of `kind` work on; 0 for unset and for what is no kind. */
-int gs_type_of_kind(int kind);
+
+/* The presence of a field that must be there; NULL when out of memory. */
+struct gs_dot_set *gs_field_obtain_presence(struct gs_field *field, struct gs_memory *memory);
 
 /* Dots of a state encoding. */
-void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_origins *origins, struct gs_buffer *out);
+void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_encoding *encoding);
+/* An origin's number. */
+void gs_origin_encode(const gs_origin *origin, const struct gs_encoding *encoding);
 void gs_dot_set_decode(struct gs_dot_set *set, struct gs_decoding *decoding);
 /* Origin by number, marking it used; false after an error. */
 bool gs_origin_decode(struct gs_decoding *decoding, gs_origin *ret_origin);
+/* A point of an event; errors stay in the reader. */
+gs_point gs_point_decode(struct gs_reader *reader);
 /* A dot that must be in the context; false after an error. */
 bool gs_dot_decode(struct gs_decoding *decoding, gs_dot *ret_dot);
 
-/* One counter mark of a state encoding, for the alive ones in the counter and the others in the residue. */
-void gs_tally_encode(const struct gs_tally *tally, const struct gs_origins *origins, struct gs_buffer *out);
-bool gs_tally_decode(struct gs_decoding *decoding, struct gs_tally *ret_tally);
-
-/* The store of register and max: functions that they share. */
+/* The store of registers, flags, max and min: functions that they share. */
 void gs_store_fun_close(union gs_store *store, struct gs_memory *memory);
 bool gs_store_fun_is_empty(const union gs_store *store);
 bool gs_store_fun_is_alive(const union gs_store *store);
 int gs_store_fun_join(union gs_store *store, const union gs_store *other, const struct gs_joining *joining);
 void gs_store_fun_retain(union gs_store *store, struct gs_memory *memory, const struct gs_context *seen);
-void gs_store_fun_encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out);
+void gs_store_fun_encode(const union gs_store *store, const struct gs_encoding *encoding);
 /* `accept` says whether an entry may be there. */
 void gs_store_fun_decode(union gs_store *store, struct gs_decoding *decoding,
                          bool (*accept)(gs_hlc clock, struct gs_slice value));
-int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying, gs_hlc clock);
+/* Adds `value` under the change's dot and takes away what the change supersedes. */
+int gs_store_fun_apply(union gs_store *store, const struct gs_applying *applying, gs_hlc clock, struct gs_slice value);
 int gs_store_fun_collect(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared);
 int gs_store_fun_clear(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory);
 /* All dots of the function, in `arena`; NULL when out of memory. */
 gs_dot *gs_store_fun_dots(const union gs_store *store, struct gs_arena *arena);
-/* The register entry that is shown; the function is not empty. */
-const struct gs_entry *gs_register_winner(const struct gs_dot_fun *fun);
-/* The max entry that is shown; the function is not empty. */
-const struct gs_entry *gs_max_winner(const struct gs_dot_fun *fun);
+/* The entry of the greatest (clock, dot), or NULL. */
+const struct gs_entry *gs_store_fun_latest(const struct gs_dot_fun *fun);
+/* A change that supersedes every entry: 1 or GS_ENOMEM. */
+int gs_store_fun_resolve(const union gs_store *store, struct gs_arena *arena, struct gs_change *change);
 
 #endif

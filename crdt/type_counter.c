@@ -113,13 +113,70 @@ static void write_json(const union gs_store *store, struct gs_buffer *out) {
     gs_buffer_printf(out, "%" PRId64, shown(store));
 }
 
-static void encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out) {
-    gs_write_array(out, count_alive(&store->counter));
-    for (uint32_t i = 0; i < store->counter.count; i++) {
-        if (gs_tally_alive(&store->counter.tallies[i])) {
-            gs_tally_encode(&store->counter.tallies[i], origins, out);
+static void encode_tally(const struct gs_tally *tally, const struct gs_encoding *encoding) {
+    struct gs_buffer *out = encoding->out;
+    gs_write_array(out, 7);
+    gs_origin_encode(&tally->origin, encoding);
+    const struct gs_mark *marks[] = {&tally->last, &tally->reset};
+    for (int i = 0; i < 2; i++) {
+        gs_write_uint(out, marks[i]->at.seq);
+        gs_write_uint(out, marks[i]->at.index);
+        gs_write_int(out, marks[i]->total);
+    }
+}
+
+/* Cancelled marks are bookkeeping: the canonical form leaves them out. */
+static bool is_encoded(const struct gs_tally *tally, enum gs_encode_form form) {
+    return form == GS_ENCODE_FULL || gs_tally_alive(tally);
+}
+
+static void encode(const union gs_store *store, const struct gs_encoding *encoding) {
+    const struct gs_counter *counter = &store->counter;
+    gs_write_array(encoding->out, encoding->form == GS_ENCODE_FULL ? counter->count : count_alive(counter));
+    for (uint32_t i = 0; i < counter->count; i++) {
+        if (is_encoded(&counter->tallies[i], encoding->form)) {
+            encode_tally(&counter->tallies[i], encoding);
         }
     }
+}
+
+static int visit_origins(const union gs_store *store, enum gs_encode_form form, gs_origin_visit_fn visit,
+                         void *context) {
+    const struct gs_counter *counter = &store->counter;
+    int error = 0;
+    for (uint32_t i = 0; i < counter->count && error == 0; i++) {
+        error = is_encoded(&counter->tallies[i], form) ? visit(context, &counter->tallies[i].origin) : 0;
+    }
+    return error;
+}
+
+/* A point of an event, or, with total 0, the beginning: {0, 0} for a mark that is not set, and what lies just before
+ * event 1 for a frame that starts with it. */
+static bool mark_valid(const struct gs_mark *mark) {
+    return mark->at.seq > 0 || (mark->total == 0 && (mark->at.index == 0 || mark->at.index == UINT32_MAX));
+}
+
+static bool tally_decode(struct gs_decoding *decoding, struct gs_tally *ret_tally) {
+    struct gs_reader *reader = decoding->reader;
+    struct gs_tally tally;
+    gs_read_array_exact(reader, 7);
+    if (!gs_origin_decode(decoding, &tally.origin)) {
+        return false;
+    }
+    tally.last.at = gs_point_decode(reader);
+    tally.last.total = gs_read_int(reader);
+    tally.reset.at = gs_point_decode(reader);
+    tally.reset.total = gs_read_int(reader);
+    bool beginning = tally.last.at.seq == 0 && tally.last.at.index != 0; /* only a reset lies before event 1 */
+    if (reader->error == 0 && (!mark_valid(&tally.last) || !mark_valid(&tally.reset) || beginning ||
+                               (!gs_tally_alive(&tally) && tally.reset.at.seq == 0))) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0) {
+        return false;
+    }
+    *ret_tally = tally;
+    return true;
 }
 
 static void decode(union gs_store *store, struct gs_decoding *decoding) {
@@ -127,8 +184,8 @@ static void decode(union gs_store *store, struct gs_decoding *decoding) {
     uint32_t count = gs_read_array(reader, UINT32_MAX);
     struct gs_tally tally;
     gs_origin previous = {{0}};
-    for (uint32_t i = 0; i < count && gs_tally_decode(decoding, &tally); i++) {
-        if (!gs_tally_alive(&tally) || (i > 0 && gs_origin_compare(&previous, &tally.origin) >= 0)) {
+    for (uint32_t i = 0; i < count && tally_decode(decoding, &tally); i++) {
+        if (i > 0 && gs_origin_compare(&previous, &tally.origin) >= 0) {
             gs_reader_fail(reader, GS_EFORMAT);
         } else if (gs_counter_raise(&store->counter, decoding->memory, &tally) != 0) {
             gs_reader_fail(reader, GS_ENOMEM);
@@ -219,6 +276,7 @@ static int diff(const union gs_store *store, const struct gs_path *path, struct 
 
 const struct gs_type_ops gs_type_counter = {
     .name = "counter",
+    .clears = GS_CLEARS_MARKS,
     .close = close_store,
     .is_empty = is_empty,
     .is_alive = is_alive,
@@ -227,6 +285,7 @@ const struct gs_type_ops gs_type_counter = {
     .write_json = write_json,
     .encode = encode,
     .decode = decode,
+    .visit_origins = visit_origins,
     .apply = apply,
     .collect = collect,
     .clear = clear,

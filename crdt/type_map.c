@@ -61,27 +61,71 @@ static void write_json(const union gs_store *store, struct gs_buffer *out) {
     gs_buffer_text(out, *separator == '{' ? "{}" : "}");
 }
 
-static void encode(const union gs_store *store, const struct gs_origins *origins, struct gs_buffer *out) {
+/* The next field that the form shows: all, or those that are alive. */
+static const struct gs_field *next_encoded(struct gs_ordered_cursor *cursor, enum gs_encode_form form) {
+    const struct gs_field *field = gs_ordered_next(cursor);
+    while (field && form == GS_ENCODE_CANONICAL && !gs_field_is_alive(field)) {
+        field = gs_ordered_next(cursor);
+    }
+    return field;
+}
+
+static void encode_field(const struct gs_field *field, const struct gs_encoding *encoding) {
+    struct gs_buffer *out = encoding->out;
+    gs_write_array(out, field->presence ? 4 : 3);
+    gs_write_str(out, field->name, field->name_length);
+    gs_write_uint(out, field->type);
+    gs_field_ops(field)->encode(&field->store, encoding);
+    if (field->presence) {
+        gs_dots_encode(gs_dot_set_dots(field->presence), field->presence->count, encoding);
+    }
+}
+
+static void encode(const union gs_store *store, const struct gs_encoding *encoding) {
     const struct gs_dot_map *map = store->map;
     uint32_t count = 0;
-    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
+    struct gs_ordered_cursor cursor = {.ordered = &map->fields};
+    while (next_encoded(&cursor, encoding->form)) {
         count++;
     }
-    gs_write_array(out, 2);
-    gs_dots_encode(gs_dot_set_dots(&map->presence), map->presence.count, origins, out);
-    gs_write_array(out, count);
-    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
-        gs_write_array(out, 3);
-        gs_write_str(out, f->name, f->name_length);
-        gs_write_uint(out, f->type);
-        gs_field_ops(f)->encode(&f->store, origins, out);
+    gs_write_array(encoding->out, 2);
+    gs_dots_encode(gs_dot_set_dots(&map->presence), map->presence.count, encoding);
+    gs_write_array(encoding->out, count);
+    cursor = (struct gs_ordered_cursor){.ordered = &map->fields};
+    const struct gs_field *field = NULL;
+    while ((field = next_encoded(&cursor, encoding->form))) {
+        encode_field(field, encoding);
     }
+}
+
+static int visit_origins(const union gs_store *store, enum gs_encode_form form, gs_origin_visit_fn visit,
+                         void *context) {
+    struct gs_ordered_cursor cursor = {.ordered = &store->map->fields};
+    const struct gs_field *field = NULL;
+    int error = 0;
+    while (error == 0 && (field = next_encoded(&cursor, form))) {
+        const struct gs_type_ops *ops = gs_field_ops(field);
+        error = ops->visit_origins ? ops->visit_origins(&field->store, form, visit, context) : 0;
+    }
+    return error;
 }
 
 /* True if (name, type) comes after the field before it, or is the first. */
 static bool in_order(const struct gs_field *before, struct gs_slice name, int type) {
     int order = before ? gs_slice_compare(gs_field_name(before), name) : -1;
     return order < 0 || (order == 0 && before->type < type);
+}
+
+static void decode_presence(struct gs_field *field, struct gs_decoding *decoding) {
+    struct gs_dot_set *presence = gs_field_obtain_presence(field, decoding->memory);
+    if (!presence) {
+        gs_reader_fail(decoding->reader, GS_ENOMEM);
+        return;
+    }
+    gs_dot_set_decode(presence, decoding);
+    if (presence->count == 0 || field->type == GS_TYPE_MAP) {
+        gs_reader_fail(decoding->reader, GS_EFORMAT);
+    }
 }
 
 static void decode(union gs_store *store, struct gs_decoding *decoding) {
@@ -95,13 +139,13 @@ static void decode(union gs_store *store, struct gs_decoding *decoding) {
     const struct gs_field *before = NULL;
     decoding->depth++;
     for (uint32_t i = 0; i < count && reader->error == 0; i++) {
-        gs_read_array_exact(reader, 3);
+        uint32_t length = gs_read_array(reader, UINT32_MAX);
         struct gs_slice name = gs_read_str(reader, GS_NAME_BYTES_MAX);
         int type = (int)gs_read_u32(reader, UINT8_MAX);
         if (reader->error != 0) {
             break;
         }
-        if (!gs_type_find(type) || !gs_name_valid(name) || !in_order(before, name, type)) {
+        if (length < 3 || length > 4 || !gs_type_find(type) || !gs_name_valid(name) || !in_order(before, name, type)) {
             gs_reader_fail(reader, GS_EFORMAT);
             break;
         }
@@ -111,7 +155,10 @@ static void decode(union gs_store *store, struct gs_decoding *decoding) {
             break;
         }
         gs_field_ops(field)->decode(&field->store, decoding);
-        if (!gs_field_ops(field)->is_alive(&field->store)) {
+        if (length > 3) {
+            decode_presence(field, decoding);
+        }
+        if (gs_field_is_empty(field)) {
             gs_reader_fail(reader, GS_EFORMAT);
         }
         before = field;
@@ -149,6 +196,7 @@ static int resolve(const union gs_store *store, const struct gs_op *op, const gs
 
 const struct gs_type_ops gs_type_map = {
     .name = "map",
+    .clears = GS_CLEARS_TREE,
     .open = open_store,
     .close = close_store,
     .is_empty = is_empty,
@@ -159,6 +207,7 @@ const struct gs_type_ops gs_type_map = {
     .write_json = write_json,
     .encode = encode,
     .decode = decode,
+    .visit_origins = visit_origins,
     .apply = apply,
     .collect = collect,
     .clear = clear,

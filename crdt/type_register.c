@@ -5,26 +5,17 @@
 
 #include <globalstate/json.h>
 
-static bool is_later(const struct gs_entry *a, const struct gs_entry *b) {
-    return a->clock != b->clock ? a->clock > b->clock : gs_dot_compare(&a->dot, &b->dot) > 0;
-}
-
-const struct gs_entry *gs_register_winner(const struct gs_dot_fun *fun) {
-    const struct gs_entry *winner = gs_dot_fun_at(fun, 0);
-    for (uint32_t i = 1; i < fun->count; i++) {
-        const struct gs_entry *entry = gs_dot_fun_at(fun, i);
-        winner = is_later(entry, winner) ? entry : winner;
-    }
-    return winner;
+/* A register is made by its first write, so there is one. */
+static struct gs_slice shown(const union gs_store *store) {
+    return gs_entry_value(gs_store_fun_latest(&store->fun));
 }
 
 static void write_value(const union gs_store *store, struct gs_buffer *out) {
-    const struct gs_entry *winner = gs_register_winner(&store->fun);
-    gs_buffer_append(out, winner->bytes, winner->length);
+    gs_buffer_append(out, shown(store).bytes, shown(store).length);
 }
 
 static void write_json(const union gs_store *store, struct gs_buffer *out) {
-    gs_json_write(gs_entry_value(gs_register_winner(&store->fun)), out);
+    gs_json_write(shown(store), out);
 }
 
 static bool accept(gs_hlc clock, struct gs_slice value) {
@@ -37,33 +28,25 @@ static void decode(union gs_store *store, struct gs_decoding *decoding) {
 }
 
 static int apply(union gs_store *store, const struct gs_applying *applying) {
-    return gs_store_fun_apply(store, applying, applying->clock);
+    return gs_store_fun_apply(store, applying, applying->clock, applying->change->value);
 }
 
 /* Writing the value that is there already is a write: it says "this is the value, now". */
 static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
-                   struct gs_change *ret_change) {
+                   struct gs_change *change) {
     (void)op;
     (void)writer;
-    if (store) {
-        gs_dot *dots = gs_store_fun_dots(store, arena);
-        if (!dots) {
-            return GS_ENOMEM;
-        }
-        ret_change->dots = dots;
-        ret_change->dot_count = store->fun.count;
-    }
-    return 1;
+    return gs_store_fun_resolve(store, arena, change);
 }
 
 static int diff(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
                 struct gs_op_list *list) {
-    struct gs_slice shown = gs_entry_value(gs_register_winner(&store->fun));
-    return gs_slice_compare(shown, value) == 0 ? 0 : gs_op_list_push(list, GS_OP_SET, path, value);
+    return gs_slice_compare(shown(store), value) == 0 ? 0 : gs_op_list_push(list, GS_OP_SET, path, value);
 }
 
 const struct gs_type_ops gs_type_register = {
     .name = "register",
+    .winner = gs_store_fun_latest,
     .rule = "last_writer_wins",
     .close = gs_store_fun_close,
     .is_empty = gs_store_fun_is_empty,

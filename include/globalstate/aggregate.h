@@ -1,8 +1,8 @@
 /* Aggregates: typed, named pieces of state that replicas may change apart and merge.
  *
- * An aggregate is a map of fields over one causal context; fields are registers, counters, sets, maxima, and maps of
- * these. It is a join semilattice: gs_aggregate_join is idempotent, commutative and associative, and for every delta d
- * that gs_aggregate_prepare made from X, applying d to X equals joining X with d applied to the empty aggregate, in any
+ * An aggregate is a map of fields over one causal context; fields are of the types in delta.h, and maps of these. It is
+ * a join semilattice: gs_aggregate_join is idempotent, commutative and associative, and for every delta d that
+ * gs_aggregate_prepare made from X, applying d to X equals joining X with d applied to the empty aggregate, in any
  * order, with loss and duplication. (Almeida, Shoker, Baquero 2018; counters: per-origin totals with reset marks, see
  * crdt/SEMANTICS.md.)
  *
@@ -12,6 +12,7 @@
 
 #include <globalstate/context.h>
 #include <globalstate/delta.h>
+#include <globalstate/schema.h>
 
 struct gs_aggregate;
 
@@ -32,7 +33,8 @@ struct gs_stamp {
     gs_origin origin;
     uint64_t seq;
     gs_hlc clock;
-    uint32_t first_index; /* index of the first op's dot: an event over several aggregates numbers on */
+    uint32_t first_index;           /* index of the first op's dot: an event over several aggregates numbers on */
+    const struct gs_schema *schema; /* borrowed; NULL: ops create the types that they imply */
 };
 
 /* Delta-mutator: resolves `ops`, in order, each seeing the ones before it, against the state as it is; the state does
@@ -58,8 +60,9 @@ int gs_aggregate_join(struct gs_aggregate *aggregate, const struct gs_aggregate 
 int gs_aggregate_diff(const struct gs_aggregate *aggregate, struct gs_slice document, struct gs_arena *arena,
                       struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
 
-/* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counter and max → number,
- * register → its winner. A name with two types shows the least type. Counter sums past int64 are shown saturated. */
+/* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counters, max and min →
+ * number, flag → boolean, mvregister → array of its values sorted by encoding, register → its winner. A name with two
+ * types shows the least type. Counter sums past int64 are shown saturated. */
 int gs_aggregate_write_json(const struct gs_aggregate *aggregate, struct gs_buffer *out);
 
 /* Appends the state as a canonical value (a map), the same content as the JSON. */
@@ -67,6 +70,7 @@ int gs_aggregate_write_value(const struct gs_aggregate *aggregate, struct gs_buf
 
 /* One value that takes part in a conflict. */
 struct gs_conflict_value {
+    const char *op; /* what was done: "set", "add", "remove", "enable" …; "" for a whole field of another type */
     gs_dot dot;
     gs_hlc clock; /* 0 where the type keeps none */
     enum gs_type type;
@@ -77,8 +81,10 @@ struct gs_conflict_value {
 struct gs_conflict {
     struct gs_path path;
     enum gs_type type;
-    const char *rule; /* "last_writer_wins" (register) or "type_precedence" */
-    uint32_t count;   /* ≥ 2 */
+    /* "last_writer_wins" (register, leaderboard), "all_kept" (mvregister), "enable_wins", "disable_wins" (flags),
+     * "remove_wins" (set_rw), "type_precedence" */
+    const char *rule;
+    uint32_t count; /* ≥ 2 */
     const struct gs_conflict_value *values;
 };
 

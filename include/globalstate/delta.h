@@ -21,30 +21,65 @@ enum {
 };
 
 /* Field types. The numbers are in the encoding and give the precedence when one name holds two types: the least is
- * shown. Types not listed are reserved: mvregister, flags, bounded_counter, min, set_rw, list, leaderboard,
- * hyperloglog. */
+ * shown. */
 enum gs_type {
     GS_TYPE_MAP = 1,
-    GS_TYPE_SET = 3, /* add-wins */
+    GS_TYPE_LIST = 2,
+    GS_TYPE_SET = 3,    /* add-wins */
+    GS_TYPE_SET_RW = 4, /* remove-wins */
+    GS_TYPE_BOUNDED_COUNTER = 5,
     GS_TYPE_COUNTER = 6,
+    GS_TYPE_LEADERBOARD = 7,
     GS_TYPE_MAX = 8,
-    GS_TYPE_REGISTER = 14,
+    GS_TYPE_MIN = 9,
+    GS_TYPE_FLAG_EW = 10, /* enable-wins */
+    GS_TYPE_FLAG_DW = 11, /* disable-wins */
+    GS_TYPE_HYPERLOGLOG = 12,
+    GS_TYPE_MVREGISTER = 13,
+    GS_TYPE_REGISTER = 14, /* last writer wins */
+    GS_TYPE_COUNT
 };
 
-/* "map", "set", "counter", "max", "register"; "unknown" otherwise. */
+/* "map", "list", "set", "set_rw", "bounded_counter", "counter", "leaderboard", "max", "min", "flag_ew", "flag_dw",
+ * "hyperloglog", "mvregister", "register"; "unknown" for what is no type. Static storage. */
 const char *gs_type_name(int type);
+/* The type of that name, or 0. */
+int gs_type_named(struct gs_slice name);
 
+/* What a change does, and so to which type of field. A client's op is given as the kind for the type that it creates on
+ * an absent name; preparing it picks the kind for the type that is there ("add" on a remove-wins set becomes
+ * GS_OP_ADD_RW). The numbers are in the encoding. */
 enum gs_op_kind {
-    GS_OP_SET = 0,       /* register: value */
-    GS_OP_UNSET = 1,     /* any: observed remove */
-    GS_OP_INCREMENT = 2, /* counter: by */
-    GS_OP_ADD = 3,       /* set: value */
-    GS_OP_REMOVE = 4,    /* set: value */
-    GS_OP_MAX = 5,       /* max: by, a number */
-    GS_OP_MAKE_MAP = 7,  /* map: be there, even when empty */
+    GS_OP_SET = 0,            /* register: value */
+    GS_OP_UNSET = 1,          /* any: observed remove */
+    GS_OP_INCREMENT = 2,      /* counter: by */
+    GS_OP_ADD = 3,            /* set: value */
+    GS_OP_REMOVE = 4,         /* set: value */
+    GS_OP_MAX = 5,            /* max: by, a number */
+    GS_OP_MIN = 6,            /* min: by, a number */
+    GS_OP_MAKE_MAP = 7,       /* map: be there, even when empty */
+    GS_OP_CREATE = 8,         /* a field of `type`: be there, even when empty */
+    GS_OP_WRITE = 9,          /* mvregister: value, an array of values that stand side by side */
+    GS_OP_ENABLE = 10,        /* flag_ew */
+    GS_OP_DISABLE = 11,       /* flag_ew */
+    GS_OP_ENABLE_DW = 12,     /* flag_dw */
+    GS_OP_DISABLE_DW = 13,    /* flag_dw */
+    GS_OP_ADD_RW = 14,        /* set_rw: value */
+    GS_OP_REMOVE_RW = 15,     /* set_rw: value */
+    GS_OP_GRANT = 16,         /* bounded_counter: be there, with `bound`, and `by` above it */
+    GS_OP_INCREMENT_BC = 17,  /* bounded_counter: by */
+    GS_OP_TRANSFER = 18,      /* bounded_counter: `by` rights to `target` */
+    GS_OP_INSERT = 19,        /* list: values */
+    GS_OP_DELETE = 20,        /* list: elements */
+    GS_OP_SCORE_TO = 21,      /* leaderboard: the score of `member`, an integer */
+    GS_OP_SCORE_BY = 22,      /* leaderboard: by, for `member` */
+    GS_OP_REMOVE_MEMBER = 23, /* leaderboard: `member` */
+    GS_OP_OBSERVE = 24,       /* hyperloglog: value */
+    GS_OP_KIND_COUNT
 };
 
-/* "set", "unset", "increment", "add", "remove", "max"; GS_OP_MAKE_MAP is written as "set" of {}. */
+/* The name that clients use: "set", "unset", "increment", "add" …; several kinds may share one. GS_OP_MAKE_MAP is
+ * written as "set" of {}. "unknown" for what is no kind. Static storage. */
 const char *gs_op_name(int kind);
 
 struct gs_path {
@@ -55,14 +90,27 @@ struct gs_path {
 struct gs_op {
     enum gs_op_kind kind;
     struct gs_path path;
-    struct gs_slice value; /* canonical; for increment and max the number `by` */
+    struct gs_slice value;  /* canonical; for increment, max, min, score and transfer the number; insert: an array */
+    struct gs_slice member; /* score, and remove from a leaderboard: UTF-8 */
+    uint64_t position;      /* insert, delete: the index in the list */
+    uint64_t count;         /* delete: how many elements */
+    enum gs_type type;      /* create */
+    int64_t bound;          /* create bounded_counter: the value never passes below it */
+    int64_t initial;        /* create bounded_counter: the value to begin with, >= bound */
+    struct gs_slice target_name; /* transfer: who gets the rights, as the client named it */
+    gs_origin target;            /* transfer: the origin that this is */
+    bool has_target;             /* false: the name is none, or the caller has not looked it up */
 };
 
 /* Reads an array of op objects (a canonical value, from gs_json_parse). `*ret_ops` and all paths live in `arena` and
- * borrow from `array`. Errors name the culprit in `problem->field`, prefixed by `prefix` ("/ops" → "/ops/3/by"):
+ * borrow from `array`. A transfer's `to` is taken as an origin if it is one in hexadecimal; any other name is left to
+ * the caller to look up. Errors name the culprit in `problem->field`, prefixed by `prefix` ("/ops" → "/ops/3/by"):
  * GS_EINVAL, GS_EUNKNOWNOP, GS_EPATH, GS_ETYPE, GS_ETOOBIG, GS_EDEPTH, GS_ENOMEM. Unknown members are refused. */
 int gs_ops_parse(struct gs_slice array, const char *prefix, struct gs_arena *arena, struct gs_op **ret_ops,
                  uint32_t *ret_count, struct gs_problem *problem);
+
+/* Appends the op as the JSON object that gs_ops_parse reads. (GS_OP_MAKE_MAP as a "set" of {}.) */
+void gs_op_write_json(const struct gs_op *op, struct gs_buffer *out);
 
 /* RFC 6901 JSON Pointer text to a path in `arena`; and back. */
 int gs_path_parse(struct gs_slice text, struct gs_arena *arena, struct gs_path *ret_path);
@@ -80,26 +128,35 @@ struct gs_counter_mark {
 struct gs_cleared {
     struct gs_slice name; /* empty at the root of the tree */
     enum gs_type type;
+    uint32_t presence_count;
+    const gs_dot *presence; /* sorted: what keeps the field there when it is empty; a map's are its `dots` */
     uint32_t dot_count;
-    const gs_dot *dots; /* sorted; all types but counter. Map: dots of its presence. Set: of all elements */
+    const gs_dot *dots; /* sorted; all types but counters. Map: dots of its presence. Set: of all elements */
     uint32_t mark_count;
     const struct gs_counter_mark *marks; /* counter: sorted by origin */
     uint32_t child_count;
-    const struct gs_cleared *children; /* map: sorted by (name, type) */
+    const struct gs_cleared *children; /* map, leaderboard: sorted by (name, type) */
 };
 
+/* Which members a kind has, and how they are encoded: crdt/FORMAT.md. */
 struct gs_change {
     enum gs_op_kind kind;
     uint32_t index; /* of the dot (origin, seq, index) */
     struct gs_path path;
-    struct gs_slice value; /* set, add, remove, max */
-    uint32_t dot_count;    /* superseded dots, sorted: set, add, remove, max, make map */
-    const gs_dot *dots;
-    int64_t by;     /* increment */
-    int64_t before; /* increment: the origin's own total before; meaningless when fresh */
-    bool fresh;     /* increment: a new frame; all earlier increments of this origin at this field are cancelled */
     uint32_t cleared_count; /* unset: one per type found under the name (the root map alone for the empty path) */
     const struct gs_cleared *cleared;
+    uint32_t dot_count; /* superseded dots, sorted */
+    const gs_dot *dots;
+    enum gs_type type;      /* create */
+    int64_t bound;          /* bounded counter */
+    gs_origin target;       /* transfer */
+    struct gs_slice member; /* leaderboard */
+    uint32_t mark_count;    /* leaderboard: increments of the member's score that are superseded, by origin */
+    const struct gs_counter_mark *marks;
+    struct gs_slice value;
+    int64_t by;     /* counters */
+    int64_t before; /* counters: the origin's own total before; meaningless when fresh */
+    bool fresh;     /* increment, score: a new frame; all earlier increments of this origin there are cancelled */
 };
 
 struct gs_delta {

@@ -59,8 +59,11 @@ class Raw:
         self.data = data
 
 
-MAP, SET, COUNTER, MAX, REGISTER, UNSET, REMOVE = 1, 3, 6, 8, 14, 101, 102
-KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MAP: 7}
+MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
+UNSET, REMOVE, REMOVE_RW = 101, 102, 103
+KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MIN: 6, MAP: 7, MVREGISTER: 9, SET_RW: 14,
+         REMOVE_RW: 15}
+CREATE, FLAG_KINDS = 8, {(FLAG_EW, True): 10, (FLAG_EW, False): 11, (FLAG_DW, True): 12, (FLAG_DW, False): 13}
 
 
 class Delta:
@@ -82,7 +85,12 @@ class Delta:
         return [n for o, seq, index in sorted(dots) for n in (self.number(o), seq, index)]
 
     def change(self, record):
-        start = [KINDS[record.kind], record.dot[2], list(record.path)]
+        where = [record.dot[2], list(record.path)]
+        if record.presence:
+            return [CREATE] + where + [self.dots(record.takes), record.kind]
+        if record.kind in (FLAG_EW, FLAG_DW):
+            return [FLAG_KINDS[record.kind, record.value]] + where + [self.dots(record.takes)]
+        start = [KINDS[record.kind]] + where
         if record.kind == COUNTER:
             before = [sum(r.value for r in record.frame[:-1])] if len(record.frame) > 1 else []
             return start + [record.value] + before
@@ -94,11 +102,13 @@ class Delta:
         return start + [self.dots(record.takes), record.value]
 
     def nodes(self, records, path):
-        """> node := [type, payload] at the top, [name, type, payload] below"""
+        """> node := [type, payload] at the top, [name, type, payload] below; and dots: presence"""
         out = []
-        for kind in sorted({r.kind if r.path == path else MAP for r in records}):
-            here = [r for r in records if r.path == path and r.kind == kind]
-            out.append([kind, self.payload(kind, here, records, path)])
+        for kind in sorted({type_of(r) if r.path == path else MAP for r in records}):
+            here = [r for r in records if r.path == path and type_of(r) == kind]
+            held = [r for r in here if not r.presence]
+            node = [kind, self.payload(kind, held, records, path)]  # first: origins are numbered as they are met
+            out.append(node + ([self.dots([r.dot for r in here if r.presence])] if len(held) < len(here) else []))
         return out
 
     def payload(self, kind, here, records, path):
@@ -116,6 +126,10 @@ class Delta:
         return [dots, children]
 
 
+def type_of(record):
+    return SET_RW if record.kind == REMOVE_RW else record.kind
+
+
 def just_before(dot):
     """The point just before a dot's: (seq, index − 1), or the last one of the event before."""
     _, seq, index = dot
@@ -123,8 +137,8 @@ def just_before(dot):
 
 
 class State:
-    """> state := [1, origins, context, root, residue]; canonical form: [1, origins, context, root]. Only for sets of
-    events that are closed under causality: there the context is one number an origin."""
+    """> state := [version, origins, context, root]; 2: the canonical form, 3: the full one. Only for sets of events
+    that are closed under causality: there the context is one number an origin."""
 
     def __init__(self, view, events):
         self.view, self.records = view, [r for event in events for r in event.records]
@@ -132,14 +146,26 @@ class State:
         for event in events:
             self.last_seq[event.origin] = max(event.seq, self.last_seq.get(event.origin, 0))
         self.origins = sorted(self.last_seq)
-        context = [n for i, o in enumerate(self.origins) for n in (i, self.last_seq[o])]
-        self.parts = [1, self.origins, context, self.map_payload(())]
+        self.context = [n for i, o in enumerate(self.origins) for n in (i, self.last_seq[o])]
 
     def canonical(self):
-        return msgpack(self.parts)
+        self.fields = self.fields_of(self.view.alive)
+        self.is_full = False
+        return msgpack([2, self.origins, self.context, self.map_payload(())])
 
     def full(self):
-        return msgpack(self.parts + [self.residue()])
+        """Bookkeeping too: > cancelled marks of counters; hidden adds and removes of remove-wins sets"""
+        self.fields = self.fields_of(self.view.kept + [r for r in self.records if r.kind == COUNTER])
+        self.is_full = True
+        return msgpack([3, self.origins, self.context, self.map_payload(())])
+
+    @staticmethod
+    def fields_of(records):
+        """All (path, type) that hold one of the records."""
+        found = set()
+        for r in records:
+            found |= {(r.path[:n], MAP) for n in range(1, len(r.path))} | ({(r.path, type_of(r))} if r.path else set())
+        return found
 
     def triple(self, dot):
         return [self.origins.index(dot[0]), dot[1], dot[2]]
@@ -149,9 +175,10 @@ class State:
 
     def map_payload(self, path):
         fields = []
-        for name in self.view.names(path):
-            for kind in sorted(self.view.types(path + (name,))):
-                fields.append([name, kind, self.payload(path + (name,), kind)])
+        below = [(p, kind) for p, kind in self.fields if len(p) == len(path) + 1 and p[:-1] == path]
+        for p, kind in sorted(below, key=lambda f: (f[0][-1].encode(), f[1])):
+            presence = [] if kind == MAP else self.dots(self.view.presence(p, kind))
+            fields.append([p[-1], kind, self.payload(p, kind)] + ([presence] if presence else []))
         return [self.dots(self.view.at(path, MAP)), fields]
 
     def payload(self, path, kind):
@@ -159,11 +186,18 @@ class State:
         if kind == MAP:
             return self.map_payload(path)
         if kind == COUNTER:
-            return [self.mark(path, o) for o in self.origins if any(r.dot[0] == o for r in here)]
-        if kind == SET:
-            values = sorted({msgpack(r.value) for r in here})
-            return [x for v in values for x in (Raw(v), self.dots([r for r in here if msgpack(r.value) == v]))]
-        return [self.triple(r.dot) + [r.clock if kind == REGISTER else 0, r.value] for r in here]
+            chains = [r for r in self.records if r.kind == COUNTER and r.path == path] if self.is_full else here
+            return [self.mark(path, o) for o in self.origins if any(r.dot[0] == o for r in chains)]
+        if kind == SET_RW and self.is_full:
+            kept = self.view.rivals(path)
+            return [self.elements([r for r in kept if r.kind == k]) for k in (SET_RW, REMOVE_RW)]
+        if kind in (SET, SET_RW):
+            return self.elements(here)
+        return [self.triple(r.dot) + [0 if kind in (MAX, MIN) else r.clock, r.value] for r in here]
+
+    def elements(self, records):
+        values = sorted({msgpack(r.value) for r in records})
+        return [x for v in values for x in (Raw(v), self.dots([r for r in records if msgpack(r.value) == v]))]
 
     def mark(self, path, origin):
         """> [origin, last.seq, last.index, last.total, reset.seq, reset.index, reset.total]"""
@@ -175,10 +209,3 @@ class State:
                        if m.path == path and m.dot[0] == origin]
         total = sum(r.value for r in last.frame)
         return [self.origins.index(origin), last.dot[1], last.dot[2], total, *max(resets)]
-
-    def residue(self):
-        """> cancelled counter marks (last.at ≤ reset.at), sorted by path, then origin"""
-        marks = {(r.path, r.dot[0]) for r in self.records if r.kind == COUNTER}
-        living = {(r.path, r.dot[0]) for r in self.view.alive if r.kind == COUNTER}
-        dead = sorted(marks - living, key=lambda m: ([n.encode() for n in m[0]], m[1]))
-        return [x for path, origin in dead for x in (list(path), self.mark(path, origin))]

@@ -15,9 +15,14 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from format import msgpack  # noqa: E402  the canonical encoding: identity and order of set elements
 
-MAP, SET, COUNTER, MAX, REGISTER = 1, 3, 6, 8, 14  # > Numbers: map 1, set 3, counter 6, max 8, register 14
-TYPE_NAMES = {MAP: "map", SET: "set", COUNTER: "counter", MAX: "max", REGISTER: "register"}
+# > Numbers: map 1, list 2, set 3, set_rw 4, bounded_counter 5, counter 6, leaderboard 7, max 8, min 9, flag_ew 10,
+# > flag_dw 11, hyperloglog 12, mvregister 13, register 14
+MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
+TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", COUNTER: "counter", MAX: "max", MIN: "min",
+              FLAG_EW: "flag_ew", FLAG_DW: "flag_dw", MVREGISTER: "mvregister", REGISTER: "register"}
+TYPES = {name: number for number, name in TYPE_NAMES.items()}
 UNSET, REMOVE = 101, 102  # records that only take away
+REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it takes it away
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DEPTH_MAX = 16
 
@@ -32,6 +37,7 @@ class Record:
     def __init__(self, kind, dot, path, value, takes, clock):
         self.kind, self.dot, self.path, self.value, self.clock = kind, dot, path, value, clock
         self.takes = frozenset(takes)
+        self.presence = False  # made by `create`: keeps a field of the type `kind` there
         self.frame = ()  # an increment: the writer's own increments of its frame, itself last
         self.marks = ()  # an unset: for each (path, origin) of a counter, the newest increment it cancels
 
@@ -81,12 +87,20 @@ def known_records(records):
     return known
 
 
-def alive_records(records):
+def kept_records(records):
+    """All that nothing took away, with the removes of remove-wins sets."""
     known = known_records(records)
     gone = set()
     for record in known.values():
         gone |= record.takes
-    return [r for r in known.values() if r.kind in TYPE_NAMES and r.dot not in gone]
+    return [r for r in known.values() if (r.kind in TYPE_NAMES or r.kind == REMOVE_RW) and r.dot not in gone]
+
+
+def alive_records(kept):
+    """> set_rw: an element with an add and no remove not superseded"""
+    removed = {(r.path, msgpack(r.value)) for r in kept if r.kind == REMOVE_RW}
+    return [r for r in kept if r.kind != REMOVE_RW
+            and (r.kind != SET_RW or r.presence or (r.path, msgpack(r.value)) not in removed)]
 
 
 def records_of(events):
@@ -98,10 +112,18 @@ class View:
 
     def __init__(self, records):
         self.known = known_records(records)
-        self.alive = alive_records(records)
+        self.kept = kept_records(records)
+        self.alive = alive_records(self.kept)
 
     def at(self, path, kind):
-        return [r for r in self.alive if r.kind == kind and r.path == path]
+        return [r for r in self.alive if r.kind == kind and r.path == path and not r.presence]
+
+    def presence(self, path, kind):
+        return [r for r in self.alive if r.kind == kind and r.path == path and r.presence]
+
+    def rivals(self, path):
+        """Adds and removes of a remove-wins set, hidden ones too."""
+        return [r for r in self.kept if r.path == path and r.kind in (SET_RW, REMOVE_RW) and not r.presence]
 
     def below(self, path):
         """Everything alive at the path or below it."""
@@ -118,9 +140,9 @@ class View:
     def names(self, path):
         return sorted({r.path[len(path)] for r in self.below(path) if len(r.path) > len(path)}, key=str.encode)
 
-    def elements(self, path):
+    def elements(self, path, kind=SET):
         """> elements, sorted by canonical encoding"""
-        found = {msgpack(r.value): r.value for r in self.at(path, SET)}
+        found = {msgpack(r.value): r.value for r in self.at(path, kind)}
         return [found[key] for key in sorted(found)]
 
     def exact_sum(self, path):
@@ -129,20 +151,41 @@ class View:
 
     def greatest(self, path):
         """> the greatest entry (integers and floats compare as numbers; equal numbers: the integer is shown)"""
-        return max((r.value for r in self.at(path, MAX)), key=lambda v: (v, is_int(v)))
+        return max((r.value for r in self.at(path, MAX)), key=lambda v: (v, is_int(v)), default=None)
 
-    def writes(self, path):
+    def least(self, path):
+        """> min: likewise, the least"""
+        return min((r.value for r in self.at(path, MIN)), key=lambda v: (v, not is_int(v)), default=None)
+
+    def writes(self, path, kind=REGISTER):
         """> the write with the greatest (clock, origin, seq, index): the winner comes first"""
-        return sorted(self.at(path, REGISTER), key=lambda r: (r.clock, r.dot), reverse=True)
+        return sorted(self.at(path, kind), key=lambda r: (r.clock, r.dot), reverse=True)
+
+    def flag(self, path, kind):
+        """> flag_ew: on if an enable is among the ops not superseded; flag_dw: off if a disable is. Winner first."""
+        writes = self.writes(path, kind)
+        wins = kind == FLAG_EW
+        return sorted(writes, key=lambda r: r.value != wins)  # stable: the latest of those that win
+
+    def values(self, path):
+        """> mvregister: the values of all writes not superseded, each once, sorted by canonical encoding"""
+        found = {msgpack(v): v for r in self.at(path, MVREGISTER) for v in r.value}
+        return [found[key] for key in sorted(found)]
 
     def value(self, path=()):
         kind = self.shown(path)
-        if kind == SET:
-            return self.elements(path)
+        if kind in (SET, SET_RW):
+            return self.elements(path, kind)
         if kind == COUNTER:
             return min(max(self.exact_sum(path), INT_MIN), INT_MAX)  # > shown saturated at int64
         if kind == MAX:
             return self.greatest(path)
+        if kind == MIN:
+            return self.least(path)
+        if kind in (FLAG_EW, FLAG_DW):
+            return self.flag(path, kind)[0].value
+        if kind == MVREGISTER:
+            return self.values(path)
         if kind == REGISTER:
             return self.writes(path)[0].value
         return {name: self.value(path + (name,)) for name in self.names(path)}
@@ -154,10 +197,27 @@ class View:
             types = sorted(self.types(path))
             if len(types) > 1:  # > the name is reported as a conflict (`type_precedence`, one value per type …
                 found.append((path, "type_precedence", [TYPE_NAMES[t] for t in types]))
-            writes = self.writes(path)
-            if len(writes) > 1:  # > several alive = conflict `last_writer_wins`
-                found.append((path, "last_writer_wins", [(r.clock, r.dot[0], r.dot[1], r.value) for r in writes]))
+            for kind, rule in RULES.items():
+                writes = self.flag(path, kind) if kind in (FLAG_EW, FLAG_DW) else self.writes(path, kind)
+                same = kind in (FLAG_EW, FLAG_DW) and len({r.value for r in writes}) == 1
+                if len(writes) > 1 and not same:  # > several alive = conflict; flags: that say different things
+                    found.append((path, rule, [(r.clock, r.dot[0], r.dot[1], r.value) for r in writes]))
+            found += self.rival_elements(path)
         return found
+
+    def rival_elements(self, path):
+        """> set_rw: an add and a remove of one element, neither superseded = conflict `remove_wins`"""
+        found = []
+        if SET_RW in self.types(path):
+            rivals = self.rivals(path)
+            for element in sorted({msgpack(r.value) for r in rivals}):
+                here = sorted((r for r in rivals if msgpack(r.value) == element), key=lambda r: (-r.kind, r.dot))
+                if {r.kind for r in here} == {SET_RW, REMOVE_RW}:
+                    found.append((path, "remove_wins", [(0, r.dot[0], r.dot[1], r.value) for r in here]))
+        return found
+
+
+RULES = {REGISTER: "last_writer_wins", MVREGISTER: "all_kept", FLAG_EW: "enable_wins", FLAG_DW: "disable_wins"}
 
 
 # ---- what an op becomes at its writer ------------------------------------------------------------------------------
@@ -194,17 +254,18 @@ class Writer:
             if types and MAP not in types:
                 raise Refused("type_mismatch", path[:length])
 
-    def typed(self, path, kind):
-        """True if the field is there. > `increment`, `add`, `remove` and `max` use their type if it exists under the
-        name, even if another is shown. Other types: `type_mismatch`.
+    def typed(self, path, *kinds):
+        """The type that the op works on. > `increment`, `add` and the like use their type if it exists under the name,
+        even if another is shown; of several the least; on an absent name the first. Other types: `type_mismatch`.
         > Any other op on the empty path: `type_mismatch`."""
         if path == ():
             raise Refused("type_mismatch")
         self.walk(path)
         types = self.view.types(path)
-        if types and kind not in types:
+        fitting = sorted(types & set(kinds))
+        if types and not fitting:
             raise Refused("type_mismatch", path)
-        return bool(types)
+        return fitting[0] if fitting else kinds[0]
 
     # Ops
 
@@ -227,13 +288,23 @@ class Writer:
         self.commit()
 
     def add(self, path, value):
-        self.typed(path, SET)
+        if self.typed(path, SET, SET_RW) == SET_RW:
+            self.write_rw(SET_RW, path, value)
+            return
         # > adds the element, superseding the adds of it that it sees
         self.record(SET, path, value, self.element_dots(path, value))
         self.commit()
 
+    def write_rw(self, kind, path, value):
+        # > set_rw: adds and removes supersede the adds and removes of the element that they see
+        rivals = [r.dot for r in self.view.rivals(path) if msgpack(r.value) == msgpack(value)]
+        self.record(kind, path, value, rivals)
+        self.commit()
+
     def remove(self, path, value):
-        self.typed(path, SET)
+        if self.typed(path, SET, SET_RW) == SET_RW:
+            self.write_rw(REMOVE_RW, path, value)
+            return
         dots = self.element_dots(path, value)
         if dots:  # > takes away the adds of the element that it sees; element absent: nothing
             self.record(REMOVE, path, value, dots)
@@ -251,6 +322,49 @@ class Writer:
         self.record(MAX, path, by, [r.dot for r in entries])
         self.commit()
 
+    def min(self, path, by):
+        self.typed(path, MIN)
+        entries = self.view.at(path, MIN)
+        if not entries or by < self.view.least(path):  # > min: likewise, a number less
+            self.record(MIN, path, by, [r.dot for r in entries])
+            self.commit()
+
+    def switch(self, path, on):
+        """> `enable`, `disable`: supersede the enables and disables that they see"""
+        kind = self.typed(path, FLAG_EW, FLAG_DW)
+        self.record(kind, path, on, [r.dot for r in self.view.at(path, kind)])
+        self.commit()
+
+    def write_values(self, path, values):
+        """> supersedes the writes it sees"""
+        self.record(MVREGISTER, path, values, [r.dot for r in self.view.at(path, MVREGISTER)])
+        self.commit()
+
+    def create(self, path, name):
+        """> a field of the type, there although it is empty; nothing if one is there already"""
+        kind = TYPES[name]
+        if path == ():
+            raise Refused("type_mismatch")
+        self.walk(path)
+        types = self.view.types(path)
+        if kind in types:
+            return
+        if types:
+            raise Refused("type_mismatch", path)
+        if kind == MAP:
+            self.make_map(path)
+        elif kind == COUNTER:
+            self.increment(path, 0)
+        elif kind in (FLAG_EW, FLAG_DW):
+            self.record(kind, path, False)
+        elif kind == MVREGISTER:
+            self.write_values(path, [])
+        elif kind == REGISTER:
+            self.record(REGISTER, path, None)
+        else:
+            self.record(kind, path).presence = True
+        self.commit()
+
     def unset(self, path):
         """> takes away everything the writer sees at the name, of every type and below"""
         self.walk(path)
@@ -258,6 +372,8 @@ class Writer:
         if not seen:
             return  # > nothing, no change
         takes = {r.dot for r in seen}
+        for rw in {r.path for r in seen if r.kind == SET_RW}:
+            takes |= {r.dot for r in self.view.rivals(rw)}  # > set_rw: adds and removes alike
         marks = []
         for path_origin in sorted({(r.path, r.dot[0]) for r in seen if r.kind == COUNTER}):
             # > it cancels all increments of that origin up to the newest one seen
@@ -268,7 +384,7 @@ class Writer:
         self.record(UNSET, path, None, takes).marks = tuple(marks)
         self.commit()
 
-    def set(self, path, value):
+    def set(self, path, value, in_document=False):
         if path == () and not isinstance(value, dict):
             raise Refused("type_mismatch")
         self.walk(path)
@@ -278,10 +394,14 @@ class Writer:
             self.set_object(path, value, shown)
         elif shown == COUNTER:
             self.set_counter(path, value)
-        elif shown == SET:
-            self.set_set(path, value)
-        elif shown == MAX:
-            self.set_max(path, value)
+        elif shown in (SET, SET_RW):
+            self.set_set(path, value, shown)
+        elif shown in (MAX, MIN):
+            self.set_extremum(path, value, shown)
+        elif shown in (FLAG_EW, FLAG_DW):
+            self.set_flag(path, value)
+        elif shown == MVREGISTER:
+            self.set_values(path, value, in_document)
         else:
             if shown == MAP:  # > map: unset, then register
                 self.unset(path)
@@ -290,7 +410,7 @@ class Writer:
             self.commit()
 
     def set_object(self, path, value, shown):
-        if shown in (COUNTER, SET, MAX):
+        if shown not in (None, MAP, REGISTER):
             raise Refused("type_mismatch", path)
         if shown == REGISTER:  # > register: unset, then map
             self.unset(path)
@@ -300,7 +420,7 @@ class Writer:
         # > members it has are set (recursively), then members it lacks are unset
         lacking = [name for name in self.view.names(path) if name not in value]
         for name in sorted(value, key=str.encode):
-            self.set(path + (name,), value[name])
+            self.set(path + (name,), value[name], in_document=True)
         for name in lacking:
             self.unset(path + (name,))
 
@@ -318,25 +438,48 @@ class Writer:
         if by != 0:
             self.increment(path, by)
 
-    def set_set(self, path, value):
+    def set_set(self, path, value, kind):
         if not isinstance(value, list) or not all(is_scalar(v) for v in value):
             raise Refused("type_mismatch", path)
         wanted = {msgpack(v) for v in value}
         # > array of scalars → remove what the array lacks, add what the set lacks
-        for element in self.view.elements(path):
+        for element in self.view.elements(path, kind):
             if msgpack(element) not in wanted:
                 self.remove(path, element)
         for element in sorted(value, key=msgpack):
-            if not self.element_dots(path, element):
+            if not self.has(path, element, kind):
                 self.add(path, element)
 
-    def set_max(self, path, value):
+    def has(self, path, element, kind):
+        return msgpack(element) in map(msgpack, self.view.elements(path, kind))
+
+    def set_extremum(self, path, value, kind):
+        shown = self.view.greatest(path) if kind == MAX else self.view.least(path)
+        if shown is None and value is None:
+            return
         if not is_number(value):
             raise Refused("type_mismatch", path)
-        # > a greater one is a `max`, an equal one nothing, a smaller one unset then `max`
-        if value < self.view.greatest(path):
+        # > a greater one is a `max`, an equal one nothing, a smaller one unset then `max`; min: likewise
+        if shown is not None and (value < shown if kind == MAX else value > shown):
             self.unset(path)
-        self.max(path, value)
+        (self.max if kind == MAX else self.min)(path, value)
+
+    def set_flag(self, path, value):
+        """> boolean → enable or disable, none if it is shown already"""
+        if not isinstance(value, bool):
+            raise Refused("type_mismatch", path)
+        if value != self.view.value(path):
+            self.switch(path, value)
+
+    def set_values(self, path, value, in_document):
+        """> mvregister: a write of that one value; as a member of an object, where it is what the mvregister shows: an
+        > array, none if it is the one shown, else a write of all its values"""
+        if not in_document:
+            self.write_values(path, [value])
+        elif not isinstance(value, list):
+            raise Refused("type_mismatch", path)
+        elif msgpack(value) != msgpack(self.view.values(path)):
+            self.write_values(path, value)
 
     def apply(self, op):
         path, kind = pointer(op["path"]), op["op"]
@@ -345,8 +488,15 @@ class Writer:
         elif kind == "make_map":
             self.walk(path)
             self.make_map(path)
+        elif kind == "write":  # likewise: a document's array for an mvregister
+            self.typed(path, MVREGISTER)
+            self.write_values(path, op["value"])
+        elif kind in ("enable", "disable"):
+            self.switch(path, kind == "enable")
+        elif kind == "create":
+            self.create(path, op["type"])
         else:
-            getattr(self, kind)(path, op["by"] if kind in ("increment", "max") else op["value"])
+            getattr(self, kind)(path, op["by"] if kind in ("increment", "max", "min") else op["value"])
 
 
 def check_arguments(op):
@@ -354,7 +504,7 @@ def check_arguments(op):
     kind, path = op["op"], pointer(op["path"])
     if (
         (kind == "increment" and not is_int(op["by"]))  # > `increment by` wants an integer
-        or (kind == "max" and not is_number(op["by"]))  # > `max by` a finite number
+        or (kind in ("max", "min") and not is_number(op["by"]))  # > `max by` a finite number
         or (kind in ("add", "remove") and not is_scalar(op["value"]))  # > Set elements: … scalars
     ):
         raise Refused("type_mismatch", path)
@@ -380,7 +530,7 @@ def conflicts(events):
 
 
 def exists(events):
-    return bool(alive_records(records_of(events)))
+    return bool(View(records_of(events)).alive)
 
 
 def mixes_frames(events):

@@ -220,22 +220,31 @@ static void do_op(struct driver *driver, const struct words *words) {
     gs_buffer_close(&value);
 }
 
+/* What only a diff makes has names of its own, which the model knows. */
+static void write_internal(struct gs_buffer *out, const struct gs_op *op) {
+    struct gs_buffer path = {0};
+    gs_path_write(&op->path, &path);
+    gs_buffer_text(out, op->kind == GS_OP_WRITE ? "{\"op\":\"write\",\"path\":" : "{\"op\":\"make_map\",\"path\":");
+    gs_json_write_string(path.bytes, path.length, out);
+    if (op->kind == GS_OP_WRITE) {
+        gs_buffer_text(out, ",\"value\":");
+        gs_json_write(op->value, out);
+    }
+    gs_buffer_byte(out, '}');
+    gs_buffer_close(&path);
+}
+
+/* As a client would send them. */
 static void write_ops_json(struct gs_buffer *out, const struct gs_op *ops, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        struct gs_buffer path = {0};
-        bool by = ops[i].kind == GS_OP_INCREMENT || ops[i].kind == GS_OP_MAX;
-        gs_path_write(&ops[i].path, &path);
-        gs_buffer_text(out, i == 0 ? "[{\"op\":\"" : ",{\"op\":\"");
-        gs_buffer_text(out, ops[i].kind == GS_OP_MAKE_MAP ? "make_map" : gs_op_name((int)ops[i].kind));
-        gs_buffer_text(out, "\",\"path\":");
-        gs_json_write_string(path.bytes, path.length, out);
-        if (ops[i].value.length > 0) {
-            gs_buffer_text(out, by ? ",\"by\":" : ",\"value\":");
-            gs_json_write(ops[i].value, out);
+        gs_buffer_text(out, i == 0 ? "[" : ",");
+        if (ops[i].kind == GS_OP_MAKE_MAP || ops[i].kind == GS_OP_WRITE) {
+            write_internal(out, &ops[i]);
+        } else {
+            gs_op_write_json(&ops[i], out);
         }
-        gs_buffer_text(out, i + 1 < count ? "}" : "}]");
-        gs_buffer_close(&path);
     }
+    gs_buffer_byte(out, ']');
 }
 
 static void do_put(struct driver *driver, const struct words *words) {

@@ -90,6 +90,7 @@ class Op:
         self.clock, self.dot = event.clock, (event.origin, event.seq, index)
         op = event.ops[index]
         self.kind, self.path, self.value, self.by = op["op"], op["path"], op.get("value"), op.get("by")
+        self.type = op.get("type")
 
     def sees(self, other):
         if self.event is other.event:
@@ -162,8 +163,12 @@ class Run:
     def check_history(self, event, written):
         """The delta as a person reads it: one op for each change."""
         names = {model.REGISTER: "set", model.MAP: "set", model.UNSET: "unset", model.COUNTER: "increment",
-                 model.SET: "add", model.REMOVE: "remove", model.MAX: "max"}
-        wanted = [(names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else r.value)
+                 model.SET: "add", model.REMOVE: "remove", model.MAX: "max", model.MIN: "min", model.SET_RW: "add",
+                 model.REMOVE_RW: "remove", model.MVREGISTER: "set"}
+        switches = {True: "enable", False: "disable"}
+        wanted = [("create", model.to_pointer(r.path), None) if r.presence else
+                  (switches[r.value], model.to_pointer(r.path), None) if r.kind in (model.FLAG_EW, model.FLAG_DW) else
+                  (names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else r.value)
                   for r in event.records]
         got = [(op["op"], op["path"], op.get("by", op.get("value"))) for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
@@ -360,6 +365,8 @@ def random_document(rng, state, depth=0):
 def mutate(rng, value, depth):
     if isinstance(value, dict):
         return rng.choice([1, {}]) if rng.random() < 0.1 else random_document(rng, value, depth + 1)
+    if isinstance(value, bool):
+        return rng.choice([True, False])
     if isinstance(value, list):
         return [v for v in value if rng.random() < 0.6] + rng.choice([[], [rng.randint(0, 5), "m"]])
     if model.is_int(value):
@@ -382,7 +389,8 @@ class Mixed:
     @staticmethod
     def generate(rng):
         path = "".join("/" + rng.choice(NAMES) for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 2, 3))))
-        kinds = ("set", "set", "object", "unset", "increment", "increment", "add", "add", "remove", "max")
+        kinds = ("set", "set", "object", "unset", "increment", "increment", "add", "add", "remove", "max", "min",
+                 "enable", "disable", "create", "add", "set")
         # A path has a favourite op, so that fields last, which others disturb now and then.
         kind = kinds[sum(map(ord, path)) * 7 % len(kinds)] if rng.random() < 0.5 else rng.choice(kinds)
         if kind == "unset":
@@ -390,7 +398,11 @@ class Mixed:
         if kind == "increment":
             by = rng.choice((0, 1, 2, -3, 10, 2**63 - 1, -(2**63))) if rng.random() < 0.95 else 1.5
             return {"op": kind, "path": path, "by": by}
-        if kind == "max":
+        if kind in ("enable", "disable"):
+            return {"op": kind, "path": path}
+        if kind == "create":
+            return {"op": kind, "path": path, "type": rng.choice(sorted(model.TYPES))}
+        if kind in ("max", "min"):
             return {"op": kind, "path": path, "by": rng.choice((0, 1, 2, 2.0, 7, -4.5))}
         if kind in ("add", "remove"):
             return {"op": kind, "path": path, "value": rng.choice((1, 2, "x", 2.0, False))}
@@ -418,11 +430,15 @@ def load_types():
     return found
 
 
+def as_list(ops):
+    return ops if isinstance(ops, list) else [ops]
+
+
 def random_step(rng, kind, count, numbers):
     replica = rng.randrange(count)
     roll = rng.random()
     if roll < 0.45:
-        ops = [kind.generate(rng) for _ in range(rng.choice((1, 1, 1, 1, 1, 2, 3)))]
+        ops = [op for _ in range(rng.choice((1, 1, 1, 1, 1, 2, 3))) for op in as_list(kind.generate(rng))]
         return ["op", replica, rng.randint(1, 6), rng.choice((0, 0, 0, 2)), ops, rng.choice((0, 0, 0, 4))]
     if roll < 0.55 and kind is Mixed:
         return ["put", replica, rng.randint(1, 6), rng.randrange(1 << 30)]

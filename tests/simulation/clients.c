@@ -67,30 +67,37 @@ static void draw_op(struct gs_command *command, struct sim_rng *rng, struct gs_o
     switch (sim_below(rng, 9)) {
     case 0:
     case 1:
-        *op = (struct gs_op){GS_OP_INCREMENT, path_of(command, "n", NULL), int_value(command, number - 300000)};
+        *op = (struct gs_op){
+            .kind = GS_OP_INCREMENT, .path = path_of(command, "n", NULL), .value = int_value(command, number - 300000)};
         break;
     case 2:
-        *op = (struct gs_op){GS_OP_SET, path_of(command, "reg", field), int_value(command, number)};
+        *op = (struct gs_op){
+            .kind = GS_OP_SET, .path = path_of(command, "reg", field), .value = int_value(command, number)};
         break;
     case 3:
-        *op = (struct gs_op){GS_OP_ADD, path_of(command, "set", field), int_value(command, number % 5)};
+        *op = (struct gs_op){
+            .kind = GS_OP_ADD, .path = path_of(command, "set", field), .value = int_value(command, number % 5)};
         break;
     case 4:
-        *op = (struct gs_op){GS_OP_REMOVE, path_of(command, "set", field), int_value(command, number % 5)};
+        *op = (struct gs_op){
+            .kind = GS_OP_REMOVE, .path = path_of(command, "set", field), .value = int_value(command, number % 5)};
         break;
     case 5:
-        *op = (struct gs_op){GS_OP_MAX, path_of(command, "max", NULL), int_value(command, number)};
+        *op = (struct gs_op){
+            .kind = GS_OP_MAX, .path = path_of(command, "max", NULL), .value = int_value(command, number)};
         break;
     case 6:
-        *op = (struct gs_op){GS_OP_SET, path_of(command, "map", NULL), object_value(command, number)};
+        *op = (struct gs_op){
+            .kind = GS_OP_SET, .path = path_of(command, "map", NULL), .value = object_value(command, number)};
         break;
     case 7:
-        *op = (struct gs_op){GS_OP_UNSET, path_of(command, number % 2 ? "reg" : "map", NULL), {0}};
+        *op = (struct gs_op){.kind = GS_OP_UNSET, .path = path_of(command, number % 2 ? "reg" : "map", NULL)};
         break;
     default:
-        *op = (struct gs_op){GS_OP_INCREMENT, path_of(command, "cnt", field), int_value(command, number % 7)};
+        *op = (struct gs_op){
+            .kind = GS_OP_INCREMENT, .path = path_of(command, "cnt", field), .value = int_value(command, number % 7)};
         if (number % 3 == 0) {
-            *op = (struct gs_op){GS_OP_UNSET, path_of(command, "cnt", NULL), {0}};
+            *op = (struct gs_op){.kind = GS_OP_UNSET, .path = path_of(command, "cnt", NULL)};
         }
         break;
     }

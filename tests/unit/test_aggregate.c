@@ -337,19 +337,19 @@ static void decode_refuses_every_damage(void **state) {
 }
 
 /* A state written by hand: origins 1..n; the other parts as JSON. */
-static int decode_parts(int origins, const char *context, const char *root, const char *residue) {
+static int decode_parts(int origins, const char *context, const char *root) {
     struct gs_arena arena = {0};
     struct gs_buffer bytes = {0};
     struct gs_aggregate *out = NULL;
-    gs_write_array(&bytes, 5);
-    gs_write_uint(&bytes, 1);
+    gs_write_array(&bytes, 4);
+    gs_write_uint(&bytes, 3);
     gs_write_array(&bytes, (uint32_t)origins);
     for (int i = 1; i <= origins; i++) {
         gs_origin origin = origin_of(i);
         gs_write_bin(&bytes, origin.bytes, GS_ORIGIN_SIZE);
     }
-    const char *parts[] = {context, root, residue};
-    for (int i = 0; i < 3; i++) {
+    const char *parts[] = {context, root};
+    for (int i = 0; i < 2; i++) {
         struct gs_slice part = value_of(&arena, parts[i]);
         gs_buffer_append(&bytes, part.bytes, part.length);
     }
@@ -365,52 +365,62 @@ static int decode_parts(int origins, const char *context, const char *root, cons
 
 static void decode_refuses_what_is_never_written(void **state) {
     (void)state;
-    assert_int_equal(decode_parts(0, "[]", "[[],[]]", "[]"), 0);
+    assert_int_equal(decode_parts(0, "[]", "[[],[]]"), 0);
     /* Origins: exactly those used. */
-    assert_int_equal(decode_parts(1, "[]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[1,4]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(2, "[1,4,0,4]", "[[],[]]", "[]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]"), 0);
+    assert_int_equal(decode_parts(1, "[1,4]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(2, "[1,4,0,4]", "[[],[]]"), GS_EFORMAT);
     /* Context: events as a number; else intervals in order, with gaps between them. */
-    assert_int_equal(decode_parts(1, "[0,0]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[]]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[1,0,4,4294967295]]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[2,0,4,4294967295]]", "[[],[]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,[2,5,2,5,2,7,3,1]]", "[[],[]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,[2,5,2,5,2,6,3,1]]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[2,5,2,4294967295,3,0,3,1]]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[2,5,2,4]]", "[[],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,[0,5,2,4]]", "[[],[]]", "[]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,0]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[]]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[1,0,4,4294967295]]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[2,0,4,4294967295]]", "[[],[]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,[2,5,2,5,2,7,3,1]]", "[[],[]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,[2,5,2,5,2,6,3,1]]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[2,5,2,4294967295,3,0,3,1]]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[2,5,2,4]]", "[[],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,[0,5,2,4]]", "[[],[]]"), GS_EFORMAT);
     /* Root: dots in the context; fields alive, known, in order. */
-    assert_int_equal(decode_parts(1, "[0,4]", "[[0,4,0],[]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[0,5,0],[]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[[0,1,0,9,7]]]]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[[0,1,0,9,{}]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',8,[[0,1,0,9,7]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',8,[[0,1,0,0,'7']]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',2,[[0,1,0,9,7]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',1,[[],[]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[1,[]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[1,[0,1,0],2,[0,1,1]]]]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[2,[0,1,0],1,[0,1,1]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['b',3,[1,[0,1,0]]],['a',3,[1,[0,1,1]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a\\u0000',3,[1,[0,1,0]]]]]", "[]"), GS_EFORMAT);
-    /* Marks: alive ones in the counter, cancelled ones in the residue, each once. */
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,1,4294967295,0]]]]]", "[]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,2,0,5]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,0,0,1]]]]]", "[]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,2,0,5,2,0,5]]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,2,0,5,1,0,5]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,0,0,0,0,0,0]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,0,0,0,0,4294967295,0]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[[],[0,2,0,5,2,0,5]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,2,0,5,2,0,5],['a'],[0,2,0,5,2,0,5]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['b'],[0,2,0,5,2,0,5],['a'],[0,2,0,5,2,0,5]]"), GS_EFORMAT);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[]]", "[['a'],[0,2,0,5,2,0,5],['a','b'],[0,2,0,5,2,0,5]]"), 0);
-    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,0,0,0]]]]]", "[['a'],[0,2,0,5,2,0,5]]"),
-                     GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[0,4,0],[]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[0,5,0],[]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[[0,1,0,9,7]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',14,[[0,1,0,9,{}]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',8,[[0,1,0,9,7]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',8,[[0,1,0,0,'7']]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',2,[[0,1,0,9,7]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',1,[[],[]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[1,[]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[1,[0,1,0],2,[0,1,1]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[2,[0,1,0],1,[0,1,1]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['b',3,[1,[0,1,0]]],['a',3,[1,[0,1,1]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a\\u0000',3,[1,[0,1,0]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',15,[[0,1,0,9,7]]]]]"), GS_EFORMAT);
+    /* Presence: not empty, not a map's, enough to be there. */
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[],[0,1,0]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[],[0,5,0]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[1,[0,1,1]],[]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',1,[[],[]],[0,1,0]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',3,[],[0,1,0],1]]]"), GS_EFORMAT);
+    /* Remove-wins: adds and removes, something of either. */
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',4,[[],[1,[0,1,0]]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',4,[[],[]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',4,[[[],[0,1,0]],[]]]]]"), GS_EFORMAT);
+    /* Flags say true or false, an mvregister has arrays. */
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',10,[[0,1,0,9,true]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',11,[[0,1,0,9,1]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',13,[[0,1,0,9,[1,2]]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',13,[[0,1,0,9,1]]]]]"), GS_EFORMAT);
+    /* Marks, cancelled ones too: in order, each once. */
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,1,4294967295,0]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,2,0,5]]]]]"), 0);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,0,0,1]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,0,0,0,0,0,0]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,0,0,0,0,4294967295,0]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(1, "[0,4]", "[[],[['a',6,[[0,2,0,5,2,0,5],[0,2,0,5,2,0,5]]]]]"), GS_EFORMAT);
+    assert_int_equal(decode_parts(2, "[0,4,1,4]", "[[],[['a',6,[[1,2,0,5,2,0,5],[0,2,0,5,2,0,5]]]]]"), GS_EFORMAT);
 }
 
 /* Maps nest to the depth of a path and no further, whoever asks. */
@@ -419,8 +429,8 @@ static void nesting_is_bounded(void **state) {
     for (int depth = GS_PATH_DEPTH_MAX; depth <= GS_PATH_DEPTH_MAX + 1; depth++) {
         struct gs_buffer bytes = {0};
         gs_origin origin = origin_of(1);
-        gs_write_array(&bytes, 5);
-        gs_write_uint(&bytes, 1);
+        gs_write_array(&bytes, 4);
+        gs_write_uint(&bytes, 3);
         gs_write_array(&bytes, 1);
         gs_write_bin(&bytes, origin.bytes, GS_ORIGIN_SIZE);
         gs_write_array(&bytes, 2);
@@ -440,7 +450,6 @@ static void nesting_is_bounded(void **state) {
         gs_write_uint(&bytes, 0);
         gs_write_uint(&bytes, 1);
         gs_write_uint(&bytes, 0);
-        gs_write_array(&bytes, 0);
         struct gs_aggregate *out = NULL;
         int error = gs_aggregate_decode(bytes.bytes, bytes.length, NULL, &out);
         assert_int_equal(error, depth <= GS_PATH_DEPTH_MAX ? 0 : GS_EFORMAT);
