@@ -4,12 +4,15 @@ set -euo pipefail
 
 packages_file="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
 
-# packages_missing run|test: prints the names of the packages that are not installed.
+# packages_missing run|test: prints the names of the packages that are not installed. One that is named like a
+# command is there when the command is: npm, for one, often comes with node.
 packages_missing() {
     local purpose name
     while read -r purpose name _; do
         if [[ $purpose == run || $purpose == "$1" ]]; then
-            [[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == 'install ok installed' ]] || printf '%s\n' "$name"
+            command -v "$name" >/dev/null ||
+                [[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == 'install ok installed' ]] ||
+                printf '%s\n' "$name"
         fi
     done < <(grep -v '^#' "$packages_file")
 }

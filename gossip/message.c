@@ -4,6 +4,7 @@
 
 enum {
     TRIPLE_BYTES_MIN = 18 + 1 + 34,                                   /* origin, seq, hash */
+    HOLDING_BYTES_MIN = 14 + 1 + 34,                                  /* incarnation, seq, hash */
     RECORD_BYTES_MIN = 3 + GS_BATCH_HEAD_SIZE + GS_SIGNATURE_SIZE + 1 /* array, bin, no detached data */
 };
 
@@ -69,6 +70,45 @@ static int read_batches(struct gs_reader *reader, struct gs_message *message) {
     return reader->error;
 }
 
+/* [5, key, instance, started, rival, signature]; a rival of zeros is none */
+static int read_statement(struct gs_reader *reader, struct gs_statement *ret_statement) {
+    gs_read_bin_exact(reader, ret_statement->key.bytes, GS_PUBLIC_KEY_SIZE);
+    gs_read_bin_exact(reader, ret_statement->instance.bytes, GS_INSTANCE_SIZE);
+    ret_statement->started_ms = gs_read_uint(reader);
+    gs_read_bin_exact(reader, ret_statement->rival.bytes, GS_INSTANCE_SIZE);
+    gs_read_bin_exact(reader, ret_statement->signature, GS_SIGNATURE_SIZE);
+    return reader->error;
+}
+
+/* [6, asker, rival alive, [incarnation, seq, hash, …]] */
+static int read_holdings(struct gs_reader *reader, struct gs_message *message) {
+    gs_read_bin_exact(reader, message->asker.bytes, GS_INSTANCE_SIZE);
+    message->rival_alive = gs_read_u32(reader, 1) != 0;
+    uint32_t flat = gs_read_array(reader, 3 * GS_VECTOR_MAX);
+    uint32_t count = flat / 3;
+    if (flat % 3 != 0 || !may_hold(reader, count, HOLDING_BYTES_MIN)) {
+        return gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0 || count == 0) {
+        return reader->error;
+    }
+    message->holdings = calloc(count, sizeof *message->holdings);
+    if (message->holdings == NULL) {
+        return GS_ENOMEM;
+    }
+    message->holding_count = count;
+    for (uint32_t i = 0; i < count && reader->error == 0; i++) {
+        struct gs_holding *holding = &message->holdings[i];
+        gs_read_bin_exact(reader, holding->incarnation.bytes, GS_INCARNATION_SIZE);
+        holding->seq = gs_read_uint(reader);
+        gs_read_bin_exact(reader, holding->hash.bytes, GS_HASH_SIZE);
+        if (holding->seq < 1 || holding->seq > GS_SEQ_MAX) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
+    }
+    return reader->error;
+}
+
 static int read_body(struct gs_reader *reader, uint32_t length, struct gs_message *message) {
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
@@ -81,6 +121,10 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
     case GS_MESSAGE_PONG:
         message->time_ms = gs_read_uint(reader);
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_STATEMENT:
+        return length == 6 ? read_statement(reader, &message->statement) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_HOLDINGS:
+        return length == 4 ? read_holdings(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
     }
     return gs_reader_fail(reader, GS_EFORMAT);
 }
@@ -93,8 +137,8 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     struct gs_message message = {0};
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
-    uint32_t elements = gs_read_array(&reader, 3);
-    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PONG);
+    uint32_t elements = gs_read_array(&reader, 6);
+    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_HOLDINGS);
     int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
     if (error == 0) {
         error = gs_reader_finish(&reader);
@@ -113,6 +157,7 @@ void gs_message_close(struct gs_message *message) {
     }
     gs_vector_close(&message->vector);
     free(message->records);
+    free(message->holdings);
     *message = (struct gs_message){0};
 }
 
@@ -136,6 +181,30 @@ void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, str
     gs_write_uint(out, (uint64_t)answer);
     gs_write_array(out, count);
     gs_buffer_append(out, records.bytes, records.length);
+}
+
+void gs_message_write_statement(const struct gs_statement *statement, struct gs_buffer *out) {
+    gs_write_array(out, 6);
+    gs_write_uint(out, GS_MESSAGE_STATEMENT);
+    gs_write_bin(out, statement->key.bytes, GS_PUBLIC_KEY_SIZE);
+    gs_write_bin(out, statement->instance.bytes, GS_INSTANCE_SIZE);
+    gs_write_uint(out, statement->started_ms);
+    gs_write_bin(out, statement->rival.bytes, GS_INSTANCE_SIZE);
+    gs_write_bin(out, statement->signature, GS_SIGNATURE_SIZE);
+}
+
+void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const struct gs_holding *holdings,
+                               uint32_t count, struct gs_buffer *out) {
+    gs_write_array(out, 4);
+    gs_write_uint(out, GS_MESSAGE_HOLDINGS);
+    gs_write_bin(out, asker->bytes, GS_INSTANCE_SIZE);
+    gs_write_uint(out, rival_alive ? 1 : 0);
+    gs_write_array(out, 3 * count);
+    for (uint32_t i = 0; i < count; i++) {
+        gs_write_bin(out, holdings[i].incarnation.bytes, GS_INCARNATION_SIZE);
+        gs_write_uint(out, holdings[i].seq);
+        gs_write_bin(out, holdings[i].hash.bytes, GS_HASH_SIZE);
+    }
 }
 
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out) {

@@ -3,9 +3,17 @@
 #define GS_GOSSIP_MESSAGE_H
 
 #include "gossip/batch.h"
+#include "gossip/statement.h"
 #include "gossip/vector.h"
 
-enum gs_message_kind { GS_MESSAGE_VECTOR = 1, GS_MESSAGE_BATCHES = 2, GS_MESSAGE_PING = 3, GS_MESSAGE_PONG = 4 };
+enum gs_message_kind {
+    GS_MESSAGE_VECTOR = 1,
+    GS_MESSAGE_BATCHES = 2,
+    GS_MESSAGE_PING = 3,
+    GS_MESSAGE_PONG = 4,
+    GS_MESSAGE_STATEMENT = 5, /* of an instance: the sender's own, which asks for the next, or one that went round */
+    GS_MESSAGE_HOLDINGS = 6   /* what the sender has of the asker's key */
+};
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
 
@@ -17,6 +25,14 @@ enum gs_vector_want { GS_VECTOR_TELL = 0, GS_VECTOR_WANT = 1, GS_VECTOR_URGENT =
 /* Why batches are sent: as the last or not the last part of an answer to a vector that wanted them, or unasked. */
 enum gs_batches_answer { GS_BATCHES_LAST = 0, GS_BATCHES_MORE = 1, GS_BATCHES_PUSH = 2 };
 
+/* What somebody has of one incarnation of a key: the greatest seq seen, stored or waiting, and the hash of the batch
+ * that ends there (zeros if it is not known). */
+struct gs_holding {
+    gs_incarnation incarnation;
+    uint64_t seq;
+    gs_hash hash;
+};
+
 struct gs_message {
     enum gs_message_kind kind;
     enum gs_vector_want want;      /* vector */
@@ -25,6 +41,11 @@ struct gs_message {
     uint32_t record_count;         /* batches */
     struct gs_slice *records;      /* batches: each an encoded record; the array is owned, the bytes are borrowed */
     uint64_t time_ms;              /* ping, pong */
+    struct gs_statement statement; /* statement */
+    gs_instance asker;             /* holdings: whose statement is answered */
+    bool rival_alive;              /* holdings: another instance of the key was alive when the asker came */
+    uint32_t holding_count;        /* holdings */
+    struct gs_holding *holdings;   /* holdings: owned */
 };
 
 /* Decodes `bytes`; slices borrow from them. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
@@ -36,6 +57,9 @@ void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want
 /* `records`: encoded records, one after another; `count` of them. */
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
                               struct gs_buffer *out);
+void gs_message_write_statement(const struct gs_statement *statement, struct gs_buffer *out);
+void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const struct gs_holding *holdings,
+                               uint32_t count, struct gs_buffer *out);
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out);
 
 #endif

@@ -23,6 +23,7 @@ int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) 
     gs_rng_init(&core->rng, config->seed);
     gs_rng_bytes(&core->rng, core->cells.secret, sizeof core->cells.secret);
     gs_rng_bytes(&core->rng, core->idempotency.secret, sizeof core->idempotency.secret);
+    gs_instances_open(core);
     *ret_core = core;
     return 0;
 }
@@ -32,7 +33,7 @@ void gs_core_free(struct gs_core *core) {
         return;
     }
     while (core->peer_count > 0) {
-        gs_sync_peer_down(core, core->peers[0].id);
+        gs_sync_peer_down(core, core->peers[0].id, false);
     }
     gs_group_close(&core->open);
     gs_group_close(&core->flight);
@@ -92,8 +93,8 @@ static int write_ack(struct gs_core *core) {
 static int step_tick(struct gs_core *core, struct gs_update *update) {
     gs_idempotency_expire(core);
     int error = gs_sync_tick(core, update);
-    if (error == 0 && core->waiting_for_peers) {
-        error = gs_core_consider_start(core, update);
+    if (error == 0) {
+        error = gs_start_consider(core, update);
     }
     return error != 0 ? error : write_ack(core);
 }
@@ -102,6 +103,8 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
     switch (event->type) {
     case GS_CORE_RECOVER:
         return gs_core_recover(core, event->record);
+    case GS_CORE_NOTE:
+        return gs_core_note(core, event->note.name, event->note.bytes);
     case GS_CORE_START:
         return gs_core_start(core);
     case GS_CORE_COMMAND:
@@ -109,7 +112,7 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
     case GS_CORE_PEER_UP:
         return gs_sync_peer_up(core, event, update);
     case GS_CORE_PEER_DOWN:
-        gs_sync_peer_down(core, event->peer.peer);
+        gs_sync_peer_down(core, event->peer.peer, event->peer.replaced);
         return 0;
     case GS_CORE_MESSAGE:
         return gs_sync_message(core, event, update);
@@ -138,12 +141,26 @@ static uint64_t next_deadline(const struct gs_core *core) {
     return next > core->mono_ms ? next : core->mono_ms + 1;
 }
 
+static int note_self(struct gs_core *core, struct gs_update *update) {
+    struct gs_buffer bytes = {0};
+    gs_buffer_append(&bytes, core->self->incarnation.bytes, GS_INCARNATION_SIZE);
+    core->note_self = false;
+    return gs_update_note(update, GS_NOTE_SELF, &bytes);
+}
+
 int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
     core->now_ms = event->now_ms;
     core->mono_ms = event->mono_ms;
     int error = dispatch(core, event, update);
-    if (error == 0 && !core->recovering && !update->reload && !core->must_reload) {
+    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
+    }
+    if (error == 0 && core->note_self) {
+        error = note_self(core, update);
+    }
+    if (core->halted) {
+        gs_group_fail_all(core, GS_ESHUTDOWN, update);
+        update->halt = true;
     }
     if (core->names_changed) {
         core->names_changed = false;

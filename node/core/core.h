@@ -7,7 +7,8 @@
  * generator is part of it); it does no I/O. The same code runs under libuv in `globalstate serve` and under virtual
  * time in tests/simulation. One thread owns a core.
  *
- * Order of life: gs_core_new → RECOVER (every stored record, in log order) → START → anything.
+ * Order of life: gs_core_new → NOTE (every stored note) and RECOVER (every stored record, in log order) → START →
+ * anything.
  *
  * Promises (G1–G4, G9 of the design, each checked by the simulator)
  * 1. An answer to a write leaves only after STORED for the commit that holds it; so do the batch's messages to peers
@@ -36,7 +37,8 @@ enum {
     GS_CORE_COMMANDS_MAX = 65536,                /* waiting for a place in a commit */
     GS_CORE_CAUSAL_BYTES_MAX = 64 * 1024 * 1024, /* remote batches waiting for what they depend on */
     GS_CORE_PULL_BYTES = 1024 * 1024,            /* records in one answer to a pull, the last one may go past it */
-    GS_CORE_PEERS_MAX = 64
+    GS_CORE_PEERS_MAX = 64,
+    GS_NOTE_NAME_MAX = 80
 };
 
 struct gs_core_config {
@@ -46,8 +48,8 @@ struct gs_core_config {
     uint64_t max_skew_ms;         /* batches stamped further ahead of our clock are held back; 60,000 by default */
     uint64_t sync_interval_ms;    /* how often to compare vectors with a random peer; 500 by default */
     uint64_t ack_interval_ms;     /* a node that only receives writes an acknowledgement this often; 5,000 by default */
-    uint32_t peers_expected;      /* how many peers this node is told to reach */
-    uint64_t start_wait_ms;  /* how long a start with an own log waits to hear from a peer; 0 when there are no peers */
+    uint64_t start_wait_ms;  /* how long a start with an own log waits for the answer of every other trusted key, before
+                                it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
     uint64_t idempotency_ms; /* how long keys are remembered; 24 h by default */
     uint32_t idempotency_max; /* entries remembered at most */
     uint8_t seed[32];         /* of the core's generator */
@@ -56,6 +58,7 @@ struct gs_core_config {
 
 enum gs_core_event_type {
     GS_CORE_RECOVER, /* a stored record, in log order; before START */
+    GS_CORE_NOTE,    /* a stored note; before START */
     GS_CORE_START,
     GS_CORE_COMMAND,   /* a client asks; the core takes the command until it is in `answers` */
     GS_CORE_PEER_UP,   /* a link to a peer is established */
@@ -75,12 +78,17 @@ struct gs_core_event {
     uint64_t mono_ms; /* monotonic clock, milliseconds; never goes back */
     union {
         struct gs_slice record; /* RECOVER; borrowed */
+        struct {
+            const char *name;
+            struct gs_slice bytes;
+        } note; /* NOTE; borrowed */
         struct gs_command *command;
         struct {
             gs_peer peer;
             gs_public_key key;       /* PEER_UP */
             struct gs_slice address; /* PEER_UP; borrowed text, for people */
             struct gs_slice message; /* MESSAGE; borrowed */
+            bool replaced;           /* PEER_DOWN: the same key has linked anew in its place */
         } peer;
         struct {
             uint64_t commit;
@@ -116,6 +124,14 @@ struct gs_core_log_read {
     struct gs_vector have; /* what the peer has */
 };
 
+/* Keep a note beside the log, in place of the one with the same name, or forget it. Notes are what a node remembers
+ * that no other node has to know. They may reach the disk later than what comes after them, and may be lost: the core
+ * then knows less, and is the more careful for it. */
+struct gs_core_note {
+    char name[GS_NOTE_NAME_MAX + 1]; /* [a-z0-9-] */
+    struct gs_buffer bytes;          /* empty: forget it */
+};
+
 /* What changed in the set of views; see view.h. */
 struct gs_core_publish {
     struct gs_view *view; /* a reference; NULL: forget the view of the aggregate named by key */
@@ -138,9 +154,12 @@ struct gs_update {
     uint32_t log_read_count, log_read_capacity;
     gs_peer *drops; /* links that misbehaved: close them */
     uint32_t drop_count, drop_capacity;
+    struct gs_core_note *notes;
+    uint32_t note_count, note_capacity;
     bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
     bool reload;           /* the core is of no more use: close it and recover a new one from the store */
+    bool halt;             /* another node runs with our key, and began earlier: this one must stop for good */
 };
 
 void gs_update_clear(struct gs_update *update);
@@ -180,6 +199,8 @@ void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_sta
 const struct gs_vector *gs_core_applied(const struct gs_core *core);
 const struct gs_vector *gs_core_stored(const struct gs_core *core);
 gs_origin gs_core_origin(const struct gs_core *core);
+/* An origin's name as the API prints it, cut to fit. */
+void gs_core_write_name(const struct gs_core *core, const gs_origin *origin, char *ret_name, size_t size);
 
 /* Visits every aggregate, in no particular order; stops at the first non-zero result and returns it. For tests and
  * digests. */

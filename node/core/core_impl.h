@@ -1,7 +1,9 @@
 /* What the files of the replica core share. Private to node/core/.
  *
  *   core.c         lifecycle and the step switch
- *   recover.c      the log at start, the wait for peers, incarnations
+ *   recover.c      the log at start, incarnations
+ *   start.c        the question before the first write: who holds more of us?
+ *   instances.c    runs of processes: two that live at once with one key are told apart, and one stops
  *   registry.c     origins: their heads, names, and what they had witnessed
  *   cells.c        aggregates by name, and their views
  *   write.c        a client's write: preconditions, preparation, acceptance
@@ -18,10 +20,16 @@
 #ifndef GS_NODE_CORE_CORE_IMPL_H
 #define GS_NODE_CORE_CORE_IMPL_H
 
+#include "gossip/message.h"
 #include "node/core/core.h"
 #include "node/core/document.h"
 #include "node/core/rng.h"
 #include "node/core/table.h"
+
+/* Notes (see gs_core_note): the incarnation that this disk has numbered events for; and, of a node that stopped for it,
+ * the statement of the other run of its key, as a message. */
+#define GS_NOTE_SELF "self"
+#define GS_NOTE_RIVAL "rival"
 
 enum {
     TELL_PEERS_MAX = 8, /* with more peers than this, only the random exchange tells them what we have */
@@ -31,6 +39,7 @@ enum {
     PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this */
     VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
     OPEN_BYTES_MAX = 64 * 1024 * 1024, /* peers' records that wait for a slow disk; more are pulled again later */
+    INSTANCES_MAX = 3 * GS_CORE_PEERS_MAX, /* runs of peers that are remembered; the oldest news goes first */
     COMMITS_KEPT = 1024, /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
     WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
     GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
@@ -98,6 +107,7 @@ struct gs_peer_state {
     char region[GS_REGION_NAME_MAX + 1];
     char address[128];
     bool heard;             /* its vector is known */
+    bool vouched;           /* it has answered what it holds of our key */
     bool reading;           /* a log read for it is under way */
     bool reading_urgent;    /* that read was for an urgent vector */
     bool pulling;           /* we have asked and not been answered */
@@ -114,6 +124,14 @@ struct gs_peer_state {
     uint64_t base_mono_ms;
     struct gs_vector base_told;   /* what it said then */
     struct gs_vector base_stored; /* what we had then */
+};
+
+/* What is known of a run of somebody's process. */
+struct gs_instance_seen {
+    struct gs_statement statement; /* the newest, with a rival if one was ever named */
+    gs_peer link;                  /* 0: none */
+    uint64_t replaced_mono_ms;     /* when another link of its key took its link's place; 0: never, or it ended */
+    uint64_t news_mono_ms;
 };
 
 struct gs_idempotency_entry {
@@ -138,7 +156,17 @@ struct gs_core {
     bool recovering;
     bool waiting_for_peers; /* before the first write after a start */
     bool names_changed;     /* a region's plain name has passed to another origin: views show the old names */
-    bool must_reload;       /* memory holds what must not be stored: see gs_core_reincarnate */
+    bool begin_anew;        /* the wait for peers ends with a new incarnation */
+    bool has_noted_self;    /* our own incarnation, as this disk remembers it, not as the log tells it */
+    gs_incarnation noted_self;
+    bool note_self;                /* the note of it must be written */
+    gs_incarnation latest_told;    /* the latest of our incarnations that a peer has told of */
+    struct gs_statement statement; /* of this run */
+    uint64_t counter_mono_ms;      /* when we last answered a rival */
+    struct gs_instance_seen instances[INSTANCES_MAX];
+    uint32_t instance_count;
+    bool halted;      /* a rival that began earlier lives */
+    bool must_reload; /* memory holds what must not be stored: see gs_core_reincarnate */
     uint64_t start_deadline_mono_ms;
 
     struct gs_origin_state **origins; /* sorted by origin; owned */
@@ -203,8 +231,27 @@ int gs_core_recover(struct gs_core *core, struct gs_slice record);
 int gs_core_start(struct gs_core *core);
 /* Our own origin ends; a new one begins with the next write. */
 int gs_core_reincarnate(struct gs_core *core);
-/* A peer told its vector, or time passed: may the wait for peers end? */
-int gs_core_consider_start(struct gs_core *core, struct gs_update *update);
+int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes);
+
+/* start.c: a start with an own log asks every other trusted key what it holds of us. */
+void gs_start_begin(struct gs_core *core);
+/* The answer to a peer's question. */
+int gs_start_answer(struct gs_core *core, struct gs_peer_state *peer, const gs_instance *asker,
+                    struct gs_update *update);
+int gs_start_holdings(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+                      struct gs_update *update);
+/* A peer answered, or time passed: may the wait end? */
+int gs_start_consider(struct gs_core *core, struct gs_update *update);
+
+/* instances.c */
+void gs_instances_open(struct gs_core *core);
+/* Tells a peer who we are, which asks it what it holds of us. */
+int gs_instances_tell(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update);
+int gs_instances_statement(struct gs_core *core, struct gs_peer_state *peer, const struct gs_statement *statement,
+                           struct gs_update *update);
+void gs_instances_link_down(struct gs_core *core, gs_peer link, bool replaced);
+/* True if an instance of `key` other than `asker` seems to be alive. */
+bool gs_instances_rival_alive(const struct gs_core *core, const gs_public_key *key, const gs_instance *asker);
 
 /* cells.c */
 struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, struct gs_slice id);
@@ -297,7 +344,7 @@ bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *hea
 /* sync.c */
 struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id);
 int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
-void gs_sync_peer_down(struct gs_core *core, gs_peer id);
+void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced);
 int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
 int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
 int gs_sync_tick(struct gs_core *core, struct gs_update *update);
@@ -321,6 +368,8 @@ int gs_update_answer(struct gs_update *update, struct gs_command *command);
 int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_slice key);
 /* Takes the buffer's contents. */
 int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message);
+/* Takes the buffer's contents; empty: forget the note. */
+int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes);
 int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have);
 int gs_update_drop(struct gs_update *update, gs_peer peer);
 

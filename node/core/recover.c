@@ -1,7 +1,4 @@
-/* From the log to a running core, and the question that comes before the first write: does any peer hold more of our
- * origin than we do? If so, our store has lost something (an old backup, a cloned or replaced disk), and numbering on
- * would fork our own history; a new incarnation is safe. The same holds when nobody can be asked. (Riak needed years to
- * close this hole: riak_kv#726, #1094.) */
+/* From the log to a running core; incarnations. */
 #include "node/core/core_impl.h"
 
 #include <sodium.h>
@@ -94,6 +91,9 @@ int gs_core_reincarnate(struct gs_core *core) {
     if (newest != NULL && ms <= incarnation_ms(&newest->incarnation)) {
         ms = incarnation_ms(&newest->incarnation) + 1;
     }
+    if (ms <= incarnation_ms(&core->latest_told)) {
+        ms = incarnation_ms(&core->latest_told) + 1;
+    }
     uint8_t random[6];
     gs_rng_bytes(&core->rng, random, sizeof random);
     gs_incarnation incarnation = gs_incarnation_make(ms, random);
@@ -107,10 +107,26 @@ int gs_core_reincarnate(struct gs_core *core) {
         return GS_ENOMEM;
     }
     core->self = self;
+    core->note_self = true;
     core->commit_count = 0; /* what is remembered has the old life's numbers */
     core->stats.incarnations++;
     gs_batch_writer_begin(&core->writer, &self->origin, 1);
     return 0;
+}
+
+int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) {
+    if (strcmp(name, GS_NOTE_SELF) == 0 && bytes.length == GS_INCARNATION_SIZE) {
+        memcpy(core->noted_self.bytes, bytes.bytes, GS_INCARNATION_SIZE);
+        core->has_noted_self = true;
+    }
+    return 0;
+}
+
+/* The newest incarnation of our key is only ours to go on with if this disk remembers that it began it: else it is the
+ * life of a clone, or of a disk that was lost, and numbers of it may be where we cannot look. */
+static bool may_go_on(const struct gs_core *core) {
+    return core->self != NULL && core->has_noted_self &&
+           memcmp(&core->noted_self, &core->self->incarnation, sizeof core->noted_self) == 0;
 }
 
 int gs_core_start(struct gs_core *core) {
@@ -123,45 +139,13 @@ int gs_core_start(struct gs_core *core) {
         return error;
     }
     core->self = find_self(core);
-    if (core->self == NULL) {
+    if (!may_go_on(core)) {
+        core->self = NULL;
         core->stats.started = true;
         return gs_core_reincarnate(core);
     }
     uint64_t seq = gs_vector_seq(&core->applied, &core->self->origin);
     gs_batch_writer_begin(&core->writer, &core->self->origin, seq + 1);
-    core->waiting_for_peers = core->config.peers_expected > 0 && core->config.start_wait_ms > 0;
-    core->start_deadline_mono_ms = core->mono_ms + core->config.start_wait_ms;
-    core->stats.started = !core->waiting_for_peers;
+    gs_start_begin(core);
     return 0;
-}
-
-/* As much, but something else, is more than we have, too. */
-static bool peer_holds_more(const struct gs_core *core) {
-    const struct gs_head *ours = gs_vector_find(&core->applied, &core->self->origin);
-    uint64_t seq = ours != NULL ? ours->seq : 0;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        const struct gs_head *told = gs_vector_find(&core->peers[i].told, &core->self->origin);
-        if (told != NULL &&
-            (told->seq > seq || (told->seq == seq && memcmp(&told->hash, &ours->hash, GS_HASH_SIZE) != 0))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int gs_core_consider_start(struct gs_core *core, struct gs_update *update) {
-    uint32_t heard = 0;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        heard += core->peers[i].heard ? 1 : 0;
-    }
-    bool timed_out = core->mono_ms >= core->start_deadline_mono_ms;
-    bool more = peer_holds_more(core);
-    if (core->waiting_for_peers && !more && heard < core->config.peers_expected && !timed_out) {
-        return 0;
-    }
-    bool alone = core->waiting_for_peers && heard == 0;
-    core->waiting_for_peers = false;
-    core->stats.started = true;
-    int error = more || alone ? gs_core_reincarnate(core) : 0;
-    return error != 0 ? error : gs_backlog_drain(core, update);
 }

@@ -1,5 +1,6 @@
 #include "node/core/core_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,16 @@ void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin,
     }
     if (state == NULL || !state->is_latest) {
         gs_buffer_printf(out, "~%02x%02x", origin->bytes[0], origin->bytes[1]);
+    }
+}
+
+void gs_core_write_name(const struct gs_core *core, const gs_origin *origin, char *ret_name, size_t size) {
+    const struct gs_origin_state *state = gs_registry_find(core, origin);
+    const char *region = state != NULL ? state->region : "unknown";
+    if (state != NULL && state->is_latest) {
+        snprintf(ret_name, size, "%s", region);
+    } else {
+        snprintf(ret_name, size, "%s~%02x%02x", region, origin->bytes[0], origin->bytes[1]);
     }
 }
 

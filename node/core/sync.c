@@ -3,8 +3,6 @@
  * long absence) is pulled. A peer that is slow or gone costs no memory. */
 #include "node/core/core_impl.h"
 
-#include "gossip/message.h"
-
 #include <string.h>
 
 struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id) {
@@ -54,11 +52,13 @@ int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, str
     if (length > 0) {
         memcpy(peer->address, event->peer.address.bytes, length);
     }
-    return send_vector(core, peer, GS_VECTOR_URGENT, update);
+    int error = gs_instances_tell(core, peer, update);
+    return error != 0 ? error : send_vector(core, peer, GS_VECTOR_URGENT, update);
 }
 
-void gs_sync_peer_down(struct gs_core *core, gs_peer id) {
+void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced) {
     struct gs_peer_state *peer = gs_peer_find(core, id);
+    gs_instances_link_down(core, id, replaced);
     if (peer != NULL) {
         gs_vector_close(&peer->known);
         gs_vector_close(&peer->told);
@@ -166,7 +166,7 @@ static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, cons
     if (error == 0 && !gs_vector_covers(&core->applied, &message->vector)) {
         error = gs_sync_pull(core, peer, false, update);
     }
-    return error != 0 ? error : gs_core_consider_start(core, update);
+    return error;
 }
 
 /* Whoever sends a batch has it. */
@@ -229,6 +229,12 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
         break;
     case GS_MESSAGE_PING:
         error = receive_ping(peer, &message, update);
+        break;
+    case GS_MESSAGE_STATEMENT:
+        error = gs_instances_statement(core, peer, &message.statement, update);
+        break;
+    case GS_MESSAGE_HOLDINGS:
+        error = gs_start_holdings(core, peer, &message, update);
         break;
     case GS_MESSAGE_PONG:
         peer->round_trip_ms = core->mono_ms >= message.time_ms ? core->mono_ms - message.time_ms : 0;
@@ -319,6 +325,10 @@ static int tick_peer(struct gs_core *core, struct gs_peer_state *peer, struct gs
         return 0;
     }
     peer->ping_mono_ms = core->mono_ms;
+    int error = core->waiting_for_peers && !peer->vouched ? gs_instances_tell(core, peer, update) : 0;
+    if (error != 0) {
+        return error;
+    }
     struct gs_buffer message = {0};
     gs_message_write_ping(false, core->mono_ms, &message);
     return gs_update_send(update, peer->id, &message);

@@ -76,6 +76,19 @@ int gs_update_drop(struct gs_update *update, gs_peer peer) {
     return 0;
 }
 
+int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes) {
+    if (bytes->failed != 0 || gs_array_reserve((void **)&update->notes, &update->note_capacity, update->note_count,
+                                               sizeof *update->notes) != 0) {
+        gs_buffer_close(bytes);
+        return GS_ENOMEM;
+    }
+    struct gs_core_note *note = &update->notes[update->note_count++];
+    *note = (struct gs_core_note){.bytes = *bytes};
+    strncpy(note->name, name, GS_NOTE_NAME_MAX);
+    *bytes = (struct gs_buffer){0};
+    return 0;
+}
+
 void gs_update_clear(struct gs_update *update) {
     gs_buffer_close(&update->commit.records);
     for (uint32_t i = 0; i < update->publish_count; i++) {
@@ -87,6 +100,10 @@ void gs_update_clear(struct gs_update *update) {
     for (uint32_t i = 0; i < update->log_read_count; i++) {
         gs_vector_close(&update->log_reads[i].have);
     }
+    for (uint32_t i = 0; i < update->note_count; i++) {
+        gs_buffer_close(&update->notes[i].bytes);
+    }
+    free(update->notes);
     free(update->publishes);
     free(update->answers);
     free(update->sends);

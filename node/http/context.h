@@ -15,6 +15,7 @@ struct gs_http_context {
     uint16_t port;               /* as bound */
     uint32_t request_timeout_ms; /* for a body to arrive as a whole */
     struct gs_watchdog watchdog;
+    uint32_t waits_max; /* requests that may wait for causal tokens at once */
     uint64_t request_id_seed;
     atomic_uint_fast64_t request_count;
 };

@@ -1,9 +1,12 @@
 /* Faults: why a request is not answered as asked.
  *
  * A fault is a gs_problem whose code is one of the libraries' (negative, error.h) or one of HTTP's own (positive,
- * below), and, where it helps, the version that the aggregate is at. gs_fault_info says how HTTP shows a code. */
+ * below), and, where it helps, the version that the aggregate is at, or what the node has not got yet. gs_fault_info
+ * says how HTTP shows a code. */
 #ifndef GS_NODE_HTTP_FAULT_H
 #define GS_NODE_HTTP_FAULT_H
+
+#include "node/serve/causal_gate.h"
 
 #include <globalstate/error.h>
 
@@ -22,6 +25,7 @@
     X(GS_HTTP_EMEDIA, 9, 415, "unsupported_media_type", "the body must be application/json")                         \
     X(GS_HTTP_EEXPECT, 10, 417, "expectation_failed", "the only expectation that can be met is 100-continue")        \
     X(GS_HTTP_EHEAD, 11, 431, "head_too_large", "the request's head is larger than allowed, or has too many fields") \
+    X(GS_HTTP_ENOTCAUGHTUP, 13, 409, "not_caught_up", "the region does not have what the causal token stands for")   \
     X(GS_HTTP_EVERSION, 12, 505, "http_version_not_supported", "only HTTP/1.0 and HTTP/1.1 are spoken here")
 
 enum gs_http_fault_code {
@@ -36,6 +40,8 @@ struct gs_http_fault {
     struct gs_problem problem;
     bool has_current_version;
     uint64_t current_version;
+    bool has_lag;
+    struct gs_causal_lag lag; /* GS_HTTP_ENOTCAUGHTUP: what is missing */
 };
 
 struct gs_fault_info {

@@ -21,5 +21,6 @@ GS_HTTP_HANDLER(gs_handle_health_live);  /* GET, HEAD /health/live */
 GS_HTTP_HANDLER(gs_handle_health_ready); /* GET, HEAD /health/ready */
 GS_HTTP_HANDLER(gs_handle_cluster);      /* GET, HEAD /cluster */
 GS_HTTP_HANDLER(gs_handle_peers);        /* GET, HEAD /peers */
+GS_HTTP_HANDLER(gs_handle_openapi);      /* GET, HEAD /openapi.json */
 
 #endif

@@ -23,6 +23,16 @@ static void write_violation(const struct gs_problem *problem, struct gs_fault_in
     gs_buffer_text(out, "}]");
 }
 
+static void write_lag(const struct gs_causal_lag *lag, struct gs_buffer *out) {
+    gs_buffer_printf(out, ",\"behind\":{\"events\":%" PRIu64 ",\"regions\":{", lag->events);
+    for (uint32_t i = 0; i < lag->count; i++) {
+        gs_buffer_text(out, i > 0 ? "," : "");
+        gs_json_write_string(lag->regions[i].region, strlen(lag->regions[i].region), out);
+        gs_buffer_printf(out, ":%" PRIu64, lag->regions[i].events);
+    }
+    gs_buffer_text(out, "}}");
+}
+
 void gs_http_problem_write(const struct gs_http_fault *fault, const char *request_id, struct gs_buffer *out) {
     const struct gs_problem *problem = &fault->problem;
     struct gs_fault_info info = gs_fault_info(problem->code);
@@ -37,6 +47,9 @@ void gs_http_problem_write(const struct gs_http_fault *fault, const char *reques
     }
     if (fault->has_current_version) {
         gs_buffer_printf(out, ",\"currentVersion\":%" PRIu64, fault->current_version);
+    }
+    if (fault->has_lag) {
+        write_lag(&fault->lag, out);
     }
     if (info.status == 422) {
         write_violation(problem, info, detail, out);

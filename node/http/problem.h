@@ -1,8 +1,8 @@
 /* Problem documents: application/problem+json (RFC 9457).
  *
  * {"type","title","status","code","detail","field","requestId"}; a version conflict or a failed precondition adds
- * "currentVersion", a 422 "violations". `field` is a JSON Pointer into the request's body, or the name of a header,
- * query parameter or path segment; absent when the whole is meant. */
+ * "currentVersion", a causal token that is ahead "behind", a 422 "violations". `field` is a JSON Pointer into the
+ * request's body, or the name of a header, query parameter or path segment; absent when the whole is meant. */
 #ifndef GS_NODE_HTTP_PROBLEM_H
 #define GS_NODE_HTTP_PROBLEM_H
 

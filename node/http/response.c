@@ -79,6 +79,11 @@ static void write_head(const struct gs_http_request *request, const struct gs_ht
     if (response->view != NULL) {
         gs_buffer_printf(out, "ETag: %s\r\n", response->view->etag);
     }
+    if (request->principal != NULL) { /* now, after all that the answer speaks of */
+        gs_buffer_text(out, "Causal-Token: ");
+        gs_causal_gate_write_token(gs_gateway_causal_gate(request->context->gateway), out);
+        gs_buffer_text(out, "\r\n");
+    }
     gs_buffer_append(out, response->headers.bytes, response->headers.length);
     gs_buffer_printf(out, "Cache-Control: no-store\r\nX-Request-Id: %s\r\nConnection: %s\r\n\r\n", request->id,
                      request->close ? "close" : "keep-alive");

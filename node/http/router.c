@@ -1,5 +1,6 @@
 #include "node/http/router.h"
 
+#include "node/http/causal.h"
 #include "node/http/handlers.h"
 #include "node/http/problem.h"
 #include "node/http/session.h"
@@ -24,9 +25,15 @@ static const struct gs_http_route routes[] = {
     {GET, "/health", 0, false, "", gs_handle_health},
     {GET, "/health/live", 0, false, "", gs_handle_health_live},
     {GET, "/health/ready", 0, false, "", gs_handle_health_ready},
+    {GET, "/openapi.json", 0, false, "", gs_handle_openapi},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+const struct gs_http_route *gs_http_routes(size_t *ret_count) {
+    *ret_count = ROUTE_COUNT;
+    return routes;
+}
 
 static bool path_matches(const char *path, const struct gs_http_target *target) {
     struct gs_slice rest = gs_text_slice(path + 1);
@@ -115,6 +122,9 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     }
     if (error == 0 && route->takes_body && request->context->auth.off && request->method != GS_HTTP_DELETE) {
         error = check_media_type(request, fault);
+    }
+    if (error == 0 && request->principal != NULL) {
+        error = gs_http_causal_wait(request, fault);
     }
     if (error == 0 && route->takes_body) {
         error = gs_http_request_read_body(request, fault);

@@ -17,6 +17,9 @@ struct gs_http_route {
     gs_http_handler_fn handle;
 };
 
+/* All of them; the first that fits a path and a method answers. */
+const struct gs_http_route *gs_http_routes(size_t *ret_count);
+
 /* Answers one request from its head to its last byte. Returns the status. */
 int gs_http_route_request(struct gs_http_context *context, struct mg_connection *connection);
 

@@ -46,6 +46,8 @@ static int on_log(const struct mg_connection *connection, const char *message) {
     return 1; /* libraries do not log */
 }
 
+enum { WAITS_SHARE = 4 }; /* one thread in so many may wait for a causal token */
+
 enum { NUMBER_SIZE = 16, PORT_SIZE = 32 };
 
 struct options {
@@ -138,6 +140,7 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
     context->gateway = config->gateway;
     context->request_timeout_ms =
         config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
+    context->waits_max = (config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT) / WAITS_SHARE;
     snprintf(context->region, sizeof context->region, "%s", config->region);
     mg_init_library(0);
     if (sodium_init() < 0) {

@@ -237,15 +237,15 @@ static int read_auth(const char *values[SETTING_COUNT], struct gs_serve_config *
     return error;
 }
 
-static int default_database(struct gs_serve_config *config) {
-    static const char format[] = "sqlite:%s/globalstate.db";
-    size_t size = sizeof format + strlen(config->data_dir);
-    char *url = gs_arena_alloc(&config->arena, size);
-    if (url == NULL) {
+/* BEFORE ‖ data directory ‖ AFTER */
+static int in_data_dir(struct gs_serve_config *config, const char *before, const char *after, const char **ret_text) {
+    size_t size = strlen(before) + strlen(config->data_dir) + strlen(after) + 1;
+    char *text = gs_arena_alloc(&config->arena, size);
+    if (text == NULL) {
         return GS_ENOMEM;
     }
-    snprintf(url, size, format, config->data_dir);
-    config->database_url = url;
+    snprintf(text, size, "%s%s%s", before, config->data_dir, after);
+    *ret_text = text;
     return 0;
 }
 
@@ -277,7 +277,10 @@ int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_conf
     config.data_dir = values[DATA_DIR];
     config.database_url = values[DATABASE_URL];
     if (error == 0 && config.database_url == NULL) {
-        error = default_database(&config);
+        error = in_data_dir(&config, "sqlite:", "/globalstate.db", &config.database_url);
+    }
+    if (error == 0) {
+        error = in_data_dir(&config, "", "/notes", &config.notes_directory);
     }
     if (error != 0) {
         gs_arena_close(&config.arena);

@@ -17,6 +17,7 @@ struct gs_serve_config {
     const char *region;
     const char *cluster;
     const char *data_dir;
+    const char *notes_directory; /* in data_dir */
     const char *database_url;
     const char *server_addr;
     const char *gossip_addr;

@@ -14,6 +14,7 @@ struct gs_gateway {
     bool shut;
     struct gs_node_status status;
     struct gs_view_cache *cache;
+    struct gs_causal_gate *causal_gate;
     struct gs_history_pool *history;
     void (*wake)(void *context);
     void *context;
@@ -27,8 +28,10 @@ struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[1
     }
     gateway->queue = calloc(GS_CORE_COMMANDS_MAX, sizeof *gateway->queue);
     gateway->cache = gs_view_cache_new(cache_bytes_max, secret);
+    gateway->causal_gate = gs_causal_gate_new();
     gateway->history = gs_history_pool_new();
-    if (gateway->queue == NULL || gateway->cache == NULL || gateway->history == NULL) {
+    if (gateway->queue == NULL || gateway->cache == NULL || gateway->causal_gate == NULL || gateway->history == NULL) {
+        gs_causal_gate_free(gateway->causal_gate);
         gs_history_pool_free(gateway->history);
         gs_view_cache_free(gateway->cache);
         free(gateway->queue);
@@ -47,6 +50,7 @@ void gs_gateway_free(struct gs_gateway *gateway) {
     }
     gs_history_pool_free(gateway->history);
     gs_view_cache_free(gateway->cache);
+    gs_causal_gate_free(gateway->causal_gate);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway->queue);
     free(gateway);
@@ -110,6 +114,7 @@ void gs_gateway_shut(struct gs_gateway *gateway) {
     pthread_mutex_lock(&gateway->lock);
     gateway->shut = true;
     pthread_mutex_unlock(&gateway->lock);
+    gs_causal_gate_shut(gateway->causal_gate);
     struct gs_command *command;
     while ((command = gs_gateway_take(gateway)) != NULL) {
         command->error = GS_ESHUTDOWN;
@@ -142,6 +147,10 @@ struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type
     }
     gs_command_free(command);
     return view;
+}
+
+struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway) {
+    return gateway->causal_gate;
 }
 
 struct gs_view_cache *gs_gateway_cache(struct gs_gateway *gateway) {

@@ -8,6 +8,7 @@
 #include "node/core/command.h"
 #include "node/core/core.h"
 #include "node/history/pool.h"
+#include "node/serve/causal_gate.h"
 
 struct gs_gateway;
 
@@ -19,6 +20,9 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command);
 /* The current view of an aggregate: a reference, or NULL with `*ret_error` set. Answers from the cache, else asks the
  * core. */
 struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error);
+
+/* What the node has, for causal tokens. Borrowed. */
+struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway);
 
 /* Readers of the past; NULL where there is no store to read. */
 struct gs_history_pool *gs_gateway_history(struct gs_gateway *gateway);

@@ -2,6 +2,8 @@
 
 #include "gossip/transport_uv.h"
 #include "node/serve/gateway_loop.h"
+#include "node/serve/note_writer.h"
+#include "node/store/notes.h"
 #include "node/store/store_thread.h"
 
 #include <sodium.h>
@@ -23,6 +25,7 @@ struct gs_node {
     struct gs_gateway *gateway;
     struct gs_transport *transport;
     struct gs_store_thread *store;
+    struct gs_note_writer *notes;
     char store_name[16];
     uv_async_t wake;
     uv_timer_t timer;   /* the core's next deadline */
@@ -71,12 +74,34 @@ static void publish(struct gs_node *node, const struct gs_update *update) {
     }
 }
 
+/* Causal tokens speak of what is stored. */
+static void announce(struct gs_node *node) {
+    const struct gs_vector *stored = gs_core_stored(node->core);
+    struct gs_causal_head *heads = calloc(stored->count + 1, sizeof *heads);
+    for (uint32_t i = 0; heads != NULL && i < stored->count; i++) {
+        heads[i].origin = stored->heads[i].origin;
+        heads[i].seq = stored->heads[i].seq;
+        gs_core_write_name(node->core, &heads[i].origin, heads[i].region, sizeof heads[i].region);
+    }
+    if (heads != NULL) { /* else tokens stay as they are: too little is said, and waited for, until the next commit */
+        (void)gs_causal_gate_announce(gs_gateway_causal_gate(node->gateway), heads, stored->count);
+    }
+    free(heads);
+}
+
 static void on_timer(uv_timer_t *timer);
 
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
-static int carry_out(struct gs_node *node, struct gs_update *update) {
+static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
+    bool stored = event == GS_CORE_STORED || event == GS_CORE_START;
+    if (stored) {
+        announce(node);
+    }
     publish(node, update);
+    if (stored) {
+        gs_causal_gate_open(gs_gateway_causal_gate(node->gateway));
+    }
     if (update->has_commit) {
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
@@ -99,6 +124,9 @@ static int carry_out(struct gs_node *node, struct gs_update *update) {
     for (uint32_t i = 0; i < update->drop_count; i++) {
         (void)gs_transport_drop(node->transport, update->drops[i]);
     }
+    for (uint32_t i = 0; i < update->note_count; i++) {
+        gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
+    }
     return error;
 }
 
@@ -110,11 +138,16 @@ static void step(struct gs_node *node, struct gs_core_event *event) {
     event->now_ms = wall_ms();
     event->mono_ms = mono_ms();
     (void)gs_core_step(node->core, event, &update);
-    int append_error = carry_out(node, &update);
+    int append_error = carry_out(node, event->type, &update);
     uint64_t commit = update.commit.number;
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
+    bool halt = update.halt;
     gs_update_clear(&update);
+    if (halt) {
+        fail(node, "another node that runs with this region's key began earlier and is alive: this one stops (a cloned "
+                   "disk? give it a key of its own, or stop the other one)");
+    }
     if (append_error != 0 && !reload) {
         step(node,
              &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = commit, .error = append_error}});
@@ -186,13 +219,13 @@ static void on_message(void *context, uint64_t link_id, struct gs_slice message)
 
 static void on_peer_down(void *context, uint64_t link_id, int error) {
     struct gs_node *node = context;
-    (void)error;
     for (uint32_t i = 0; i < node->link_count; i++) {
         if (node->links[i] == link_id) {
             node->links[i] = node->links[--node->link_count];
         }
     }
-    step(node, &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link_id}});
+    step(node,
+         &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link_id, .replaced = error == GS_EBUSY}});
 }
 
 static uint64_t resident_bytes(void) {
@@ -235,6 +268,20 @@ static int recover_record(void *context, uint64_t position, struct gs_slice reco
     return error;
 }
 
+static int recover_note(void *context, const char *name, struct gs_slice bytes) {
+    struct gs_update update = {0};
+    struct gs_core_event event = {
+        .type = GS_CORE_NOTE, .now_ms = wall_ms(), .mono_ms = mono_ms(), .note = {.name = name, .bytes = bytes}};
+    int error = gs_core_step(context, &event, &update);
+    gs_update_clear(&update);
+    return error;
+}
+
+static void on_note_failed(void *context, const char *name, int error) {
+    (void)context;
+    fprintf(stderr, "globalstate: the note %s could not be written: %s\n", name, gs_error_message(error));
+}
+
 /* Opens the store and makes a core from it. */
 static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_problem *problem) {
     struct gs_store *store = NULL;
@@ -247,6 +294,14 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     randombytes_buf(config.seed, sizeof config.seed);
     config.now_ms = wall_ms();
     error = gs_core_new(&config, &core);
+    if (error == 0) {
+        error = gs_notes_visit(node->config.notes_directory, recover_note, core, problem);
+        if (error != 0) {
+            gs_core_free(core);
+            store->methods->close(store);
+            return error;
+        }
+    }
     if (error == 0) {
         error = store->methods->replay(store, recover_record, core);
     }
@@ -418,7 +473,9 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
         return gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     }
     init_handles(node);
-    int error = start_transport(node, problem);
+    node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
+    int error = node->notes != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    error = error != 0 ? error : start_transport(node, problem);
     if (error == 0) {
         error = start_store(node, problem);
     }
@@ -458,6 +515,8 @@ void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *con
         node->closing++;
         gs_store_thread_stop(node->store, on_part_closed, node);
     }
+    node->closing++;
+    gs_note_writer_close(node->notes, on_part_closed, node);
     node->closing += node->store_closing ? 1 : 0;
     part_closed(node);
 }

@@ -21,6 +21,7 @@ struct gs_node_config {
     uv_loop_t *loop;
     struct gs_core_config core; /* seed and now_ms are filled in by the node */
     const char *database_url;
+    const char *notes_directory; /* made if absent; borrowed for the node's life */
     const char *gossip_addr;
     const char *const *seeds;
     uint32_t seed_count;

@@ -327,7 +327,7 @@ static void check_queue(struct sim_world *world, const struct sim_node *node) {
         gs_core_get_stats(node->core, &stats);
     }
     /* A wiped disk may have been the only one with the batches before those that wait. */
-    if (stats.causal_bytes > 0 && !world->plan.wiped_disks) {
+    if (stats.causal_bytes > 0 && !world->plan.wiped_disks && !world->plan.restored_disks) {
         sim_fail(world, "bounded: %llu bytes wait in node %u, which lacks nothing",
                  (unsigned long long)stats.causal_bytes, node->index);
     }
@@ -353,13 +353,41 @@ void sim_check_end(struct sim_world *world) {
     sim_check_clocks(world, &world->nodes[0]); /* they all hold the same */
 }
 
+static bool on_any_disk(const struct sim_world *world, const struct sim_identity *identity) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        const struct sim_disk *disk = &world->nodes[i].disk;
+        for (uint32_t j = 0; j < disk->count; j++) {
+            if (disk->records[j].first_seq == identity->first_seq &&
+                gs_origin_equal(&disk->records[j].head.origin, &identity->origin)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Numbers of batches that nobody holds any more may be given out again. */
+static void forget_identities(struct sim_world *world) {
+    struct sim_identity *slots = calloc(world->identity_capacity, sizeof *slots);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world->identity_capacity; i++) {
+        const struct sim_identity *old = &world->identities[i];
+        if (old->first_seq != 0 && on_any_disk(world, old)) {
+            *identity_slot(slots, world->identity_capacity, &old->origin, old->first_seq) = *old;
+            count++;
+        }
+    }
+    free(world->identities);
+    world->identities = slots;
+    world->identity_count = count;
+}
+
 void sim_forgive(struct sim_world *world, const struct sim_node *node) {
     struct tally *tally = calloc(1, sizeof *tally);
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
-        if (i != node->index) {
-            tally_disk(world, &world->nodes[i], tally);
-        }
+        tally_disk(world, &world->nodes[i], tally);
     }
+    forget_identities(world);
     for (uint32_t i = 0; i < world->call_count; i++) {
         struct sim_call *call = &world->calls[i];
         bool elsewhere = true;

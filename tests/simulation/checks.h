@@ -31,7 +31,7 @@ void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
 void sim_check_agreement(struct sim_world *world);
 /* At the end, when all nodes agree. */
 void sim_check_end(struct sim_world *world);
-/* Before a disk is lost: calls that only it remembers are forgiven. */
+/* After a disk was lost or put back: calls and numbers that no disk remembers are forgiven. */
 void sim_forgive(struct sim_world *world, const struct sim_node *node);
 /* True if all nodes run and have equal vectors with everything stored. */
 bool sim_all_agree(const struct sim_world *world);

@@ -1,7 +1,5 @@
 #include "tests/simulation/checks.h"
 
-#include <stdlib.h>
-
 static void cut_link(struct sim_world *world) {
     uint32_t a = (uint32_t)sim_below(&world->rng, world->plan.nodes);
     uint32_t b = (uint32_t)sim_below(&world->rng, world->plan.nodes);
@@ -45,14 +43,46 @@ static void wipe(struct sim_world *world, struct sim_node *node) {
         return;
     }
     sim_node_crash(world, node);
+    sim_disk_clear(&node->disk);
+    sim_node_disk_changed(node);
     sim_forgive(world, node);
-    for (uint32_t i = 0; i < node->disk.count; i++) {
-        free(node->disk.records[i].bytes);
+}
+
+/* Cuts or mends the links between a node and those of a set. */
+static void set_links(struct sim_world *world, const struct sim_node *node, uint32_t set, bool cut) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        if (i != node->index && (set >> i & 1) != 0) {
+            struct sim_link *link = i < node->index ? &world->links[i][node->index] : &world->links[node->index][i];
+            link->cut[0] = link->cut[1] = cut;
+            if (cut) {
+                sim_link_down(world, i, node->index);
+            }
+        }
     }
-    node->disk.count = 0;
-    for (uint32_t i = 0; i < SIM_AGGREGATES; i++) {
-        node->shown[i] = 0;
-        node->durable[i] = 0;
+}
+
+/* A backup is taken, or the disk is put back to the last one. The worst that can come with it: after the backup some
+ * nodes hear nothing, and when it is put back these are the only ones in reach. */
+static void restore(struct sim_world *world, struct sim_node *node) {
+    if (!node->backup_due) {
+        sim_disk_copy(&node->backup, &node->disk);
+        node->backup_due = node->backup.count > 0;
+        node->unaware = sim_chance(&world->rng, 50) ? (uint32_t)sim_random(&world->rng) : 0;
+        set_links(world, node, node->unaware, true);
+        return;
+    }
+    if (node->core == NULL) {
+        return;
+    }
+    node->backup_due = false;
+    sim_node_crash(world, node);
+    sim_disk_copy(&node->disk, &node->backup);
+    sim_node_disk_changed(node);
+    sim_forgive(world, node);
+    sim_check_chain(world, node);
+    if (node->unaware != 0) {
+        set_links(world, node, ~node->unaware, true);
+        set_links(world, node, node->unaware, false);
     }
 }
 
@@ -62,7 +92,7 @@ void sim_fault(struct sim_world *world) {
         return;
     }
     struct sim_node *node = &world->nodes[sim_below(&world->rng, plan->nodes)];
-    switch (sim_below(&world->rng, 8)) {
+    switch (sim_below(&world->rng, 10)) {
     case 0:
     case 1:
         if (plan->crashes) {
@@ -86,6 +116,12 @@ void sim_fault(struct sim_world *world) {
     case 6:
         if (plan->wiped_disks) {
             wipe(world, node);
+        }
+        break;
+    case 7:
+    case 8:
+        if (plan->restored_disks) {
+            restore(world, node);
         }
         break;
     default:

@@ -18,7 +18,6 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .max_skew_ms = 60000,
         .sync_interval_ms = 500,
         .ack_interval_ms = 1500,
-        .peers_expected = world->plan.nodes - 1,
         .start_wait_ms = 1500,
         .idempotency_ms = 86400000,
         .idempotency_max = 100000,
@@ -37,6 +36,16 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
 
 void sim_node_start(struct sim_world *world, struct sim_node *node) {
     struct gs_core *core = make_core(world, node);
+    for (uint32_t i = 0; core != NULL && i < SIM_NOTES_MAX; i++) {
+        const struct gs_core_note *note = &node->disk.notes[i];
+        struct gs_update update = {0};
+        struct gs_core_event event = {.type = GS_CORE_NOTE, .note = {.name = note->name}};
+        event.note.bytes = gs_slice_make(note->bytes.bytes, note->bytes.length);
+        if (note->name[0] != '\0' && gs_core_step(core, &event, &update) != 0) {
+            sim_fail(world, "node %u cannot recover the note %s", node->index, note->name);
+        }
+        gs_update_clear(&update);
+    }
     for (uint32_t i = 0; core != NULL && i < node->disk.count; i++) {
         struct gs_update update = {0};
         struct gs_core_event event = {
@@ -69,6 +78,20 @@ static void count_versions(struct sim_node *node, const struct gs_batch_head *he
     gs_arena_close(&arena);
 }
 
+void sim_node_disk_changed(struct sim_node *node) {
+    memset(node->shown, 0, sizeof node->shown);
+    memset(node->durable, 0, sizeof node->durable);
+    for (uint32_t i = 0; i < node->disk.count; i++) {
+        struct gs_record record;
+        struct gs_batch_head head;
+        const struct sim_record *bytes = &node->disk.records[i];
+        if (gs_record_parse(gs_slice_make(bytes->bytes, bytes->length), &record) == 0 &&
+            gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) == 0) {
+            count_versions(node, &head);
+        }
+    }
+}
+
 /* Appends the records of a finished commit to the disk. */
 static void make_durable(struct sim_world *world, struct sim_node *node) {
     struct gs_reader reader;
@@ -82,19 +105,10 @@ static void make_durable(struct sim_world *world, struct sim_node *node) {
             sim_fail(world, "node %u stores a record that does not parse", node->index);
             return;
         }
-        struct sim_disk *disk = &node->disk;
-        if (disk->count == disk->capacity) {
-            disk->capacity = disk->capacity == 0 ? 64 : disk->capacity * 2;
-            disk->records = realloc(disk->records, disk->capacity * sizeof *disk->records);
-        }
-        struct sim_record *slot = &disk->records[disk->count++];
-        slot->length = (size_t)(reader.at - start);
-        slot->bytes = malloc(slot->length);
-        memcpy(slot->bytes, start, slot->length);
-        slot->head = (struct gs_head){.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
-        slot->first_seq = head.first_seq;
+        size_t length = (size_t)(reader.at - start);
+        sim_disk_append(&node->disk, start, length, &head);
         count_versions(node, &head);
-        sim_check_identity(world, gs_slice_make(slot->bytes, slot->length));
+        sim_check_identity(world, gs_slice_make(start, length));
     }
     gs_buffer_close(&node->pending);
     node->pending_count = 0;
@@ -158,6 +172,12 @@ static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_
         read.vector = update->log_reads[i].have;
         update->log_reads[i].have = (struct gs_vector){0};
         sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), read);
+    }
+    for (uint32_t i = 0; i < update->note_count; i++) {
+        /* Notes may be lost. */
+        if (world->healed || !sim_chance(&world->rng, 5)) {
+            sim_disk_note(world, &node->disk, &update->notes[i]);
+        }
     }
     for (uint32_t i = 0; i < update->drop_count; i++) {
         struct sim_node *other = sim_link_other(world, node, update->drops[i]);

@@ -56,6 +56,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.one_way = sim_chance(&rng, 30);
     plan.failed_commits = sim_chance(&rng, 30);
     plan.wiped_disks = sim_chance(&rng, 15);
+    plan.restored_disks = sim_chance(&rng, 25);
     plan.clock_steps = sim_chance(&rng, 40);
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
@@ -213,10 +214,8 @@ void sim_world_close(struct sim_world *world) {
         struct sim_node *node = &world->nodes[i];
         gs_core_free(node->core);
         gs_buffer_close(&node->pending);
-        for (uint32_t j = 0; j < node->disk.count; j++) {
-            free(node->disk.records[j].bytes);
-        }
-        free(node->disk.records);
+        sim_disk_clear(&node->disk);
+        sim_disk_clear(&node->backup);
     }
     for (uint32_t i = 0; i < world->call_count; i++) {
         gs_command_free(world->calls[i].command);

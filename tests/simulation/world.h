@@ -12,7 +12,7 @@
 
 #include "node/core/core.h"
 
-enum { SIM_NODES_MAX = 5, SIM_CALLS_MAX = 512, SIM_AGGREGATES = 4 };
+enum { SIM_NODES_MAX = 5, SIM_CALLS_MAX = 512, SIM_AGGREGATES = 4, SIM_NOTES_MAX = 64 };
 
 struct sim_rng {
     uint64_t state;
@@ -33,7 +33,7 @@ struct sim_plan {
     uint32_t delay_ms_max;
     uint32_t disk_ms_max;
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
-    bool crashes, partitions, one_way, failed_commits, wiped_disks, clock_steps;
+    bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, clock_steps;
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -49,6 +49,7 @@ struct sim_record {
 struct sim_disk {
     struct sim_record *records; /* durable, in log order; owned */
     uint32_t count, capacity;
+    struct gs_core_note notes[SIM_NOTES_MAX]; /* owned; an empty name: free */
 };
 
 struct sim_node {
@@ -57,6 +58,9 @@ struct sim_node {
     struct gs_core *core; /* NULL while it is down */
     uint64_t epoch;       /* rises with every crash: what was under way for an earlier one is void */
     struct sim_disk disk;
+    struct sim_disk backup;   /* a copy of the disk at some time before */
+    bool backup_due;          /* the next fault of this kind puts it back */
+    uint32_t unaware;         /* a set of nodes that were cut off when it was taken */
     struct gs_buffer pending; /* the commit on its way to the disk */
     uint32_t pending_count;
     int64_t clock_offset_ms;
@@ -150,7 +154,17 @@ void sim_schedule(struct sim_world *world, uint64_t delay_ms, struct sim_event e
 bool sim_next(struct sim_world *world, struct sim_event *ret_event);
 void sim_event_close(struct sim_event *event);
 
+/* disk.c */
+void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length, const struct gs_batch_head *head);
+/* Takes the note's bytes. */
+void sim_disk_note(struct sim_world *world, struct sim_disk *disk, struct gs_core_note *note);
+/* `to` is overwritten. */
+void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from);
+void sim_disk_clear(struct sim_disk *disk);
+
 /* nodes.c */
+/* The disk is another one now: what it amounts to. The node must be down. */
+void sim_node_disk_changed(struct sim_node *node);
 void sim_node_start(struct sim_world *world, struct sim_node *node);
 void sim_node_crash(struct sim_world *world, struct sim_node *node);
 void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_core_event *event);

@@ -11,6 +11,7 @@ struct gs_gateway {
     struct gs_trust trust;
     struct gs_trust_entry self;
     struct gs_update update;
+    struct gs_causal_gate *causal_gate;
     struct gs_store *store;
     struct gs_history_pool *history;
     bool store_down;
@@ -23,6 +24,19 @@ static uint64_t clock_ms(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void announce(struct gs_gateway *gateway) {
+    const struct gs_vector *stored = gs_core_stored(gateway->core);
+    struct gs_causal_head heads[4] = {0};
+    uint32_t count = 0;
+    for (; count < stored->count && count < 4; count++) {
+        heads[count].origin = stored->heads[count].origin;
+        heads[count].seq = stored->heads[count].seq;
+        gs_core_write_name(gateway->core, &heads[count].origin, heads[count].region, sizeof heads[count].region);
+    }
+    (void)gs_causal_gate_announce(gateway->causal_gate, heads, count);
+    gs_causal_gate_open(gateway->causal_gate);
+}
+
 /* Steps once and carries out what the core asks for, which may be another step: a commit is on disk at once. */
 static int run(struct gs_gateway *gateway, struct gs_core_event event) {
     bool more = true;
@@ -32,6 +46,9 @@ static int run(struct gs_gateway *gateway, struct gs_core_event event) {
         event.mono_ms = clock_ms(CLOCK_MONOTONIC);
         error = gs_core_step(gateway->core, &event, &gateway->update);
         more = gateway->update.has_commit;
+        if (event.type == GS_CORE_STORED || event.type == GS_CORE_START) {
+            announce(gateway);
+        }
         if (more) {
             const struct gs_commit *commit = &gateway->update.commit;
             bool behind = true;
@@ -68,8 +85,10 @@ struct gs_gateway *fake_gateway_new(const char *region) {
     gateway->trust = (struct gs_trust){.entries = &gateway->self, .count = 1};
     config.trust = &gateway->trust;
     pthread_mutex_init(&gateway->lock, NULL);
+    gateway->causal_gate = gs_causal_gate_new();
     gateway->history = gs_history_pool_new();
-    if (gateway->history == NULL || gs_store_open("memory:", &gateway->store, NULL) != 0 ||
+    if (gateway->causal_gate == NULL || gateway->history == NULL ||
+        gs_store_open("memory:", &gateway->store, NULL) != 0 ||
         gs_history_pool_attach(gateway->history, gateway->store) != 0) {
         fake_gateway_free(gateway);
         return NULL;
@@ -87,9 +106,14 @@ void fake_gateway_free(struct gs_gateway *gateway) {
         gateway->store->methods->close(gateway->store);
     }
     gs_core_free(gateway->core);
+    gs_causal_gate_free(gateway->causal_gate);
     gs_update_clear(&gateway->update);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway);
+}
+
+struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway) {
+    return gateway->causal_gate;
 }
 
 static bool slice_is(struct gs_slice slice, const char *text) {

@@ -2,9 +2,11 @@
  *
  *     http_server REGION KEY=VALUE…      listen, threads, request-timeout, idle-timeout, secret, public-key (64 hex
  *                                        digits), issuer, audience, auth (off)
+ *     http_server --describe             prints a JSON document of all routes and problem codes, for tests/openapi
  *
  * Prints "port N" once it listens, and serves until its standard input ends. Exit status 3 and a line on standard error
  * if it cannot start. */
+#include "node/http/router.h"
 #include "node/http/server.h"
 #include "tests/support/fake_gateway.h"
 
@@ -56,7 +58,38 @@ static bool set_option(struct options *options, const char *name, size_t length,
     return true;
 }
 
+static void describe_routes(void) {
+    size_t count = 0;
+    const struct gs_http_route *routes = gs_http_routes(&count);
+    printf("{\"routes\":[");
+    for (size_t i = 0; i < count; i++) {
+        printf("%s{\"methods\":%u,\"path\":\"%s\",\"scope\":\"%s\",\"body\":%s,\"parameters\":\"%s\"}",
+               i > 0 ? "," : "", (unsigned)routes[i].methods, routes[i].path,
+               routes[i].scopes != 0 ? gs_scope_name(routes[i].scopes) : "", routes[i].takes_body ? "true" : "false",
+               routes[i].parameters);
+    }
+}
+
+static void describe_codes(void) {
+    static const int codes[] = {
+#define CODE(id, ...) id,
+        GS_ERROR_TABLE(CODE) GS_HTTP_FAULT_TABLE(CODE)
+#undef CODE
+    };
+    printf("],\"codes\":[");
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct gs_fault_info info = gs_fault_info(codes[i]);
+        printf("%s[\"%s\",%d]", i > 0 ? "," : "", info.name, info.status);
+    }
+    printf("]}\n");
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--describe") == 0) {
+        describe_routes();
+        describe_codes();
+        return 0;
+    }
     struct options options = {.http = {.listen = "127.0.0.1:0", .threads = 32, .region = argc > 1 ? argv[1] : ""}};
     for (int i = 2; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');

@@ -29,8 +29,7 @@ void core_open(struct core_fixture *fixture, uint32_t peers) {
         .max_skew_ms = 60000,
         .sync_interval_ms = 500,
         .ack_interval_ms = 5000,
-        .peers_expected = peers,
-        .start_wait_ms = peers > 0 ? 1000 : 0,
+        .start_wait_ms = peers > 0 ? 1000 : 0, /* without peers nobody is asked */
         .idempotency_ms = 60000,
         .idempotency_max = 1000,
         .now_ms = CORE_NOW_MS,
@@ -45,6 +44,22 @@ void core_open(struct core_fixture *fixture, uint32_t peers) {
     assert_int_equal(gs_core_new(&fixture->config, &fixture->core), 0);
 }
 
+static void keep_note(struct core_fixture *fixture, struct gs_core_note *note) {
+    struct gs_core_note *place = NULL;
+    for (uint32_t i = 0; i < CORE_NOTES_MAX; i++) {
+        struct gs_core_note *other = &fixture->notes[i];
+        bool same = strcmp(other->name, note->name) == 0;
+        place = same || (place == NULL && other->name[0] == '\0') ? other : place;
+    }
+    assert_non_null(place);
+    gs_buffer_close(&place->bytes);
+    *place = *note;
+    note->bytes = (struct gs_buffer){0};
+    if (place->bytes.length == 0) {
+        *place = (struct gs_core_note){0};
+    }
+}
+
 static int try_step(struct core_fixture *fixture, struct gs_core_event event) {
     gs_update_clear(&fixture->update);
     event.now_ms = fixture->now_ms;
@@ -52,6 +67,9 @@ static int try_step(struct core_fixture *fixture, struct gs_core_event event) {
     int error = gs_core_step(fixture->core, &event, &fixture->update);
     for (uint32_t i = 0; i < fixture->update.answer_count; i++) {
         ++*(int *)fixture->update.answers[i]->owner;
+    }
+    for (uint32_t i = 0; i < fixture->update.note_count; i++) {
+        keep_note(fixture, &fixture->update.notes[i]);
     }
     if (fixture->update.has_commit) {
         assert_int_equal(fixture->pending.number, 0);
@@ -63,6 +81,12 @@ static int try_step(struct core_fixture *fixture, struct gs_core_event event) {
 
 int core_start(struct core_fixture *fixture) {
     int error = 0;
+    for (uint32_t i = 0; error == 0 && i < CORE_NOTES_MAX; i++) {
+        const struct gs_core_note *note = &fixture->notes[i];
+        struct gs_core_event event = {.type = GS_CORE_NOTE, .note = {.name = note->name}};
+        event.note.bytes = gs_slice_make(note->bytes.bytes, note->bytes.length);
+        error = note->name[0] != '\0' ? try_step(fixture, event) : 0;
+    }
     for (uint32_t i = 0; error == 0 && i < fixture->disk_count; i++) {
         const struct gs_buffer *record = &fixture->disk[i];
         error = try_step(fixture, (struct gs_core_event){.type = GS_CORE_RECOVER,
@@ -88,6 +112,9 @@ void core_close(struct core_fixture *fixture) {
     gs_buffer_close(&fixture->pending.records);
     for (uint32_t i = 0; i < fixture->disk_count; i++) {
         gs_buffer_close(&fixture->disk[i]);
+    }
+    for (uint32_t i = 0; i < CORE_NOTES_MAX; i++) {
+        gs_buffer_close(&fixture->notes[i].bytes);
     }
     for (uint32_t i = 0; i < CORE_AUTHORS; i++) {
         gs_aggregate_free(fixture->replicas[i].state);
@@ -159,9 +186,40 @@ void core_tell(struct core_fixture *fixture, uint32_t author, enum gs_vector_wan
 void core_link(struct core_fixture *fixture, uint32_t author, const struct gs_head *heads, uint32_t count) {
     struct gs_core_event up = {.type = GS_CORE_PEER_UP,
                                .peer = {.peer = author + 1, .key = fixture->authors[author].keys.public_key}};
+    struct gs_statement statement;
     core_step(fixture, up);
     assert_true(core_asked(fixture, author));
+    assert_true(core_stated(fixture, author, &statement));
+    fixture->instance = statement.instance;
     core_tell(fixture, author, GS_VECTOR_TELL, heads, count);
+}
+
+void core_vouch(struct core_fixture *fixture, uint32_t author, const struct gs_holding *holdings, uint32_t count,
+                bool rival_alive) {
+    struct gs_buffer message = {0};
+    gs_message_write_holdings(&fixture->instance, rival_alive, holdings, count, &message);
+    send_message(fixture, author, &message);
+}
+
+void core_state(struct core_fixture *fixture, uint32_t author, const struct gs_statement *statement) {
+    struct gs_buffer message = {0};
+    gs_message_write_statement(statement, &message);
+    send_message(fixture, author, &message);
+}
+
+bool core_stated(const struct core_fixture *fixture, uint32_t author, struct gs_statement *ret_statement) {
+    bool stated = false;
+    for (uint32_t i = 0; i < fixture->update.send_count; i++) {
+        const struct gs_core_send *send = &fixture->update.sends[i];
+        struct gs_message message = {0};
+        assert_int_equal(gs_message_decode(send->message.bytes, send->message.length, &message), 0);
+        if (send->peer == author + 1 && message.kind == GS_MESSAGE_STATEMENT) {
+            *ret_statement = message.statement;
+            stated = true;
+        }
+        gs_message_close(&message);
+    }
+    return stated;
 }
 
 void core_deliver(struct core_fixture *fixture, uint32_t author, enum gs_batches_answer answer,

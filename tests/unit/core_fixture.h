@@ -12,7 +12,7 @@
 #include "node/core/core.h"
 #include "tests/support/batches.h"
 
-enum { CORE_AUTHORS = 3, CORE_RECORDS_MAX = 64 };
+enum { CORE_AUTHORS = 3, CORE_RECORDS_MAX = 64, CORE_NOTES_MAX = 32 };
 
 #define CORE_NOW_MS UINT64_C(1767225700000) /* 100 s after the authors begin */
 
@@ -25,7 +25,9 @@ struct core_fixture {
     uint64_t mono_ms;
     struct gs_buffer disk[CORE_RECORDS_MAX]; /* a record each */
     uint32_t disk_count;
-    struct gs_commit pending; /* number 0: none */
+    struct gs_commit pending;                  /* number 0: none */
+    struct gs_core_note notes[CORE_NOTES_MAX]; /* kept beside the disk; an empty name: free */
+    gs_instance instance;                      /* of the core, as it stated when it was last linked */
     struct test_author authors[CORE_AUTHORS];
     struct replica replicas[CORE_AUTHORS]; /* what each author has of the one aggregate t/a, as it thinks */
 };
@@ -51,6 +53,13 @@ void core_link(struct core_fixture *fixture, uint32_t author, const struct gs_he
 /* The author tells its heads and asks for what it lacks, or not. */
 void core_tell(struct core_fixture *fixture, uint32_t author, enum gs_vector_want want, const struct gs_head *heads,
                uint32_t count);
+/* The author answers what it holds of our key: `count` heads of our origins; and whether another run of us is alive. */
+void core_vouch(struct core_fixture *fixture, uint32_t author, const struct gs_holding *holdings, uint32_t count,
+                bool rival_alive);
+/* The author says this of an instance. */
+void core_state(struct core_fixture *fixture, uint32_t author, const struct gs_statement *statement);
+/* What we last stated to the author in this step, or false. */
+bool core_stated(const struct core_fixture *fixture, uint32_t author, struct gs_statement *ret_statement);
 /* Batches from an author's link. */
 void core_deliver(struct core_fixture *fixture, uint32_t author, enum gs_batches_answer answer,
                   const struct gs_buffer *records, uint32_t count);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 20, KINDS = 4, FLIPS = 100000 };
+enum { HEADS = 20, KINDS = 6, FLIPS = 100000 };
 
 static void make_vector(struct gs_vector *vector, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -44,6 +44,17 @@ static struct gs_buffer make_message(int kind) {
         make_records(&records);
         gs_message_write_batches(true, FIXTURE_BATCHES, gs_slice_make(records.bytes, records.length), &out);
         break;
+    case GS_MESSAGE_STATEMENT:
+        gs_message_write_statement(
+            &(struct gs_statement){
+                .key = {{1, 2}}, .instance = {{3}}, .started_ms = 1767225600000, .rival = {{4}}, .signature = {5}},
+            &out);
+        break;
+    case GS_MESSAGE_HOLDINGS:
+        gs_message_write_holdings(
+            &(gs_instance){{6}}, true,
+            (const struct gs_holding[]){{.incarnation = {{7}}, .seq = 8}, {.seq = GS_SEQ_MAX, .hash = {{9}}}}, 2, &out);
+        break;
     default:
         gs_message_write_ping(kind == GS_MESSAGE_PONG, UINT64_C(0x123456789a), &out);
     }
@@ -70,6 +81,13 @@ static void write_again(const struct gs_message *message, struct gs_buffer *out)
     case GS_MESSAGE_PING:
     case GS_MESSAGE_PONG:
         gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);
+        return;
+    case GS_MESSAGE_STATEMENT:
+        gs_message_write_statement(&message->statement, out);
+        return;
+    case GS_MESSAGE_HOLDINGS:
+        gs_message_write_holdings(&message->asker, message->rival_alive, message->holdings, message->holding_count,
+                                  out);
     }
 }
 

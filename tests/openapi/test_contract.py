@@ -1,0 +1,214 @@
+"""Sends every operation of the OpenAPI document and checks every answer, refusals too, against the document.
+usage: test_contract.py SERVER"""
+import os, re, sys, unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+from http_client import SECRET, Server, token
+from contract import Contract
+
+PROGRAM = sys.argv.pop(1)
+DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
+# Codes that this server cannot be brought to: they need a store, a load or a head that is malformed in ways of its own
+# (test_http_framing.py). Everything else that the document says must be seen.
+UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
+             "unsupported_media_type", "request_timeout"}
+# The fake gateway fails by address, and these have none.
+NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed"}
+
+
+class Everything(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(PROGRAM, "secret=" + SECRET)
+        answer = cls.server.call("GET", "/openapi.json", bearer="")
+        assert answer.status == 200, answer
+        cls.contract = Contract(answer.json)
+        cls.ids = iter(range(10**9))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__()
+
+    def new_id(self):
+        return f"c-{next(self.ids)}"
+
+    def call(self, method, target, *args, **options):
+        """A call whose answer the document allows."""
+        answer = self.server.call(method, target, *args, **options)
+        self.contract.check(method, target, answer)
+        return answer
+
+    def path(self, operation, **values):
+        values = {"type": "player", "id": "ada", **values}
+        return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], "x"), operation.path)
+
+    def seen(self, status, code=None):
+        return any(s == status and (code is None or c == code) for _, s, c in self.contract.seen)
+
+    def test_1_examples(self):
+        """Every operation, with every body that the document shows, does something."""
+        self.call("PUT", "/state/player/ada", {"name": "Ada"})
+        order = {"getState": 1, "getStateHead": 1, "deleteState": 9}
+        for operation in sorted(self.contract.operations, key=lambda o: order.get(o.id, 5)):
+            for body in operation.examples():
+                with self.subTest(operation.id):
+                    answer = self.call(operation.method.upper(), self.path(operation), body)
+                    self.assertLess(answer.status, 300, answer)
+
+    def test_2_refusals_that_all_have(self):
+        for operation in self.contract.operations:
+            method, path = operation.method.upper(), self.path(operation)
+            example = operation.examples()[0]
+            with self.subTest(operation.id):
+                separator = "&" if "?" in path else "?"
+                self.assertEqual(self.call(method, f"{path}{separator}colour=red", example).status, 400)
+                self.assertEqual(self.call(method, path, headers={"Content-Length": str(2**21)}).status, 413)
+                if operation.scope:
+                    self.assertEqual(self.call(method, path, example, bearer="junk").status, 401)
+                    ahead = {"Causal-Token": "AQAAAAAAAAAAAAAAAAAAAAAF", "Causal-Wait": "0"}
+                    self.assertEqual(self.call(method, path, example, ahead).status, 409)
+                    self.assertEqual(self.call(method, path, example, bearer=token("s", "")).status, 403)
+                if operation.body is not None:
+                    self.assertEqual(self.call(method, path).status, 411)
+                    for body, code in ((b"{", "malformed_json"), (b'{"a":1,"a":2}', "duplicate_key"),
+                                       (DEEP, "too_deep"), (b'{"a":"\xff"}', "invalid_utf8"),
+                                       (b'{"a":1e999}', "number_out_of_range")):
+                        self.assertEqual(self.call(method, path, body).json["code"], code)
+
+    def test_3_aggregates(self):
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+            body = {"PUT": {}, "PATCH": {"ops": []}}.get(method)
+            limited = token("s", "state:read state:write", aggregates=["guild/*"])
+            self.assertEqual(self.call(method, "/state/player/x", body, bearer=limited).status, 403)
+            self.assertEqual(self.call(method, "/state/a%20b/x", body).status, 400)
+            for id, code in (("overloaded", "overloaded"), ("store", "store_unavailable"), ("memory", "out_of_memory"),
+                             ("shutdown", "shutting_down")):
+                answer = self.call(method, "/state/fault/" + id, body)
+                self.assertEqual(answer.status, 503)
+        for method, body in (("PUT", {}), ("PATCH", {"ops": []}), ("DELETE", None)):
+            self.call(method, "/state/fault/starting", body)
+        for id in ("overloaded", "store", "memory", "shutdown", "starting"):
+            self.call("POST", "/events", {"aggregateType": "fault", "aggregateId": id, "eventType": "x"})
+            if id != "starting":
+                self.call("POST", "/state/read", {"aggregates": [{"type": "fault", "id": id}]})
+                self.call("GET", "/state/fault?cursor=" + id)
+                self.call("HEAD", "/state/fault?cursor=" + id)
+
+    def test_4_states(self):
+        path = "/state/player/" + self.new_id()
+        self.assertEqual(self.call("PATCH", path, {"ops": []}).status, 200)
+        path = "/state/player/" + self.new_id()
+        for method in ("GET", "HEAD", "DELETE"):
+            self.assertEqual(self.call(method, path).status, 404)
+        key = {"Idempotency-Key": self.new_id()}
+        made = self.call("PUT", path, {"n": 1, "s": "x", "t": [1]}, {**key, "If-None-Match": "*"})
+        self.assertEqual(made.status, 201)
+        again = self.call("PUT", path, {"n": 1, "s": "x", "t": [1]}, key)
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        etag = made.headers["etag"]
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.call(method, path, headers={"If-None-Match": etag}).status, 304)
+        for method, body in (("PUT", {"n": 2}), ("PATCH", {"ops": []}), ("DELETE", None)):
+            self.assertEqual(self.call(method, path, body, {"If-Match": '"x"'}).status, 412)
+            self.assertEqual(self.call(method, path, body if body is not None else None,
+                                       {"Idempotency-Key": key["Idempotency-Key"]}).status, 409)
+        self.assertEqual(self.call("PUT", path, {"n": 2}, {"Base-Version": "99"}).status, 409)
+        self.assertEqual(self.call("PATCH", path, {"ops": [], "expectedVersion": 99}).status, 409)
+        big = [{"op": "increment", "path": "/c", "by": 2**63 - 1}] * 2
+        mismatch = [{"op": "add", "path": "/s", "value": 1}, {"op": "increment", "path": "/s", "by": 1}]
+        for ops, code in (([{"op": "explode", "path": "/a"}], "unknown_op"),
+                          ([{"op": "set", "path": "x", "value": 1}], "invalid_path"), (mismatch, "type_mismatch"),
+                          (big, "counter_overflow"), ([{"op": "unset", "path": "/a"}] * 1001, "too_large")):
+            self.assertEqual(self.call("PATCH", path, {"ops": ops}).json["code"], code)
+            answer = self.call("POST", "/events", {"aggregateType": "player", "aggregateId": path.rsplit("/", 1)[1],
+                                                   "eventType": "x", "ops": ops})
+            self.assertEqual(answer.json["code"], code)
+        for body, code in ((b'{"a":"' + b"x" * (2**20 - 8) + b'"}', "too_large"),):
+            self.assertEqual(self.call("PUT", path, body).json["code"], code)
+        self.call("PUT", path, {"c": 5})
+        self.call("PATCH", path, {"ops": [{"op": "unset", "path": "/c"}, {"op": "increment", "path": "/c", "by": -9}]})
+        self.assertEqual(self.call("PUT", path, {"c": 2**63 - 1}).json["code"], "counter_overflow")
+        self.assertEqual(self.call("DELETE", path).status, 204)
+
+    def test_5_events(self):
+        id, key = self.new_id(), {"Idempotency-Key": self.new_id()}
+        event = {"aggregateType": "player", "aggregateId": id, "eventType": "x", "data": {"a": 1}, "metadata": {}}
+        self.assertEqual([self.call("POST", "/events", event, key).status for _ in range(2)], [201, 200])
+        self.assertEqual(self.call("POST", "/events", {**event, "data": {}}, key).status, 409)
+        self.assertEqual(self.call("POST", "/events", {**event, "expectedVersion": 9}).status, 409)
+        self.assertEqual(self.call("POST", "/events", {"events": [event, 1]}).status, 207)
+        self.assertEqual(self.call("POST", "/events", {"events": [event], "atomic": True}).status, 201)
+        many = {"aggregates": [{"type": "a", "id": "b"}] * 1001}
+        self.assertEqual(self.call("POST", "/state/read", many).status, 422)
+
+    def test_5_history(self):
+        ids = [self.new_id(), self.new_id()]
+        changes = [{"aggregateType": "player", "aggregateId": id, "ops": [{"op": "increment", "path": "/g", "by": 1}]}
+                   for id in ids]
+        for data in ({}, {"data": {"a": 1}, "metadata": {"b": 2}}):
+            self.call("POST", "/events", {"eventType": "x", "changes": changes, **data})
+        page = self.call("GET", f"/events/player/{ids[0]}?limit=1&order=desc").json
+        self.call("GET", f"/events/player/{ids[0]}?order=desc&cursor={page['next']}")
+        self.call("HEAD", f"/events/player/{ids[0]}")
+        self.assertEqual(self.call("GET", "/events/player/nobody").status, 404)
+        for method in ("GET", "HEAD"):
+            for query in ("limit=0", "order=x", "cursor=x", "from=x", "to=x"):
+                self.assertEqual(self.call(method, f"/events/player/{ids[0]}?{query}").status, 400)
+            self.assertEqual(self.call(method, "/events?since=x").status, 400)
+        self.call("GET", "/events?since=" + self.call("GET", "/events?limit=3").json["next"])
+        limited = token("s", "events:read", aggregates=["guild/*"])
+        self.assertEqual(self.call("GET", f"/events/player/{ids[0]}", bearer=limited).status, 403)
+        path = "/state/player/" + ids[0]
+        then = self.call("GET", path).json["updatedAt"]
+        for query in ("atVersion=1", "at=" + then, f"at={then}&as=eu-west"):
+            self.assertEqual(self.call("GET", f"{path}?{query}").status, 200, query)
+        self.assertEqual(self.call("GET", path + "?atVersion=9").status, 404)
+        self.assertEqual(self.call("GET", path + "?at=never").status, 400)
+
+    def test_6_lists(self):
+        for i in range(3):
+            self.call("PUT", f"/state/pages/p{i}", {})
+        page = self.call("GET", "/state/pages?limit=2").json
+        self.assertEqual(len(self.call("GET", "/state/pages?limit=2&cursor=" + page["next"]).json["items"]), 1)
+        keys = [{"type": "pages", "id": "p0"}, {"type": "no", "id": "no"}]
+        cut = self.call("POST", "/state/read", {"aggregates": keys})
+        self.assertIsNone(cut.json["items"][1])
+
+    def test_7_health(self):
+        for id in ("store-down", "stuck", "well"):
+            self.call("GET", "/state/fault/" + id)
+            for path in ("/health", "/health/live", "/health/ready"):
+                self.call("GET", path), self.call("HEAD", path)
+
+    def test_7_document(self):
+        answer = self.call("GET", "/openapi.json", bearer="")
+        for method in ("GET", "HEAD"):
+            known = {"If-None-Match": answer.headers["etag"]}
+            self.assertEqual(self.call(method, "/openapi.json", headers=known).status, 304)
+
+    def test_8_nothing_else_exists(self):
+        for operation in self.contract.operations:
+            for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"):
+                if self.contract.operation(method, self.path(operation)) is None:
+                    self.call(method, self.path(operation))
+        for path in ("/", "/state", "/state/a/b/c/d", "/openapi", "/openapi.yaml", "/metrics/x", "/STATE/a/b",
+                     "/health/"):
+            if self.contract.operation("GET", path) is None:
+                self.call("GET", path)
+
+    def test_9_every_answer_was_seen(self):
+        missing = []
+        for operation in self.contract.operations:
+            if operation.method == "head":
+                continue
+            for status in operation.responses:
+                wanted = {(s, c) for s, c in operation.codes() if s == status} or {(status, None)}
+                for _, code in wanted:
+                    if code not in UNREACHED and (operation.id, status, code) not in self.contract.seen:
+                        missing.append((operation.id, status, code))
+        missing = [one for one in missing if not (one[1] == 503 and one[0] in NO_FAULTS)]
+        self.assertEqual(missing, [], "answers of the document that no test brings about")
+
+
+if __name__ == "__main__":
+    unittest.main()
