@@ -103,12 +103,19 @@ static int apply_event(struct gs_core *core, const struct gs_batch_head *head, c
         if (error != 0) {
             return error;
         }
+        error = gs_ledger_meet(core, cell, &change->delta);
+        if (error != 0) {
+            return error;
+        }
         versions[i] = cell->version;
     }
     return event->idempotency.present ? gs_idempotency_add(core, event, &head->origin, versions) : 0;
 }
 
 int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events) {
+    if (gs_witness_note(core, gs_registry_find(core, &head->origin), head) != 0) {
+        return GS_ENOMEM;
+    }
     for (uint32_t i = 0; i < head->count; i++) {
         int error = apply_event(core, head, &events[i]);
         if (error != 0) {

@@ -12,11 +12,12 @@
 #include <globalstate/delta.h>
 
 enum gs_command_kind {
-    GS_COMMAND_WRITE,  /* one or several events */
-    GS_COMMAND_READ,   /* the views of one or several aggregates, at one cut */
-    GS_COMMAND_STATUS, /* the node's own view of the cluster, as JSON */
-    GS_COMMAND_LIST,   /* ids of a type, in order */
-    GS_COMMAND_ORIGINS /* who has written, under which names; what of the past is final */
+    GS_COMMAND_WRITE,    /* one or several events */
+    GS_COMMAND_READ,     /* the views of one or several aggregates, at one cut */
+    GS_COMMAND_STATUS,   /* the node's own view of the cluster, as JSON */
+    GS_COMMAND_LIST,     /* ids of a type, in order */
+    GS_COMMAND_ORIGINS,  /* who has written, under which names; what of the past is final */
+    GS_COMMAND_CONFLICTS /* the conflict ledger, newest first */
 };
 
 enum gs_write_kind {
@@ -93,6 +94,14 @@ struct gs_origin_name {
     bool is_latest;                      /* the one that goes by the plain name */
 };
 
+/* An entry of the conflict ledger. */
+struct gs_conflict_item {
+    uint64_t number;
+    struct gs_slice type; /* of its aggregate */
+    struct gs_slice id;
+    struct gs_slice json;
+};
+
 struct gs_command {
     enum gs_command_kind kind;
     struct gs_arena arena; /* input and results */
@@ -120,6 +129,14 @@ struct gs_command {
     const struct gs_origin_name *origins; /* sorted by origin */
     uint32_t origin_count;
     uint64_t final_ms; /* no event stamped before this millisecond can still arrive */
+
+    /* CONFLICTS: of all aggregates, or of list_type/list_id; list_limit at most */
+    struct gs_slice list_id;
+    uint64_t list_before;               /* numbers less than this; 0: from the newest */
+    struct gs_conflict_item *conflicts; /* set by the core, in the arena */
+    uint32_t conflict_count;
+    bool conflict_more;         /* there are older ones */
+    uint64_t conflict_recorded; /* how many there ever were since the start */
 
     /* all */
     int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY

@@ -40,6 +40,7 @@ void gs_core_free(struct gs_core *core) {
     gs_batch_writer_close(&core->writer);
     gs_idempotency_close(core);
     gs_cells_close(core);
+    gs_ledger_close(&core->ledger);
     gs_registry_close(core);
     gs_vector_close(&core->applied);
     gs_vector_close(&core->stored);
@@ -65,6 +66,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_list_command(core, command, update);
     case GS_COMMAND_ORIGINS:
         return gs_origins_command(core, command, update);
+    case GS_COMMAND_CONFLICTS:
+        return gs_ledger_command(core, command, update);
     }
     command->error = GS_EUNSUPPORTED;
     return gs_update_answer(update, command);
@@ -183,6 +186,7 @@ void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust) {
 void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats) {
     *ret_stats = core->stats;
     ret_stats->peers = core->peer_count;
+    ret_stats->conflicts = core->ledger.recorded;
     ret_stats->open_events = core->writer.count;
 }
 

@@ -184,6 +184,7 @@ struct gs_core_stats {
     uint64_t batches_duplicate; /* received although already there */
     uint64_t batches_held;      /* validly signed but not to be applied: skew, claims */
     uint64_t commits;
+    uint64_t conflicts;       /* recorded in the ledger, those of recovery included */
     uint64_t aggregates;      /* now */
     uint64_t aggregate_bytes; /* now */
     uint64_t causal_bytes;    /* now, waiting for what they depend on */

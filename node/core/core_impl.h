@@ -13,6 +13,8 @@
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
  *   lag.c          how far behind peers are with our own log
+ *   ledger.c       which concurrent writes met here; ledger_read.c shows them
+ *   witness.c      what other origins had applied, batch by batch
  *   idempotency.c  which requests have been carried out
  *
  * Two kinds of state: *applied* is what memory holds; *stored* is what the store has confirmed. Applied runs ahead of
@@ -23,6 +25,7 @@
 #include "gossip/message.h"
 #include "node/core/core.h"
 #include "node/core/document.h"
+#include "node/core/ledger.h"
 #include "node/core/rng.h"
 #include "node/core/table.h"
 
@@ -40,6 +43,7 @@ enum {
     VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
     OPEN_BYTES_MAX = 64 * 1024 * 1024, /* peers' records that wait for a slow disk; more are pulled again later */
     INSTANCES_MAX = 3 * GS_CORE_PEERS_MAX, /* runs of peers that are remembered; the oldest news goes first */
+    WITNESS_MAX = 8192,                    /* steps remembered of one origin */
     COMMITS_KEPT = 1024, /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
     WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
     GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
@@ -55,14 +59,22 @@ struct gs_waiting {
     uint8_t record[];
 };
 
+/* witness.c */
+struct gs_witness {
+    struct gs_witness_step *steps; /* owned; in the order of batches */
+    uint32_t count, capacity;
+    uint64_t known_from; /* a seq; what was before is forgotten. 0: nothing is */
+};
+
 /* What is known of one origin. The applied head is in core->applied. */
 struct gs_origin_state {
     gs_origin origin;
     gs_incarnation incarnation;
     gs_public_key key;
     char region[GS_REGION_NAME_MAX + 1];
-    bool is_latest;             /* the newest incarnation of its key: shown under the plain region name */
-    gs_hlc clock_last;          /* of its newest applied batch: the next one's clocks are greater */
+    bool is_latest;    /* the newest incarnation of its key: shown under the plain region name */
+    gs_hlc clock_last; /* of its newest applied batch: the next one's clocks are greater */
+    struct gs_witness witness;
     struct gs_vector witnessed; /* what the origin had applied of others, by its last batch */
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
@@ -175,6 +187,7 @@ struct gs_core {
     struct gs_vector applied;
     struct gs_vector stored;
 
+    struct gs_ledger ledger;
     struct gs_table cells;
     struct gs_cell *shown_oldest, *shown_newest; /* cells that keep a view */
     size_t shown_bytes;
@@ -354,6 +367,14 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update);
 /* After a commit: goes on with pulls whose last answer was not the whole. */
 int gs_sync_continue(struct gs_core *core, struct gs_update *update);
+
+/* witness.c */
+/* A batch of the origin was applied, or is ours. 0 or GS_ENOMEM. */
+int gs_witness_note(const struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head);
+/* What `origin` had applied of `of` when it wrote its event `seq`; false: too long ago to be remembered. */
+bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *origin, uint64_t seq, const gs_origin *of,
+                   uint64_t *ret_seq);
+void gs_witness_close(struct gs_witness *witness);
 
 /* idempotency.c */
 struct gs_idempotency_entry *gs_idempotency_find(struct gs_core *core, const struct gs_idempotency *key);

@@ -80,6 +80,9 @@ static int take_own(struct gs_core *core, struct gs_group *group, struct gs_slic
         error = gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
     }
     if (error == 0) {
+        error = gs_witness_note(core, core->self, &head);
+    }
+    if (error == 0) {
         error = gs_registry_advance(core, core->self, &head);
     }
     if (error != 0) {

@@ -157,6 +157,7 @@ void gs_registry_close(struct gs_core *core) {
     for (uint32_t i = 0; i < core->origin_count; i++) {
         gs_causal_clear(core, core->origins[i]);
         gs_vector_close(&core->origins[i]->witnessed);
+        gs_witness_close(&core->origins[i]->witness);
         free(core->origins[i]);
     }
     free(core->origins);

@@ -20,6 +20,8 @@ static const struct gs_http_route routes[] = {
     {POST, "/events", GS_SCOPE_EVENTS_WRITE, true, "", gs_handle_events_post},
     {POST, "/state/read", GS_SCOPE_STATE_READ, true, "", gs_handle_state_read},
     {GET, "/state/{}", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_list},
+    {GET, "/state/{}/{}/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_conflicts},
+    {GET, "/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_conflicts},
     {GET, "/cluster", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster},
     {GET, "/peers", GS_SCOPE_SYNC_READ, false, "", gs_handle_peers},
     {GET, "/health", 0, false, "", gs_handle_health},

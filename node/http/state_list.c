@@ -1,25 +1,9 @@
 /* The aggregates of one type, in the order of their ids. */
 #include "node/http/handlers.h"
+#include "node/http/paging.h"
 #include "node/http/writing.h"
 
 #include "node/core/command.h"
-
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
-
-static int read_limit(const struct gs_http_request *request, uint32_t *ret_limit, struct gs_http_fault *fault) {
-    struct gs_slice text = gs_http_target_parameter(&request->target, "limit");
-    uint32_t limit = text.bytes == NULL ? LIMIT_DEFAULT : 0;
-    bool ok = text.bytes == NULL || (text.length >= 1 && text.length <= 4);
-    for (size_t i = 0; ok && i < text.length; i++) {
-        ok = text.bytes[i] >= '0' && text.bytes[i] <= '9';
-        limit = limit * 10 + (uint32_t)(text.bytes[i] - '0');
-    }
-    if (!ok || limit < 1 || limit > LIMIT_MAX) {
-        return gs_problem_set(&fault->problem, GS_EINVAL, "limit", "must be 1 to %d", LIMIT_MAX);
-    }
-    *ret_limit = limit;
-    return 0;
-}
 
 /* The cursor is the last id of the page before. */
 static int read_cursor(const struct gs_http_request *request, struct gs_slice *ret_after, struct gs_http_fault *fault) {
@@ -42,7 +26,7 @@ int gs_handle_state_list(struct gs_http_request *request, struct gs_http_respons
     uint32_t limit = 0;
     int error = gs_http_request_aggregate(request, &type, NULL, fault);
     if (error == 0) {
-        error = read_limit(request, &limit, fault);
+        error = gs_http_limit(request, &limit, fault);
     }
     if (error == 0) {
         error = read_cursor(request, &after, fault);

@@ -13,7 +13,7 @@ DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
              "unsupported_media_type", "request_timeout"}
 # The fake gateway fails by address, and these have none.
-NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed"}
+NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed", "listConflicts"}
 
 
 class Everything(unittest.TestCase):
@@ -85,6 +85,8 @@ class Everything(unittest.TestCase):
                              ("shutdown", "shutting_down")):
                 answer = self.call(method, "/state/fault/" + id, body)
                 self.assertEqual(answer.status, 503)
+                if method in ("GET", "HEAD"):
+                    self.assertEqual(self.call(method, f"/state/fault/{id}/conflicts").status, 503)
         for method, body in (("PUT", {}), ("PATCH", {"ops": []}), ("DELETE", None)):
             self.call(method, "/state/fault/starting", body)
         for id in ("overloaded", "store", "memory", "shutdown", "starting"):

@@ -156,6 +156,9 @@ static int command_fault(struct gs_gateway *gateway, const struct gs_command *co
     for (uint32_t i = 0; i < command->key_count && error == 0; i++) {
         error = fault_of(gateway, command->keys[i].aggregate_type, command->keys[i].aggregate_id);
     }
+    if (error == 0 && command->kind == GS_COMMAND_CONFLICTS) {
+        error = fault_of(gateway, command->list_type, command->list_id);
+    }
     return error != 0 || command->kind != GS_COMMAND_LIST ? error
                                                           : fault_of(gateway, command->list_type, command->list_after);
 }

@@ -1,0 +1,53 @@
+/* The conflict ledger: which concurrent writes met in this region, and what decided between them (G7 of the design).
+ *
+ * When an event is applied whose value ends up beside another one in a field, the meeting is recorded: all values, the
+ * vector clock that each of their writers had of the aggregate, the rule, and the window of concurrency (from the first
+ * of the writes to the last). The ledger is a projection of the log, and is made again from it at every start. It is
+ * bounded in entries and bytes; the oldest go first. */
+#ifndef GS_NODE_CORE_LEDGER_H
+#define GS_NODE_CORE_LEDGER_H
+
+#include <globalstate/hlc.h>
+#include <globalstate/memory.h>
+
+#include <stdbool.h>
+
+enum {
+    GS_LEDGER_ENTRIES_MAX = 10000,
+    GS_LEDGER_BYTES_MAX = 16 * 1024 * 1024,
+    GS_LEDGER_VALUE_MAX = 4096, /* bytes of a value; of a larger one its size is recorded */
+    GS_LEDGER_PAGE_MAX = 1000   /* entries in one answer */
+};
+
+struct gs_core;
+struct gs_cell;
+struct gs_command;
+struct gs_update;
+struct gs_delta;
+
+/* One meeting. */
+struct gs_ledger_entry {
+    struct gs_ledger_entry *older, *newer;
+    uint64_t number;      /* 1, 2, 3 … since the start */
+    uint64_t group;       /* of the event that met: shown once it is stored */
+    uint64_t fingerprint; /* of aggregate, path and values */
+    struct gs_slice type; /* of the aggregate */
+    struct gs_slice id;
+    size_t length;
+    uint8_t bytes[]; /* see ledger.c; type and id point in here */
+};
+
+struct gs_ledger {
+    struct gs_ledger_entry *oldest, *newest; /* owned */
+    uint32_t count;
+    size_t bytes;
+    uint64_t recorded; /* ever, since the start */
+};
+
+/* An event was just applied to `cell`: records what it met there. 0 or GS_ENOMEM. */
+int gs_ledger_meet(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
+/* GS_COMMAND_CONFLICTS. */
+int gs_ledger_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+void gs_ledger_close(struct gs_ledger *ledger);
+
+#endif

@@ -1,0 +1,148 @@
+"""The conflict ledger: concurrent writes that met, with both values, both clocks, rule and window, in each region that
+saw them meet, and again after a restart.  usage: test_conflicts.py GLOBALSTATE"""
+import sys, unittest
+
+from cluster import REGIONS, Cluster, wait_for
+from forwarder import Network
+from http_client import token
+
+PROGRAM = sys.argv.pop(1)
+EU, US, AP = REGIONS
+
+
+def assign(value, path="/name"):
+    return {"ops": [{"op": "set", "path": path, "value": value}]}
+
+
+class Conflicts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.network = Network()
+        cls.cluster = Cluster(PROGRAM, network=cls.network)
+        cls.cluster.wait_linked()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.close()
+
+    def write(self, region, aggregate, value, path="/name"):
+        answer = self.cluster[region].call("PATCH", "/state/" + aggregate, assign(value, path))
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def ledger(self, region, aggregate=None, query="", bearer=None):
+        path = (f"/state/{aggregate}/conflicts" if aggregate else "/conflicts") + query
+        answer = self.cluster[region].call("GET", path, bearer=bearer)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def collide(self, aggregate, rounds=1, path="/name"):
+        """Both write while they cannot hear each other; returns what each was answered last."""
+        self.network.cut_all()
+        try:
+            for i in range(rounds):
+                first = self.write(EU, aggregate, f"eu {i}", path + (str(i) if rounds > 1 else ""))
+                second = self.write(US, aggregate, f"us {i}", path + (str(i) if rounds > 1 else ""))
+        finally:
+            self.network.heal()
+        self.cluster.wait_converged()
+        return first, second
+
+    def without(self, entry, *names):
+        return {name: value for name, value in entry.items() if name not in names}
+
+    def test_both_values_and_clocks(self):
+        self.write(EU, "player/ada", "first")
+        self.cluster.wait_converged()
+        eu, us = self.collide("player/ada")
+        entries = {}
+        for region in (EU, US):
+            found = self.ledger(region, "player/ada")["conflicts"]
+            self.assertEqual(len(found), 1, found)
+            entries[region] = found[0]
+        ours = ("number", "recordedBy")
+        self.assertEqual(self.without(entries[EU], *ours), self.without(entries[US], *ours))
+        self.assertEqual([entries[region]["recordedBy"] for region in (EU, US)], [EU, US])
+        entry = entries[EU]
+        self.assertEqual((entry["path"], entry["type"], entry["rule"]), ("/name", "register", "last_writer_wins"))
+        values = {value["region"]: value for value in [entry["winner"], *entry["losers"]]}
+        self.assertEqual({region: value["value"] for region, value in values.items()}, {EU: "eu 0", US: "us 0"})
+        self.assertEqual(values[EU]["vectorClock"], eu["vectorClock"])
+        self.assertEqual(values[US]["vectorClock"], us["vectorClock"])
+        self.assertEqual(entry["winner"]["value"], self.cluster[AP].state("player/ada")["name"])
+        stamps = sorted(value["timestamp"] for value in values.values())
+        self.assertEqual([entry["window"]["from"], entry["window"]["to"]], stamps)
+        self.assertEqual(entry["detectedAt"], stamps[1])
+        # Overwritten, the two no longer stand side by side; the ledger still tells of them.
+        self.write(AP, "player/ada", "settled")
+        self.cluster.wait_converged()
+        self.assertEqual(self.cluster[EU].call("GET", "/state/player/ada").json["conflicts"], [])
+        self.assertEqual(self.ledger(EU, "player/ada")["conflicts"], [entry])
+        self.assertEqual(self.ledger(EU, "player/nobody")["conflicts"], [])
+
+    def test_survives_a_restart(self):
+        self.collide("player/kept", rounds=5)
+        before = self.ledger(US, "player/kept")["conflicts"]
+        self.assertEqual(len(before), 5)
+        self.cluster[US].kill()
+        self.cluster[US].start()
+        after = self.ledger(US, "player/kept")["conflicts"]
+        self.assertEqual(sorted(entry["path"] for entry in after), sorted(entry["path"] for entry in before))
+        by_path = {entry["path"]: entry for entry in after}
+        for entry in before:
+            self.assertEqual(self.without(by_path[entry["path"]], "number"), self.without(entry, "number"))
+        self.cluster.wait_linked()
+
+    def test_pages_and_patterns(self):
+        self.collide("guild/a", rounds=4)
+        self.collide("guild/b", rounds=3)
+        everything = self.ledger(EU)
+        self.assertEqual(everything["conflicts"], sorted(everything["conflicts"], key=lambda e: -e["number"]))
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = self.ledger(EU, "guild/a", f"?limit=3{cursor and '&cursor=' + cursor}")
+            seen += page["conflicts"]
+            cursor = page["next"]
+        self.assertEqual([entry["path"] for entry in seen], ["/name3", "/name2", "/name1", "/name0"])
+        limited = token("s", "state:read", aggregates=["guild/b"])
+        first = self.ledger(EU, query="?limit=2", bearer=limited)
+        self.assertEqual([e["aggregateId"] for e in first["conflicts"]], ["b", "b"])
+        rest = self.ledger(EU, query=f"?limit=2&cursor={first['next']}", bearer=limited)
+        self.assertEqual(([e["aggregateId"] for e in rest["conflicts"]], rest["next"]), (["b"], None))
+        self.assertEqual(self.cluster[EU].call("GET", "/state/guild/a/conflicts", bearer=limited).status, 403)
+        for query in ("cursor=x", "cursor=0", "cursor=-1", "limit=0", "cursor=" + "9" * 19):
+            self.assertEqual(self.cluster[EU].call("GET", "/conflicts?" + query).status, 400, query)
+
+    def test_no_conflict_without_concurrency(self):
+        for region in REGIONS:
+            self.write(region, "player/calm", region)
+            self.cluster.wait_converged()
+        self.network.cut_all()
+        try:
+            for region in REGIONS:  # in fields of their own, and in a counter
+                self.write(region, "player/calm", region, "/" + region)
+                self.cluster[region].call("PATCH", "/state/player/calm",
+                                          {"ops": [{"op": "increment", "path": "/n", "by": 1}]})
+        finally:
+            self.network.heal()
+        self.cluster.wait_converged()
+        for region in REGIONS:
+            self.assertEqual(self.ledger(region, "player/calm")["conflicts"], [])
+
+    def test_large_values_are_told_by_size(self):
+        self.network.cut_all()
+        try:
+            self.write(EU, "player/large", "x" * 5000)
+            self.write(US, "player/large", "small")
+        finally:
+            self.network.heal()
+        self.cluster.wait_converged()
+        wait_for("an entry", lambda: self.ledger(EU, "player/large")["conflicts"])
+        entry = self.ledger(EU, "player/large")["conflicts"][0]
+        values = {value["region"]: value for value in [entry["winner"], *entry["losers"]]}
+        self.assertEqual((values[EU]["value"], values[EU]["valueBytes"]), (None, 5003))
+        self.assertEqual(values[US]["value"], "small")
+
+
+if __name__ == "__main__":
+    unittest.main()
