@@ -8,13 +8,15 @@ static char *copy_text(struct gs_arena *arena, const char *text) {
     return gs_arena_copy(arena, text, strlen(text) + 1);
 }
 
-static int add_key(struct gs_auth *auth, enum gs_jwt_algorithm algorithm, struct gs_slice bytes) {
+static int add_key(struct gs_auth *auth, enum gs_jwt_algorithm algorithm, struct gs_slice bytes, struct gs_slice kid) {
     struct gs_jwt_key *key = &auth->policy.keys[auth->policy.key_count];
     const void *copy = gs_arena_copy(&auth->arena, bytes.bytes, bytes.length);
-    if (copy == NULL) {
+    const void *id = gs_arena_copy(&auth->arena, kid.bytes, kid.length);
+    if (copy == NULL || id == NULL) {
         return GS_ENOMEM;
     }
-    *key = (struct gs_jwt_key){.algorithm = algorithm, .bytes = gs_slice_make(copy, bytes.length)};
+    *key = (struct gs_jwt_key){
+        .algorithm = algorithm, .bytes = gs_slice_make(copy, bytes.length), .kid = gs_slice_make(id, kid.length)};
     auth->policy.key_count++;
     return 0;
 }
@@ -32,9 +34,14 @@ static int add_names(struct gs_auth *auth, const struct gs_auth_config *config) 
 }
 
 static int check_config(const struct gs_auth_config *config, struct gs_problem *problem) {
-    if (config->secret.length == 0 && config->public_key.length == 0) {
+    if (config->secret.length == 0 && config->public_key.length == 0 && config->key_count == 0) {
         return gs_problem_set(problem, GS_EINVAL, NULL,
-                              "no key to check tokens with: set JWT_SECRET (32 bytes or more) or JWT_PUBLIC_KEY_FILE");
+                              "no key to check tokens with: set JWT_SECRET (32 bytes or more), JWT_PUBLIC_KEY_FILE or "
+                              "JWT_KEYS_FILE");
+    }
+    if (config->key_count + 2 > GS_JWT_KEYS_MAX) {
+        return gs_problem_set(problem, GS_EINVAL, NULL, "%u keys for tokens; the most is %d",
+                              (unsigned)config->key_count, GS_JWT_KEYS_MAX - 2);
     }
     if (config->secret.length > 0 &&
         (config->secret.length < GS_JWT_SECRET_MIN || config->secret.length > GS_JWT_SECRET_MAX)) {
@@ -53,12 +60,16 @@ int gs_auth_init(struct gs_auth *auth, const struct gs_auth_config *config, stru
     if (config->off) {
         return 0;
     }
+    const struct gs_slice none = {0};
     int error = check_config(config, problem);
     if (error == 0 && config->secret.length > 0) {
-        error = add_key(auth, GS_JWT_HS256, config->secret);
+        error = add_key(auth, GS_JWT_HS256, config->secret, none);
     }
     if (error == 0 && config->public_key.length > 0) {
-        error = add_key(auth, GS_JWT_EDDSA, config->public_key);
+        error = add_key(auth, GS_JWT_EDDSA, config->public_key, none);
+    }
+    for (uint32_t i = 0; i < config->key_count && error == 0; i++) {
+        error = add_key(auth, config->keys[i].algorithm, config->keys[i].bytes, config->keys[i].kid);
     }
     if (error == 0) {
         error = add_names(auth, config);

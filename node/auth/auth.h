@@ -59,11 +59,13 @@ bool gs_pattern_valid(struct gs_slice pattern);
 bool gs_pattern_matches(struct gs_slice pattern, struct gs_slice type, struct gs_slice id);
 
 struct gs_auth_config {
-    struct gs_slice secret;     /* HS256; empty: none */
-    struct gs_slice public_key; /* Ed25519, 32 bytes; empty: none */
-    const char *issuer;         /* NULL: not checked */
-    const char *audience;       /* NULL: not checked */
-    bool off;                   /* GS_AUTH=off: everybody is "anonymous" with all scopes */
+    struct gs_slice secret;        /* HS256; empty: none */
+    struct gs_slice public_key;    /* Ed25519, 32 bytes; empty: none */
+    const struct gs_jwt_key *keys; /* more, with their ids */
+    uint32_t key_count;
+    const char *issuer;   /* NULL: not checked */
+    const char *audience; /* NULL: not checked */
+    bool off;             /* GS_AUTH=off: everybody is "anonymous" with all scopes */
 };
 
 /* How this node tells who is who. Owned copies of the configuration. */

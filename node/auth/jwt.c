@@ -86,6 +86,29 @@ static int header_algorithm(struct gs_slice header) {
     return value_is_text(algorithm, "EdDSA") ? GS_JWT_EDDSA : 0;
 }
 
+/* A key is found by comparing ids, and by nothing else: what a token calls its key is never a path or a query. */
+static bool key_fits(const struct gs_jwt_key *key, int algorithm, struct gs_slice kid) {
+    if ((int)key->algorithm != algorithm) {
+        return false;
+    }
+    return kid.bytes == NULL || key->kid.length == 0 || gs_slice_compare(key->kid, kid) == 0;
+}
+
+/* The `kid` of a header: {NULL, 0} if there is none. False: it is no string of a possible length. */
+static bool header_kid(struct gs_slice header, struct gs_slice *ret_kid) {
+    struct gs_slice value = gs_map_get(header, "kid");
+    *ret_kid = (struct gs_slice){0};
+    if (value.bytes == NULL) {
+        return true;
+    }
+    struct gs_reader reader;
+    gs_reader_init(&reader, value.bytes, value.length);
+    if (gs_value_kind(value) == GS_KIND_STR) {
+        *ret_kid = gs_read_str(&reader, GS_JWT_KID_MAX);
+    }
+    return ret_kid->length > 0 && reader.error == 0;
+}
+
 static bool check_signature(const struct gs_jwt_key *key, struct gs_slice message, const uint8_t *signature,
                             size_t signature_length) {
     if (key->algorithm == GS_JWT_EDDSA) {
@@ -106,14 +129,8 @@ static bool check_signature(const struct gs_jwt_key *key, struct gs_slice messag
     return same;
 }
 
-static int check_signed(const struct gs_jwt_policy *policy, const struct parts *parts) {
-    struct gs_buffer header = {0};
-    int error = parse_part(parts->header, HEADER_DEPTH_MAX, &header);
-    int algorithm = error == 0 ? header_algorithm(gs_slice_make(header.bytes, header.length)) : 0;
-    gs_buffer_close(&header);
-    if (error != 0) {
-        return error;
-    }
+static int check_by_keys(const struct gs_jwt_policy *policy, const struct parts *parts, int algorithm,
+                         struct gs_slice kid) {
     uint8_t signature[crypto_sign_BYTES];
     size_t length = 0;
     if (!decode_base64(parts->signature, signature, sizeof signature, &length)) {
@@ -121,11 +138,22 @@ static int check_signed(const struct gs_jwt_policy *policy, const struct parts *
     }
     for (uint32_t i = 0; i < policy->key_count && i < GS_JWT_KEYS_MAX; i++) {
         const struct gs_jwt_key *key = &policy->keys[i];
-        if ((int)key->algorithm == algorithm && check_signature(key, parts->signed_bytes, signature, length)) {
+        if (key_fits(key, algorithm, kid) && check_signature(key, parts->signed_bytes, signature, length)) {
             return 0;
         }
     }
     return GS_ESIGNATURE;
+}
+
+static int check_signed(const struct gs_jwt_policy *policy, const struct parts *parts) {
+    struct gs_buffer header = {0};
+    int error = parse_part(parts->header, HEADER_DEPTH_MAX, &header);
+    struct gs_slice kid = {0};
+    bool known = error == 0 && header_kid(gs_slice_make(header.bytes, header.length), &kid);
+    int algorithm = known ? header_algorithm(gs_slice_make(header.bytes, header.length)) : 0;
+    error = error == 0 ? check_by_keys(policy, parts, algorithm, kid) : error;
+    gs_buffer_close(&header);
+    return error;
 }
 
 /* A NumericDate: whole seconds, or with a fraction (RFC 7519 section 2). */

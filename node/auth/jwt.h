@@ -17,20 +17,24 @@ enum {
     GS_JWT_SECRET_MAX = 1024,    /* more is a mistake */
     GS_JWT_PUBLIC_KEY_SIZE = 32, /* Ed25519 */
     GS_JWT_LEEWAY_S = 60,        /* clocks of issuer and node may differ by this much */
-    GS_JWT_KEYS_MAX = 8
+    GS_JWT_KEYS_MAX = 16,
+    GS_JWT_KID_MAX = 64 /* bytes of a key's id */
 };
 
 enum gs_jwt_algorithm { GS_JWT_HS256 = 1, GS_JWT_EDDSA = 2 };
 
 struct gs_jwt_key {
     enum gs_jwt_algorithm algorithm;
-    struct gs_slice bytes; /* HS256: the secret; EdDSA: the 32-byte public key. Borrowed */
+    struct gs_slice
+        bytes; /* HS256: the secret; EdDSA: the 32-byte public key, to mint the 64-byte secret key. Borrowed */
+    struct gs_slice kid; /* its id; empty: it has none, and checks tokens of any id. Borrowed */
 };
 
 /* What a token must satisfy. */
 struct gs_jwt_policy {
     uint32_t key_count;
-    struct gs_jwt_key keys[GS_JWT_KEYS_MAX]; /* a token is good if one of them signed it */
+    struct gs_jwt_key keys[GS_JWT_KEYS_MAX]; /* a token is good if one of them signed it; if it names a `kid`, one of
+                                                that id or of none */
     const char *issuer;                      /* `iss` must be this; NULL: any, or none */
     const char *audience;                    /* `aud` must be or hold this; NULL: not looked at */
 };
@@ -51,11 +55,12 @@ struct gs_jwt_claims {
     const char *issuer;   /* or NULL */
     const char *audience; /* or NULL */
     int64_t issued_s;
+    int64_t not_before_s; /* 0: none */
     int64_t expires_s;
 };
 
-/* Appends a token with these claims, signed with an HS256 key. GS_EINVAL: the key is of another kind or of a wrong
- * size, there is no subject, or the token would be larger than GS_JWT_TOKEN_MAX; GS_ENOMEM. */
+/* Appends a token with these claims, signed with the key (`kid` in its header, if the key has one). GS_EINVAL: the key
+ * is of a wrong size, there is no subject, or the token would be larger than GS_JWT_TOKEN_MAX; GS_ENOMEM. */
 int gs_jwt_mint(const struct gs_jwt_key *key, const struct gs_jwt_claims *claims, struct gs_buffer *ret_token);
 
 #endif

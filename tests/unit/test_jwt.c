@@ -309,7 +309,8 @@ static void weak_keys_verify_nothing(void **state) {
     assert_int_equal(verify(&policy, token), GS_ESIGNATURE);
     free(token);
     char *shorter = hs256_token(HS256_HEADER, GOOD_CLAIMS, secret, 31);
-    policy = (struct gs_jwt_policy){.key_count = 1, .keys = {{GS_JWT_HS256, gs_slice_make(secret, 31)}}};
+    policy = (struct gs_jwt_policy){.key_count = 1,
+                                    .keys = {{.algorithm = GS_JWT_HS256, .bytes = gs_slice_make(secret, 31)}}};
     assert_int_equal(verify(&policy, shorter), GS_ESIGNATURE);
     free(shorter);
 }
@@ -355,11 +356,11 @@ static void mint_refuses(void **state) {
     (void)state;
     struct gs_buffer token = {0};
     struct gs_jwt_claims claims = {.subject = "a", .expires_s = NOW};
-    struct gs_jwt_key key = {GS_JWT_HS256, gs_slice_make(secret, 31)};
+    struct gs_jwt_key key = {.algorithm = GS_JWT_HS256, .bytes = gs_slice_make(secret, 31)};
     assert_int_equal(gs_jwt_mint(&key, &claims, &token), GS_EINVAL);
-    key = (struct gs_jwt_key){GS_JWT_EDDSA, slice(secret)};
+    key = (struct gs_jwt_key){.algorithm = GS_JWT_EDDSA, .bytes = slice(secret)};
     assert_int_equal(gs_jwt_mint(&key, &claims, &token), GS_EINVAL);
-    key = (struct gs_jwt_key){GS_JWT_HS256, slice(secret)};
+    key = (struct gs_jwt_key){.algorithm = GS_JWT_HS256, .bytes = slice(secret)};
     claims.subject = "";
     assert_int_equal(gs_jwt_mint(&key, &claims, &token), GS_EINVAL);
     char *scope = calloc(1, GS_JWT_TOKEN_MAX);
