@@ -4,6 +4,7 @@
 #include "gossip/trust.h"
 #include "node/cli/command_line.h"
 #include "node/cli/files.h"
+#include "node/cli/token_keys.h"
 #include "node/http/server.h"
 #include "node/serve/config.h"
 #include "node/serve/node.h"
@@ -24,7 +25,6 @@ enum { TRUST_FILE_MAX = 1024 * 1024, IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACH
 struct service {
     struct gs_serve_config config;
     struct gs_key_pair keys;
-    uint8_t jwt_public_key[32];
     struct gs_trust trust;
     uv_loop_t loop;
     uv_signal_t signals[3];
@@ -64,25 +64,6 @@ static int check_identity(const struct service *service, const struct gs_trust *
     return 0;
 }
 
-static int read_public_key(struct service *service, struct gs_problem *problem) {
-    const char *path = service->config.jwt_public_key_file;
-    struct gs_buffer text = {0};
-    gs_public_key key;
-    if (path == NULL) {
-        return 0;
-    }
-    int error = gs_file_read_line(path, &text, problem);
-    if (error == 0 && gs_public_key_parse((const char *)text.bytes, text.length - 1, &key) != 0) {
-        error =
-            gs_problem_set(problem, GS_EINVAL, "JWT_PUBLIC_KEY_FILE", "%s does not hold a base64 Ed25519 key", path);
-    }
-    if (error == 0) {
-        memcpy(service->jwt_public_key, key.bytes, sizeof service->jwt_public_key);
-    }
-    gs_buffer_close(&text);
-    return error;
-}
-
 static int make_data_dir(const char *path, struct gs_problem *problem) {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return gs_problem_set(problem, GS_EIO, "GS_DATA_DIR", "cannot make %s: %s", path, strerror(errno));
@@ -97,9 +78,6 @@ static int read_files(struct service *service, struct gs_problem *problem) {
     }
     if (error == 0) {
         error = check_identity(service, &service->trust, problem);
-    }
-    if (error == 0) {
-        error = read_public_key(service, problem);
     }
     return error == 0 ? make_data_dir(service->config.data_dir, problem) : error;
 }
@@ -164,6 +142,22 @@ static void reload_trust(struct service *service) {
     fprintf(stderr, "globalstate: trust file read again, %u keys\n", service->trust.count);
 }
 
+/* SIGHUP: the keys for tokens again. Bad files change nothing. */
+static void reload_keys(struct service *service) {
+    struct gs_token_keys keys;
+    struct gs_problem problem = {0};
+    int error = gs_token_keys_read(&service->config, &keys, &problem);
+    if (error == 0) {
+        error = gs_http_server_set_keys(service->http, &keys.auth, &problem);
+    }
+    if (error != 0) {
+        fprintf(stderr, "globalstate: the keys for tokens were not taken over: %s\n", problem.detail);
+    } else {
+        fprintf(stderr, "globalstate: keys for tokens read again\n");
+    }
+    gs_token_keys_close(&keys);
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     struct service *service = handle->data;
     if (service->stopping) {
@@ -171,6 +165,9 @@ static void on_signal(uv_signal_t *handle, int number) {
     }
     if (number == SIGHUP) {
         reload_trust(service);
+        if (service->http != NULL) {
+            reload_keys(service);
+        }
         return;
     }
     fprintf(stderr, "globalstate: stopping\n");
@@ -216,25 +213,20 @@ static int start_node(struct service *service, struct gs_problem *problem) {
 
 static int start_http(struct service *service, struct gs_problem *problem) {
     const struct gs_serve_config *config = &service->config;
+    struct gs_token_keys keys;
+    int error = gs_token_keys_read(config, &keys, problem);
     struct gs_http_config http = {
         .listen = config->server_addr,
         .threads = config->http_threads,
-        .auth =
-            {
-                .issuer = config->jwt_issuer,
-                .audience = config->jwt_audience,
-                .off = config->auth_off,
-            },
+        .auth = keys.auth,
         .region = config->region,
         .gateway = gs_node_gateway(service->node),
     };
-    if (config->jwt_secret != NULL) {
-        http.auth.secret = gs_slice_make(config->jwt_secret, strlen(config->jwt_secret));
+    if (error == 0) {
+        error = gs_http_server_start(&http, &service->http, problem);
     }
-    if (config->jwt_public_key_file != NULL) {
-        http.auth.public_key = gs_slice_make(service->jwt_public_key, sizeof service->jwt_public_key);
-    }
-    return gs_http_server_start(&http, &service->http, problem);
+    gs_token_keys_close(&keys);
+    return error;
 }
 
 static int run(struct service *service, struct gs_problem *problem) {

@@ -2,7 +2,7 @@
 #ifndef GS_NODE_HTTP_CONTEXT_H
 #define GS_NODE_HTTP_CONTEXT_H
 
-#include "node/auth/auth.h"
+#include "node/http/keyring.h"
 #include "node/http/watchdog.h"
 #include "node/serve/gateway.h"
 
@@ -10,7 +10,8 @@
 
 struct gs_http_context {
     struct gs_gateway *gateway; /* borrowed */
-    struct gs_auth auth;
+    struct gs_http_keyring keyring;
+    bool auth_off;
     char region[GS_REGION_NAME_MAX + 1];
     uint16_t port;               /* as bound */
     uint32_t request_timeout_ms; /* for a body to arrive as a whole */

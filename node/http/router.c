@@ -122,7 +122,7 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     if (error == 0) {
         error = check_parameters(request, route->parameters, fault);
     }
-    if (error == 0 && route->takes_body && request->context->auth.off && request->method != GS_HTTP_DELETE) {
+    if (error == 0 && route->takes_body && request->context->auth_off && request->method != GS_HTTP_DELETE) {
         error = check_media_type(request, fault);
     }
     if (error == 0 && request->principal != NULL) {

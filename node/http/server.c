@@ -138,6 +138,7 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
     }
     struct gs_http_context *context = &server->context;
     context->gateway = config->gateway;
+    context->auth_off = config->auth.off;
     context->request_timeout_ms =
         config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
     context->waits_max = (config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT) / WAITS_SHARE;
@@ -151,7 +152,7 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
         error = gs_problem_set(problem, GS_ENOMEM, NULL, "no thread for the HTTP server");
     }
     if (error == 0) {
-        error = gs_auth_init(&context->auth, &config->auth, problem);
+        error = gs_http_keyring_open(&context->keyring, &config->auth, problem);
     }
     if (error == 0) {
         error = start_civetweb(server, config, &address, problem);
@@ -162,6 +163,11 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
     }
     *ret_server = server;
     return 0;
+}
+
+int gs_http_server_set_keys(struct gs_http_server *server, const struct gs_auth_config *auth,
+                            struct gs_problem *problem) {
+    return gs_http_keyring_replace(&server->context.keyring, auth, problem);
 }
 
 uint16_t gs_http_server_port(const struct gs_http_server *server) {
@@ -177,6 +183,6 @@ void gs_http_server_stop(struct gs_http_server *server) {
     }
     mg_exit_library();
     gs_watchdog_stop(&server->context.watchdog);
-    gs_auth_close(&server->context.auth);
+    gs_http_keyring_close(&server->context.keyring);
     free(server);
 }

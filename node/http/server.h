@@ -31,6 +31,9 @@ struct gs_http_config {
  * configuration, GS_EIO, GS_ENOMEM. Everything in `config` but the gateway is copied. */
 int gs_http_server_start(const struct gs_http_config *config, struct gs_http_server **ret_server,
                          struct gs_problem *problem);
+/* From now on tokens are checked with these keys (copied); or nothing changes: GS_EINVAL, GS_ENOMEM. Any thread. */
+int gs_http_server_set_keys(struct gs_http_server *server, const struct gs_auth_config *auth,
+                            struct gs_problem *problem);
 /* The port it listens on. */
 uint16_t gs_http_server_port(const struct gs_http_server *server);
 /* Closes all connections and waits for the threads (up to two seconds, or as long as a call of the gateway lasts). NULL

@@ -10,6 +10,7 @@
 struct gs_http_session {
     char *token; /* owned */
     size_t token_length;
+    unsigned generation; /* of the keys that it was good with */
     struct gs_principal principal;
 };
 
@@ -64,16 +65,19 @@ static struct gs_http_session *session_of(struct gs_http_request *request) {
     return session;
 }
 
-static bool session_knows(const struct gs_http_session *session, struct gs_slice token, int64_t at_s) {
-    return session->token != NULL && session->token_length == token.length &&
-           sodium_memcmp(session->token, token.bytes, token.length) == 0 && at_s < session->principal.expires_s;
+static bool session_knows(const struct gs_http_session *session, struct gs_http_keyring *keyring, struct gs_slice token,
+                          int64_t at_s) {
+    return session->token != NULL && session->generation == atomic_load(&keyring->generation) &&
+           session->token_length == token.length && sodium_memcmp(session->token, token.bytes, token.length) == 0 &&
+           at_s < session->principal.expires_s;
 }
 
-static int session_learn(struct gs_http_session *session, const struct gs_auth *auth, struct gs_slice token,
+static int session_learn(struct gs_http_session *session, struct gs_http_keyring *keyring, struct gs_slice token,
                          int64_t at_s) {
     struct gs_principal principal = {0};
     char *copy = malloc(token.length + 1);
-    int error = copy == NULL ? GS_ENOMEM : gs_auth_authenticate(auth, token, at_s, &principal);
+    unsigned generation = 0;
+    int error = copy == NULL ? GS_ENOMEM : gs_http_keyring_authenticate(keyring, token, at_s, &principal, &generation);
     if (error != 0) {
         free(copy);
         return error;
@@ -83,15 +87,16 @@ static int session_learn(struct gs_http_session *session, const struct gs_auth *
     }
     free(session->token);
     gs_principal_close(&session->principal);
-    *session = (struct gs_http_session){.token = copy, .token_length = token.length, .principal = principal};
+    *session = (struct gs_http_session){
+        .token = copy, .token_length = token.length, .generation = generation, .principal = principal};
     return 0;
 }
 
 int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http_fault *fault) {
-    const struct gs_auth *auth = &request->context->auth;
+    struct gs_http_keyring *keyring = &request->context->keyring;
     struct gs_slice value = {0};
-    int error =
-        auth->off ? check_host(request, fault) : gs_http_header_single(request->info, "Authorization", &value, fault);
+    int error = request->context->auth_off ? check_host(request, fault)
+                                           : gs_http_header_single(request->info, "Authorization", &value, fault);
     if (error != 0) {
         return error;
     }
@@ -101,8 +106,8 @@ int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http
         return gs_fault_set(fault, GS_ENOMEM);
     }
     int64_t at_s = now_s();
-    if (!session_knows(session, token, at_s)) {
-        error = session_learn(session, auth, token, at_s);
+    if (!session_knows(session, keyring, token, at_s)) {
+        error = session_learn(session, keyring, token, at_s);
     }
     if (error != 0) {
         return gs_fault_set(fault, error == GS_ENOMEM ? GS_ENOMEM : GS_HTTP_ETOKEN);

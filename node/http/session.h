@@ -1,7 +1,8 @@
 /* A session: what is remembered about one connection from request to request.
  *
  * That is the last good token and its principal. Byte for byte the same token needs no second check of its signature
- * (an Ed25519 one takes longer than all the rest of a request); its expiry is looked at every time. */
+ * (an Ed25519 one takes longer than all the rest of a request); its expiry is looked at every time,
+ * and so is whether the keys are still the same. */
 #ifndef GS_NODE_HTTP_SESSION_H
 #define GS_NODE_HTTP_SESSION_H
 

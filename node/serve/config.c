@@ -18,6 +18,7 @@ enum setting {
     JWT_SECRET,
     JWT_SECRET_FILE,
     JWT_PUBLIC_KEY_FILE,
+    JWT_KEYS_FILE,
     JWT_ISSUER,
     JWT_AUDIENCE,
     AUTH,
@@ -46,9 +47,12 @@ static const struct {
     [DATA_DIR] = {"GS_DATA_DIR", "data-dir", "data", "directory of the embedded store"},
     [DATABASE_URL] = {"DATABASE_URL", "database-url", NULL, "sqlite:PATH (default: sqlite: in the data directory)"},
     [JWT_SECRET] = {"JWT_SECRET", "jwt-secret", NULL, "HS256 key of at least 32 bytes"},
-    [JWT_SECRET_FILE] = {"JWT_SECRET_FILE", "jwt-secret-file", NULL, "file that holds the HS256 key"},
+    [JWT_SECRET_FILE] = {"JWT_SECRET_FILE", "jwt-secret-file", NULL,
+                         "file that holds the HS256 key; read again on SIGHUP"},
     [JWT_PUBLIC_KEY_FILE] = {"JWT_PUBLIC_KEY_FILE", "jwt-public-key-file", NULL,
                              "file that holds an Ed25519 public key, base64"},
+    [JWT_KEYS_FILE] = {"JWT_KEYS_FILE", "jwt-keys-file", NULL,
+                       "file of keys for tokens, `KID HS256|EdDSA BASE64` a line; read again on SIGHUP"},
     [JWT_ISSUER] = {"GS_JWT_ISSUER", "jwt-issuer", NULL, "`iss` that tokens must carry"},
     [JWT_AUDIENCE] = {"GS_JWT_AUDIENCE", "jwt-audience", NULL, "`aud` that tokens must carry"},
     [AUTH] = {"GS_AUTH", "auth", "on", "off: no tokens, and loopback addresses only"},
@@ -170,23 +174,6 @@ static int read_seeds(const char *text, struct gs_serve_config *config, struct g
     return 0;
 }
 
-static int read_secret_file(const char *path, struct gs_serve_config *config, struct gs_problem *problem) {
-    char text[2048];
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        return gs_problem_set(problem, GS_EINVAL, settings[JWT_SECRET_FILE].name, "cannot read %s: %s", path,
-                              strerror(errno));
-    }
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) {
-        length--;
-    }
-    text[length] = '\0';
-    config->jwt_secret = gs_arena_copy(&config->arena, text, length + 1);
-    return config->jwt_secret != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
-}
-
 static int require(const char *values[SETTING_COUNT], enum setting setting, const char **ret_value,
                    struct gs_problem *problem) {
     if (values[setting] == NULL || values[setting][0] == '\0') {
@@ -223,18 +210,20 @@ static int read_auth(const char *values[SETTING_COUNT], struct gs_serve_config *
     }
     config->auth_off = strcmp(mode, "off") == 0;
     config->jwt_secret = values[JWT_SECRET];
+    config->jwt_secret_file = values[JWT_SECRET] == NULL ? values[JWT_SECRET_FILE] : NULL;
     config->jwt_public_key_file = values[JWT_PUBLIC_KEY_FILE];
+    config->jwt_keys_file = values[JWT_KEYS_FILE];
     config->jwt_issuer = values[JWT_ISSUER];
     config->jwt_audience = values[JWT_AUDIENCE];
-    int error = values[JWT_SECRET_FILE] != NULL && config->jwt_secret == NULL
-                    ? read_secret_file(values[JWT_SECRET_FILE], config, problem)
-                    : 0;
-    if (error == 0 && !config->auth_off && config->jwt_secret == NULL && config->jwt_public_key_file == NULL) {
-        error = gs_problem_set(problem, GS_EINVAL, settings[JWT_SECRET].name,
-                               "no JWT_SECRET, JWT_SECRET_FILE or JWT_PUBLIC_KEY_FILE: without a key nobody could be "
-                               "let in (GS_AUTH=off serves loopback without tokens)");
+    bool none = config->jwt_secret == NULL && config->jwt_secret_file == NULL && config->jwt_public_key_file == NULL &&
+                config->jwt_keys_file == NULL;
+    if (!config->auth_off && none) {
+        return gs_problem_set(
+            problem, GS_EINVAL, settings[JWT_SECRET].name,
+            "no JWT_SECRET, JWT_SECRET_FILE, JWT_PUBLIC_KEY_FILE or JWT_KEYS_FILE: without a key nobody "
+            "could be let in (GS_AUTH=off serves loopback without tokens)");
     }
-    return error;
+    return 0;
 }
 
 /* BEFORE ‖ data directory ‖ AFTER */
