@@ -3,6 +3,7 @@
  * Event types are "state.put", "state.patch" (unless the client names one) and "state.delete". */
 #include "node/http/handlers.h"
 #include "node/http/members.h"
+#include "node/http/state_base.h"
 #include "node/http/text.h"
 #include "node/http/writing.h"
 
@@ -72,8 +73,7 @@ static int make_idempotency(struct gs_http_request *request, const struct making
     return error;
 }
 
-/* The version that the document was read at. Only the current one can be compared with: an older one is refused, rather
- * than its writer's view of other fields written over theirs. */
+/* The version that the document was read at. If it is the current one, the core compares; if not, put_against_base. */
 static int read_base_version(struct gs_http_request *request, struct gs_precondition *precondition,
                              struct gs_http_fault *fault) {
     struct gs_slice text = {0};
@@ -173,13 +173,44 @@ static int answer_view(struct gs_http_request *request, const struct making *mak
     return 0;
 }
 
-static int answer_write(struct gs_http_request *request, const struct making *making, struct gs_http_response *response,
-                        struct gs_http_fault *fault) {
+static int call(struct gs_http_request *request, const struct making *making, struct gs_http_fault *fault) {
     struct gs_command *command = making->command;
     gs_gateway_call(request->context->gateway, command);
     int error = gs_http_command_fault(command, fault);
-    if (error == 0) {
-        error = gs_http_result_fault(&command->results[0], fault);
+    return error == 0 ? gs_http_result_fault(&command->results[0], fault) : error;
+}
+
+/* The aggregate has gone on since the client read it: what the client changed becomes operations on what is there now.
+ * Nothing to do is an answer, and no event. */
+static int put_against_base(struct gs_http_request *request, const struct making *making,
+                            struct gs_http_response *response, struct gs_http_fault *fault) {
+    struct gs_write_change *change = making->change;
+    struct gs_op *ops = NULL;
+    struct gs_http_fault cause = {0};
+    int error = gs_state_base_ops(request, change->aggregate_type, change->aggregate_id, change->precondition.version,
+                                  change->document, &making->command->arena, &ops, &change->op_count, &cause);
+    if (error == GS_ENOTFOUND) {
+        return fault->problem.code; /* a version that is not yet: the first refusal stands */
+    }
+    *fault = cause;
+    if (error != 0 || change->op_count == 0) {
+        return error != 0 ? error : answer_view(request, making, response, fault);
+    }
+    change->kind = GS_WRITE_OPS;
+    change->ops = ops;
+    change->precondition.has_version = false;
+    error = call(request, making, fault);
+    return error != 0 ? error : answer_view(request, making, response, fault);
+}
+
+static int answer_write(struct gs_http_request *request, const struct making *making, struct gs_http_response *response,
+                        struct gs_http_fault *fault) {
+    struct gs_command *command = making->command;
+    int error = call(request, making, fault);
+    bool older = error == GS_EVERSIONCONFLICT && fault->has_current_version &&
+                 making->change->precondition.version < fault->current_version;
+    if (older && making->change->kind == GS_WRITE_PUT) {
+        return put_against_base(request, making, response, fault);
     }
     if (error == GS_EVERSIONCONFLICT && making->change->kind == GS_WRITE_PUT) {
         snprintf(fault->problem.field, sizeof fault->problem.field, "Base-Version");

@@ -205,6 +205,92 @@ class History(unittest.TestCase):
         then = self.us.call("GET", f"{self.path}?at={cut['updatedAt']}&as=us-east").json
         self.assertEqual((then["state"], then["version"]), (cut["state"], 3))
 
+    def test_put_against_an_older_version(self):
+        for node in (self.eu, self.us):
+            self.id = uuid.uuid4().hex[:12]
+            path = f"/state/player/{self.id}"
+            put = lambda body, base: node.call("PUT", path, body, headers={"Base-Version": str(base)})
+            self.assertEqual(put({"name": "Ada", "title": "knight", "gold": 5, "old": 1}, 0).status, 201)
+            self.path = path
+            self.patch(node, {"op": "set", "path": "/title", "value": "queen"}, increment(7, "/wins"),
+                       {"op": "add", "path": "/items", "value": "sword"})
+            # The client read version 1, changed the name, dropped "old", and knows nothing of the rest.
+            answer = put({"name": "Ada L.", "title": "knight", "gold": 5}, 1)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(answer.json["state"], {"name": "Ada L.", "title": "queen", "gold": 5, "wins": 7,
+                                                    "items": ["sword"]})
+            self.assertEqual(put({"name": "Ada", "title": "knight", "gold": 5, "old": 1}, 1).json["version"], 3)
+            self.problem(put({"name": "x"}, 9), 409, "version_conflict", "Base-Version")
+            self.assertEqual(put({}, 1).json["state"], {"wins": 7, "items": ["sword"]})
+
+    def roll_back(self, node, body, query="", **options):
+        return node.call("POST", f"{self.path}/rollback{query}", body, **options)
+
+    def test_rollback(self):
+        before = self.gold(self.eu, 3, by=10)[-1]
+        other = uuid.uuid4().hex[:12]
+        pair = self.post_pair(other)
+        last = self.post(self.eu, [{"op": "set", "path": "/name", "value": "Eve"},
+                                   {"op": "add", "path": "/items", "value": 1}])
+        plan = self.roll_back(self.eu, {"toVersion": 3}, "?dryRun=true").json
+        self.assertEqual([e["eventId"] for e in plan["cancels"]], [pair["eventId"], last["eventId"]])
+        self.assertEqual(plan["cancels"][0]["alsoChanged"], [{"aggregateType": "player", "aggregateId": other}])
+        self.assertEqual((plan["before"]["gold"], plan["after"]), (27, before["state"]))
+        self.assertEqual({op["path"] for op in plan["ops"]}, {"/gold", "/name", "/items"})
+        self.assertEqual(self.eu.call("GET", self.path).json["version"], 5)
+        body, key = {"toVersion": 3, "reason": "duplicated"}, {"Idempotency-Key": self.id}
+        answer = self.roll_back(self.eu, body, headers=key)
+        self.assertEqual(answer.status, 201, answer)
+        event = answer.json
+        self.assertEqual((event["eventType"], event["version"]), ("gs.rollback", 6))
+        self.assertEqual(event["data"], {"cancels": [pair["eventId"], last["eventId"]], "fromVersion": 5, **body})
+        self.assertEqual(self.eu.call("GET", self.path).json["state"], before["state"])
+        self.assertEqual(self.eu.call("GET", "/state/player/" + other).json["state"], {"gold": 3})
+        self.problem(self.roll_back(self.eu, {"toVersion": 3}), 409, "already_rolled_back")
+        again = self.roll_back(self.eu, body, headers=key)
+        self.assertEqual((again.status, again.json["eventId"]), (200, event["eventId"]))
+        self.eu.kill()
+        self.eu.start()
+        self.problem(self.roll_back(self.eu, {"toVersion": 3}), 409, "already_rolled_back")
+        again = self.roll_back(self.eu, body, headers=key)
+        self.assertEqual((again.status, again.json["eventId"]), (200, event["eventId"]))
+        self.cluster.wait_converged()
+        self.assertEqual(self.us.call("GET", self.path).json["state"], before["state"])
+        # What happens after it can be rolled back again, and only that is named.
+        fresh = self.post(self.eu, [increment(100)])
+        second = self.roll_back(self.eu, {"toVersion": 3}).json
+        self.assertEqual(second["data"]["cancels"], [fresh["eventId"]])
+        self.assertEqual(self.eu.call("GET", self.path).json["state"], before["state"])
+
+    def test_rollback_to_a_time_and_to_nothing(self):
+        first = self.gold(self.eu, 1)[0]
+        time.sleep(0.005)
+        self.gold(self.eu, 2)
+        self.problem(self.roll_back(self.eu, {"to": now_text(60000)}), 409, "already_rolled_back", "/to")
+        self.assertEqual(self.roll_back(self.eu, {"to": first["updatedAt"]}).status, 201)
+        self.assertEqual(self.eu.state("player/" + self.id), {"gold": 1})
+        self.assertEqual(self.roll_back(self.eu, {"toVersion": 0}).status, 201)
+        self.assertEqual(self.eu.call("GET", self.path).status, 404)
+        self.assertEqual(self.roll_back(self.eu, {"toVersion": 1}).status, 201)
+        self.assertEqual(self.eu.state("player/" + self.id), {"gold": 1})
+
+    def test_rollback_refuses(self):
+        self.gold(self.eu, 2)
+        for body, field in (({}, "/toVersion"), ({"toVersion": 1, "to": now_text()}, "/toVersion"),
+                            ({"toVersion": "1"}, "/toVersion"), ({"to": "noon"}, "/to"),
+                            ({"toVersion": 1, "reason": 5}, "/reason"), ({"toVersion": 1, "x": 1}, "/x")):
+            self.problem(self.roll_back(self.eu, body), 400, "invalid_argument", field)
+        self.problem(self.roll_back(self.eu, {"toVersion": 1}, "?dryRun=yes"), 400, "invalid_argument", "dryRun")
+        self.problem(self.roll_back(self.eu, {"toVersion": 9}), 404, "not_found", "/toVersion")
+        self.problem(self.roll_back(self.eu, {"toVersion": 2}), 409, "already_rolled_back", "/toVersion")
+        self.problem(self.eu.call("POST", "/state/player/nobody/rollback", {"toVersion": 0}), 404, "not_found")
+        limited = token(scope="state:write", aggregates=["guild/*"])
+        self.assertEqual(self.roll_back(self.eu, {"toVersion": 1}, bearer=limited).status, 403)
+        self.assertEqual(self.roll_back(self.eu, {"toVersion": 1}, bearer=token(scope="state:read")).status, 403)
+        forged = {"aggregateType": "player", "aggregateId": self.id, "eventType": "gs.rollback", "ops": []}
+        self.problem(self.eu.call("POST", "/events", forged), 400, "invalid_argument", "/eventType")
+        self.assertEqual(self.eu.call("GET", self.path).json["version"], 2)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

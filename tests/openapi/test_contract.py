@@ -13,7 +13,7 @@ DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
              "unsupported_media_type", "request_timeout"}
 # The fake gateway fails by address, and these have none.
-NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed", "listConflicts"}
+NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed", "rollBackState", "listConflicts"}
 
 
 class Everything(unittest.TestCase):
@@ -48,7 +48,7 @@ class Everything(unittest.TestCase):
     def test_1_examples(self):
         """Every operation, with every body that the document shows, does something."""
         self.call("PUT", "/state/player/ada", {"name": "Ada"})
-        order = {"getState": 1, "getStateHead": 1, "deleteState": 9}
+        order = {"getState": 1, "getStateHead": 1, "rollBackState": 8, "deleteState": 9}
         for operation in sorted(self.contract.operations, key=lambda o: order.get(o.id, 5)):
             for body in operation.examples():
                 with self.subTest(operation.id):
@@ -166,6 +166,33 @@ class Everything(unittest.TestCase):
             self.assertEqual(self.call("GET", f"{path}?{query}").status, 200, query)
         self.assertEqual(self.call("GET", path + "?atVersion=9").status, 404)
         self.assertEqual(self.call("GET", path + "?at=never").status, 400)
+
+    def test_5_rollback(self):
+        id, key = self.new_id(), {"Idempotency-Key": self.new_id()}
+        path = f"/state/player/{id}/rollback"
+        for value in range(3):
+            self.call("PATCH", "/state/player/" + id, {"ops": [{"op": "set", "path": "/n", "value": value}]})
+        self.assertEqual(self.call("POST", path + "?dryRun=true", {"toVersion": 1}).status, 200)
+        self.assertEqual([self.call("POST", path, {"toVersion": 1}, key).status for _ in range(2)], [201, 200])
+        self.assertEqual(self.call("POST", path, {"toVersion": 1}).json["code"], "already_rolled_back")
+        self.call("PATCH", "/state/player/" + id, {"ops": []})
+        self.assertEqual(self.call("POST", path, {"toVersion": 0}, key).json["code"], "idempotency_key_reused")
+        for body in ({}, {"toVersion": -1}, {"to": "then"}, {"toVersion": 1, "to": "2001-01-01T00:00:00Z"},
+                     {"toVersion": 1, "reason": ""}):
+            self.assertEqual(self.call("POST", path, body).status, 400)
+        self.assertEqual(self.call("POST", path + "?dryRun=x", {"toVersion": 1}).status, 400)
+        self.assertEqual(self.call("POST", path, {"toVersion": 99}).status, 404)
+        many = {"aggregateType": "player", "aggregateId": id, "eventType": "x"}
+        self.call("POST", "/events", {"events": [many] * 1000})
+        self.call("POST", "/events", {"events": [many] * 2})
+        self.assertEqual(self.call("POST", path, {"toVersion": 1}).json["code"], "too_large")
+        limited = token("s", "state:write", aggregates=["guild/*"])
+        self.assertEqual(self.call("POST", path, {"toVersion": 1}, bearer=limited).status, 403)
+        id = self.new_id()
+        for best in (5, 9):
+            self.call("PATCH", "/state/player/" + id, {"ops": [{"op": "max", "path": "/best", "by": best}]})
+        self.assertEqual(self.call("POST", f"/state/player/{id}/rollback", {"toVersion": 1}).status, 201)
+        self.assertEqual(self.call("GET", "/state/player/" + id).json["state"], {"best": 5})
 
     def test_6_lists(self):
         for i in range(3):
