@@ -4,6 +4,7 @@
 
 enum {
     TRIPLE_BYTES_MIN = 18 + 1 + 34,                                   /* origin, seq, hash */
+    SPARED_BYTES_MIN = 18 + 1,                                        /* origin, forked */
     HOLDING_BYTES_MIN = 14 + 1 + 34,                                  /* incarnation, seq, hash */
     RECORD_BYTES_MIN = 3 + GS_BATCH_HEAD_SIZE + GS_SIGNATURE_SIZE + 1 /* array, bin, no detached data */
 };
@@ -46,15 +47,30 @@ static int read_vector(struct gs_reader *reader, struct gs_message *message) {
     return reader->error;
 }
 
-static int read_batches(struct gs_reader *reader, struct gs_message *message) {
-    message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
-    uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
-    if (!may_hold(reader, count, RECORD_BYTES_MIN)) {
+/* [origin, forked, …]: at least one, sorted. */
+static int read_spared(struct gs_reader *reader, struct gs_message *message) {
+    uint32_t flat = gs_read_array(reader, 2 * GS_VECTOR_MAX);
+    uint32_t count = flat / 2;
+    if (flat % 2 != 0 || count == 0 || !may_hold(reader, count, SPARED_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
-    if (reader->error != 0 || count == 0) {
-        return reader->error;
+    message->spared = calloc(count, sizeof *message->spared);
+    if (message->spared == NULL) {
+        return GS_ENOMEM;
     }
+    message->spared_count = count;
+    for (uint32_t i = 0; i < count && reader->error == 0; i++) {
+        struct gs_spared *spared = &message->spared[i];
+        gs_read_bin_exact(reader, spared->origin.bytes, GS_ORIGIN_SIZE);
+        spared->forked = gs_read_u32(reader, 1) != 0;
+        if (i > 0 && gs_origin_compare(&spared[-1].origin, &spared->origin) >= 0) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
+    }
+    return reader->error;
+}
+
+static int read_record_list(struct gs_reader *reader, uint32_t count, struct gs_message *message) {
     message->records = calloc(count, sizeof *message->records);
     if (message->records == NULL) {
         return GS_ENOMEM;
@@ -68,6 +84,18 @@ static int read_batches(struct gs_reader *reader, struct gs_message *message) {
         }
     }
     return reader->error;
+}
+
+static int read_batches(struct gs_reader *reader, struct gs_message *message) {
+    message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
+    uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
+    if (!may_hold(reader, count, RECORD_BYTES_MIN)) {
+        return gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0 || count == 0) {
+        return reader->error;
+    }
+    return read_record_list(reader, count, message);
 }
 
 /* [5, key, instance, started, rival, signature]; a rival of zeros is none */
@@ -110,13 +138,18 @@ static int read_holdings(struct gs_reader *reader, struct gs_message *message) {
 }
 
 static int read_body(struct gs_reader *reader, uint32_t length, struct gs_message *message) {
+    int error;
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
-    case GS_MESSAGE_BATCHES:
-        if (length != 3) {
+        if (length < 3 || length > 4) {
             return gs_reader_fail(reader, GS_EFORMAT);
         }
-        return message->kind == GS_MESSAGE_VECTOR ? read_vector(reader, message) : read_batches(reader, message);
+        error = read_vector(reader, message);
+        return error == 0 && length == 4 ? read_spared(reader, message) : error;
+    case GS_MESSAGE_BATCHES:
+        return length == 3 ? read_batches(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_FORK:
+        return length == 3 ? read_record_list(reader, 2, message) : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_PING:
     case GS_MESSAGE_PONG:
         message->time_ms = gs_read_uint(reader);
@@ -138,7 +171,7 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
     uint32_t elements = gs_read_array(&reader, 6);
-    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_HOLDINGS);
+    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_FORK);
     int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
     if (error == 0) {
         error = gs_reader_finish(&reader);
@@ -158,11 +191,13 @@ void gs_message_close(struct gs_message *message) {
     gs_vector_close(&message->vector);
     free(message->records);
     free(message->holdings);
+    free(message->spared);
     *message = (struct gs_message){0};
 }
 
-void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want want, struct gs_buffer *out) {
-    gs_write_array(out, 3);
+void gs_message_write_vector_sparing(const struct gs_vector *vector, enum gs_vector_want want,
+                                     const struct gs_spared *spared, uint32_t spared_count, struct gs_buffer *out) {
+    gs_write_array(out, spared_count > 0 ? 4 : 3);
     gs_write_uint(out, GS_MESSAGE_VECTOR);
     gs_write_uint(out, (uint64_t)want);
     gs_write_array(out, 3 * vector->count);
@@ -172,6 +207,24 @@ void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want
         gs_write_uint(out, head->seq);
         gs_write_bin(out, head->hash.bytes, GS_HASH_SIZE);
     }
+    if (spared_count > 0) {
+        gs_write_array(out, 2 * spared_count);
+    }
+    for (uint32_t i = 0; i < spared_count; i++) {
+        gs_write_bin(out, spared[i].origin.bytes, GS_ORIGIN_SIZE);
+        gs_write_uint(out, spared[i].forked ? 1 : 0);
+    }
+}
+
+void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want want, struct gs_buffer *out) {
+    gs_message_write_vector_sparing(vector, want, NULL, 0, out);
+}
+
+void gs_message_write_fork(struct gs_slice a, struct gs_slice b, struct gs_buffer *out) {
+    gs_write_array(out, 3);
+    gs_write_uint(out, GS_MESSAGE_FORK);
+    gs_buffer_append(out, a.bytes, a.length);
+    gs_buffer_append(out, b.bytes, b.length);
 }
 
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,

@@ -12,7 +12,8 @@ enum gs_message_kind {
     GS_MESSAGE_PING = 3,
     GS_MESSAGE_PONG = 4,
     GS_MESSAGE_STATEMENT = 5, /* of an instance: the sender's own, which asks for the next, or one that went round */
-    GS_MESSAGE_HOLDINGS = 6   /* what the sender has of the asker's key */
+    GS_MESSAGE_HOLDINGS = 6,  /* what the sender has of the asker's key */
+    GS_MESSAGE_FORK = 7       /* two records whose batches prove that their origin has forked */
 };
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
@@ -33,14 +34,22 @@ struct gs_holding {
     gs_hash hash;
 };
 
+/* An origin of which the sender of a vector takes nothing for now: its next batch is held, or it has forked. */
+struct gs_spared {
+    gs_origin origin;
+    bool forked;
+};
+
 struct gs_message {
     enum gs_message_kind kind;
     enum gs_vector_want want;      /* vector */
     struct gs_vector vector;       /* vector: owned by the message */
+    uint32_t spared_count;         /* vector */
+    struct gs_spared *spared;      /* vector: owned, sorted by origin */
     enum gs_batches_answer answer; /* batches */
-    uint32_t record_count;         /* batches */
-    struct gs_slice *records;      /* batches: each an encoded record; the array is owned, the bytes are borrowed */
-    uint64_t time_ms;              /* ping, pong */
+    uint32_t record_count;         /* batches, fork (2) */
+    struct gs_slice *records; /* batches, fork: each an encoded record; the array is owned, the bytes are borrowed */
+    uint64_t time_ms;         /* ping, pong */
     struct gs_statement statement; /* statement */
     gs_instance asker;             /* holdings: whose statement is answered */
     bool rival_alive;              /* holdings: another instance of the key was alive when the asker came */
@@ -54,6 +63,10 @@ void gs_message_close(struct gs_message *message);
 
 /* Append an encoded message to `out`. */
 void gs_message_write_vector(const struct gs_vector *vector, enum gs_vector_want want, struct gs_buffer *out);
+void gs_message_write_vector_sparing(const struct gs_vector *vector, enum gs_vector_want want,
+                                     const struct gs_spared *spared, uint32_t spared_count, struct gs_buffer *out);
+/* Two encoded records. */
+void gs_message_write_fork(struct gs_slice a, struct gs_slice b, struct gs_buffer *out);
 /* `records`: encoded records, one after another; `count` of them. */
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
                               struct gs_buffer *out);

@@ -75,6 +75,15 @@ int gs_vector_set(struct gs_vector *vector, const struct gs_head *head) {
     return 0;
 }
 
+void gs_vector_remove(struct gs_vector *vector, const gs_origin *origin) {
+    const struct gs_head *head = gs_vector_find(vector, origin);
+    if (head != NULL) {
+        uint32_t at = (uint32_t)(head - vector->heads);
+        vector->count--;
+        memmove(&vector->heads[at], &vector->heads[at + 1], (vector->count - at) * sizeof *vector->heads);
+    }
+}
+
 int gs_vector_copy(struct gs_vector *vector, const struct gs_vector *from) {
     if (vector == from) {
         return 0;

@@ -30,6 +30,8 @@ const struct gs_head *gs_vector_find(const struct gs_vector *vector, const gs_or
 uint64_t gs_vector_seq(const struct gs_vector *vector, const gs_origin *origin);
 /* Sets (adds or replaces) a head. 0, GS_ENOMEM, or GS_ETOOBIG past GS_VECTOR_MAX origins. */
 int gs_vector_set(struct gs_vector *vector, const struct gs_head *head);
+/* Takes a head out, if it is there. */
+void gs_vector_remove(struct gs_vector *vector, const gs_origin *origin);
 /* Copies `from` over `vector`. 0 or GS_ENOMEM (then unchanged). */
 int gs_vector_copy(struct gs_vector *vector, const struct gs_vector *from);
 bool gs_vector_equal(const struct gs_vector *a, const struct gs_vector *b);

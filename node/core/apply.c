@@ -91,6 +91,13 @@ int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, 
     return 0;
 }
 
+int gs_events_admit(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                    const struct gs_event *events) {
+    int error = gs_events_check(core, origin, head, events);
+    bool may_pass = error != 0 && error != GS_ENOMEM && gs_held_releasable(error);
+    return may_pass && gs_held_is_released(core, &head->hash) ? 0 : error;
+}
+
 static int apply_event(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *event) {
     uint64_t versions[GS_EVENT_AGGREGATES_MAX];
     for (uint32_t i = 0; i < event->change_count; i++) {

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* False, and the first dep that is not applied. */
+/* False, and the first dep that is not applied, or is not the one that is applied: its origin has forked. */
 static bool is_unblocked(const struct gs_core *core, const struct gs_batch_head *head, struct gs_head *ret_blocker) {
     for (uint32_t i = 0; i < head->dep_count; i++) {
         struct gs_head dep;
         gs_batch_dep(head, i, &dep);
-        if (gs_vector_seq(&core->applied, &dep.origin) < dep.seq) {
+        const struct gs_origin_state *origin = gs_registry_find(core, &dep.origin);
+        if (gs_vector_seq(&core->applied, &dep.origin) < dep.seq ||
+            gs_registry_check_end(origin, dep.seq, &dep.hash) != 0) {
             *ret_blocker = dep;
             return false;
         }
@@ -37,7 +39,9 @@ int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const st
         core->stats.batches_duplicate++;
         return 0;
     }
-    if (core->stats.causal_bytes + sizeof **link + record.length > GS_CORE_CAUSAL_BYTES_MAX) {
+    size_t size = sizeof **link + record.length;
+    if (core->stats.causal_bytes + size > GS_CORE_CAUSAL_BYTES_MAX ||
+        origin->waiting_bytes + size > GS_CORE_CAUSAL_ORIGIN_BYTES_MAX) {
         return 0;
     }
     struct gs_waiting *waiting = malloc(sizeof *waiting + record.length);
@@ -52,7 +56,8 @@ int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const st
     waiting->next = *link;
     *link = waiting;
     origin->waiting_last = waiting->next == NULL ? waiting : origin->waiting_last;
-    core->stats.causal_bytes += sizeof *waiting + record.length;
+    core->stats.causal_bytes += size;
+    origin->waiting_bytes += size;
     return 0;
 }
 
@@ -60,6 +65,7 @@ static void pop(struct gs_core *core, struct gs_origin_state *origin) {
     struct gs_waiting *first = origin->waiting;
     origin->waiting = first->next;
     core->stats.causal_bytes -= sizeof *first + first->length;
+    origin->waiting_bytes -= sizeof *first + first->length;
     free(first);
 }
 

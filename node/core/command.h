@@ -12,12 +12,13 @@
 #include <globalstate/delta.h>
 
 enum gs_command_kind {
-    GS_COMMAND_WRITE,    /* one or several events */
-    GS_COMMAND_READ,     /* the views of one or several aggregates, at one cut */
-    GS_COMMAND_STATUS,   /* the node's own view of the cluster, as JSON */
-    GS_COMMAND_LIST,     /* ids of a type, in order */
-    GS_COMMAND_ORIGINS,  /* who has written, under which names; what of the past is final */
-    GS_COMMAND_CONFLICTS /* the conflict ledger, newest first */
+    GS_COMMAND_WRITE,     /* one or several events */
+    GS_COMMAND_READ,      /* the views of one or several aggregates, at one cut */
+    GS_COMMAND_STATUS,    /* the node's own view of the cluster, as JSON */
+    GS_COMMAND_LIST,      /* ids of a type, in order */
+    GS_COMMAND_ORIGINS,   /* who has written, under which names; what of the past is final */
+    GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
+    GS_COMMAND_QUARANTINE /* batches that are held and forks, as JSON; or one of them, with its bytes */
 };
 
 enum gs_write_kind {
@@ -53,6 +54,7 @@ struct gs_write {
     struct gs_slice actor;
     struct gs_idempotency idempotency;
     struct gs_slice detached; /* canonical map, or empty */
+    bool internal;            /* may write aggregates that are the node's own */
     uint32_t change_count;
     const struct gs_write_change *changes;
 };
@@ -137,11 +139,15 @@ struct gs_command {
     uint32_t conflict_count;
     bool conflict_more;         /* there are older ones */
     uint64_t conflict_recorded; /* how many there ever were since the start */
+    /* QUARANTINE */
+    struct gs_slice held_id; /* empty: all of them; GS_ENOTFOUND if there is no such one */
+    int held_reason;         /* set by the core: GS_E… of the one */
+    bool held_releasable;    /* … */
 
     /* all */
     int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY
                   (starting) */
-    struct gs_buffer json; /* STATUS, LIST: the answer */
+    struct gs_buffer json; /* STATUS, QUARANTINE, LIST: the answer */
 };
 
 struct gs_command *gs_command_new(enum gs_command_kind kind);

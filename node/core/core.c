@@ -41,7 +41,9 @@ void gs_core_free(struct gs_core *core) {
     gs_idempotency_close(core);
     gs_cells_close(core);
     gs_ledger_close(&core->ledger);
+    gs_held_close(core);
     gs_registry_close(core);
+    gs_update_clear(&core->later);
     gs_vector_close(&core->applied);
     gs_vector_close(&core->stored);
     gs_aggregate_free(core->empty);
@@ -62,6 +64,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_read_command(core, command, update);
     case GS_COMMAND_STATUS:
         return gs_status_command(core, command, update);
+    case GS_COMMAND_QUARANTINE:
+        return gs_quarantine_command(core, command, update);
     case GS_COMMAND_LIST:
         return gs_list_command(core, command, update);
     case GS_COMMAND_ORIGINS:
@@ -98,6 +102,12 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     int error = gs_sync_tick(core, update);
     if (error == 0) {
         error = gs_start_consider(core, update);
+    }
+    if (error == 0 && core->stats.held > 0) {
+        error = gs_held_retry(core);
+    }
+    if (error == 0 && core->stats.forks > 0) {
+        error = gs_forks_read(core, update);
     }
     return error != 0 ? error : write_ack(core);
 }
@@ -144,11 +154,20 @@ static uint64_t next_deadline(const struct gs_core *core) {
     return next > core->mono_ms ? next : core->mono_ms + 1;
 }
 
-static int note_self(struct gs_core *core, struct gs_update *update) {
-    struct gs_buffer bytes = {0};
-    gs_buffer_append(&bytes, core->self->incarnation.bytes, GS_INCARNATION_SIZE);
-    core->note_self = false;
-    return gs_update_note(update, GS_NOTE_SELF, &bytes);
+/* Notes of this step. Our own incarnation is written down when it begins. */
+static int hand_out_notes(struct gs_core *core, struct gs_update *update) {
+    int error = 0;
+    if (core->note_self) {
+        struct gs_buffer bytes = {0};
+        gs_buffer_append(&bytes, core->self->incarnation.bytes, GS_INCARNATION_SIZE);
+        core->note_self = false;
+        error = gs_update_note(update, GS_NOTE_SELF, &bytes);
+    }
+    for (uint32_t i = 0; error == 0 && i < core->later.note_count; i++) {
+        error = gs_update_note(update, core->later.notes[i].name, &core->later.notes[i].bytes);
+    }
+    gs_update_clear(&core->later);
+    return error;
 }
 
 int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
@@ -158,8 +177,8 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
     }
-    if (error == 0 && core->note_self) {
-        error = note_self(core, update);
+    if (error == 0 && !core->recovering) {
+        error = hand_out_notes(core, update);
     }
     if (core->halted) {
         gs_group_fail_all(core, GS_ESHUTDOWN, update);

@@ -34,9 +34,12 @@
 struct gs_core;
 
 enum {
-    GS_CORE_COMMANDS_MAX = 65536,                /* waiting for a place in a commit */
-    GS_CORE_CAUSAL_BYTES_MAX = 64 * 1024 * 1024, /* remote batches waiting for what they depend on */
-    GS_CORE_PULL_BYTES = 1024 * 1024,            /* records in one answer to a pull, the last one may go past it */
+    GS_CORE_COMMANDS_MAX = 65536,                       /* waiting for a place in a commit */
+    GS_CORE_CAUSAL_BYTES_MAX = 64 * 1024 * 1024,        /* remote batches waiting for what they depend on … */
+    GS_CORE_CAUSAL_ORIGIN_BYTES_MAX = 16 * 1024 * 1024, /* … of one origin */
+    GS_CORE_HELD_MAX = 1024,                            /* batches in quarantine */
+    GS_CORE_HELD_BYTES_MAX = 64 * 1024 * 1024,
+    GS_CORE_PULL_BYTES = 1024 * 1024, /* records in one answer to a pull, the last one may go past it */
     GS_CORE_PEERS_MAX = 64,
     GS_NOTE_NAME_MAX = 80
 };
@@ -71,6 +74,9 @@ enum gs_core_event_type {
 
 /* A peer is named by the number of its link; a link that comes back has a new number. */
 typedef uint64_t gs_peer;
+
+/* In place of a peer: a log read that the core makes for itself. */
+#define GS_CORE_OWN_READ ((gs_peer)0)
 
 struct gs_core_event {
     enum gs_core_event_type type;
@@ -183,6 +189,8 @@ struct gs_core_stats {
     uint64_t batches_refused;   /* signature, chain, cluster, form */
     uint64_t batches_duplicate; /* received although already there */
     uint64_t batches_held;      /* validly signed but not to be applied: skew, claims */
+    uint64_t held;              /* now, in quarantine */
+    uint64_t forks;             /* origins that are known to have forked, now */
     uint64_t commits;
     uint64_t conflicts;       /* recorded in the ledger, those of recovery included */
     uint64_t aggregates;      /* now */

@@ -10,6 +10,8 @@
  *   read.c         views, listing, status
  *   group.c        the open group and the commit in flight
  *   remote.c       a peer's batch: checks, application
+ *   held.c         batches that must not be applied, yet or at all
+ *   forks.c        origins that have signed two histories
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
  *   lag.c          how far behind peers are with our own log
@@ -34,6 +36,9 @@
 #define GS_NOTE_SELF "self"
 #define GS_NOTE_RIVAL "rival"
 
+/* Aggregates by which operators decide about batches in quarantine; only `internal` writes may touch them. */
+#define GS_QUARANTINE_TYPE "gs.quarantine"
+
 enum {
     TELL_PEERS_MAX = 8, /* with more peers than this, only the random exchange tells them what we have */
     PING_INTERVAL_MS = 1000,
@@ -42,11 +47,19 @@ enum {
     PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this */
     VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
     OPEN_BYTES_MAX = 64 * 1024 * 1024, /* peers' records that wait for a slow disk; more are pulled again later */
+    ENDS_KEPT = 64,                    /* batches an origin whose hashes are remembered, to notice another history */
+    GS_HELD_ID_SIZE = 33,              /* with NUL */
     INSTANCES_MAX = 3 * GS_CORE_PEERS_MAX, /* runs of peers that are remembered; the oldest news goes first */
     WITNESS_MAX = 8192,                    /* steps remembered of one origin */
     COMMITS_KEPT = 1024, /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
     WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
     GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
+};
+
+/* Where a batch ends. */
+struct gs_end {
+    uint64_t seq;
+    gs_hash hash;
 };
 
 /* A remote batch that waits for what it depends on. */
@@ -66,6 +79,20 @@ struct gs_witness {
     uint64_t known_from; /* a seq; what was before is forgotten. 0: nothing is */
 };
 
+/* A batch in quarantine. */
+struct gs_held {
+    struct gs_held *next;
+    char id[GS_HELD_ID_SIZE]; /* half of its hash, hexadecimal */
+    gs_origin origin;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    gs_hlc clock_last;
+    int reason;       /* GS_E… */
+    uint64_t held_ms; /* wall clock, when it was first met */
+    size_t length;
+    uint8_t record[];
+};
+
 /* What is known of one origin. The applied head is in core->applied. */
 struct gs_origin_state {
     gs_origin origin;
@@ -78,6 +105,12 @@ struct gs_origin_state {
     struct gs_vector witnessed; /* what the origin had applied of others, by its last batch */
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
+    size_t waiting_bytes;
+    bool forked;                               /* nothing of it is taken any more */
+    struct gs_buffer evidence;                 /* a record that contradicts ours, until ours is read from the log */
+    struct gs_buffer proof;                    /* both, as a message */
+    struct gs_end ends[ENDS_KEPT];             /* of its newest applied batches, a ring */
+    uint64_t end_count;                        /* that were ever put there */
     uint8_t tail_signature[GS_SIGNATURE_SIZE]; /* of the newest recovered batch, checked at START */
 };
 
@@ -129,8 +162,11 @@ struct gs_peer_state {
     uint64_t ping_mono_ms;  /* when the last ping left */
     uint64_t vector_group;  /* stored_group when we last told it our vector */
     uint64_t round_trip_ms;
-    struct gs_vector known; /* what it has, or is about to get */
-    struct gs_vector told;  /* what it said it has */
+    struct gs_vector known;   /* what it has, or is about to get */
+    struct gs_vector told;    /* what it said it has */
+    struct gs_spared *spared; /* origins of which it takes nothing for now; owned */
+    uint32_t spared_count;
+    uint64_t forks_mono_ms; /* when we last sent it proofs of forks */
     /* A picture taken at one of its vectors and kept for at least an interval: what it lacked then and lacks still was
      * not merely on its way. */
     uint64_t base_mono_ms;
@@ -177,8 +213,14 @@ struct gs_core {
     uint64_t counter_mono_ms;      /* when we last answered a rival */
     struct gs_instance_seen instances[INSTANCES_MAX];
     uint32_t instance_count;
-    bool halted;      /* a rival that began earlier lives */
-    bool must_reload; /* memory holds what must not be stored: see gs_core_reincarnate */
+    struct gs_held *held; /* owned; oldest first */
+    size_t held_bytes;
+    bool look_at_releases; /* the log may have a new one */
+    bool reading_fork;     /* our side of fork_read's fork is being read from the log */
+    gs_origin fork_read;
+    struct gs_update later; /* notes that leave with this step's update */
+    bool halted;            /* a rival that began earlier lives */
+    bool must_reload;       /* memory holds what must not be stored: see gs_core_reincarnate */
     uint64_t start_deadline_mono_ms;
 
     struct gs_origin_state **origins; /* sorted by origin; owned */
@@ -230,6 +272,9 @@ struct gs_origin_state *gs_registry_add(struct gs_core *core, const gs_origin *o
 int gs_registry_resolve(struct gs_core *core, const struct gs_batch_head *head, struct gs_origin_state **ret_state);
 /* Moves an origin's head and what it has witnessed past an applied batch. */
 int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, const struct gs_batch_head *head);
+/* What is known about a batch of the origin that ends at `seq`: 0 it is applied with this hash, or too old to say;
+ * GS_EFORK: another one is applied. */
+int gs_registry_check_end(const struct gs_origin_state *state, uint64_t seq, const gs_hash *hash);
 /* Appends the origin's name as the API prints it: region, or region~XXXX for an earlier incarnation. */
 void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin, struct gs_buffer *out);
 /* {"eu-west":12,…} of a version vector, and of an aggregate's context. */
@@ -307,6 +352,9 @@ const struct gs_aggregate *gs_scratch_aggregate(const struct gs_write_scratch *s
  * what their origin had applied (else GS_EOVERCLAIM) … */
 int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                     const struct gs_event *events);
+/* The same, but for what an operator has released; see held.c. */
+int gs_events_admit(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                    const struct gs_event *events);
 /* … and applies them. */
 int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
 
@@ -341,9 +389,40 @@ int gs_backlog_drain(struct gs_core *core, struct gs_update *update);
 
 /* remote.c */
 int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes, struct gs_update *update);
-/* A batch from the causal queue, whose signature was verified before: 0 when it is applied (or was already there),
- * GS_ECHAIN when it can not be, GS_ENOMEM. */
+/* A batch from the causal queue, whose signature was verified before: 0 when it is applied, was already there, or is
+ * held; GS_ECHAIN when it can not be applied, GS_ENOMEM. */
 int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes);
+/* A batch from the quarantine: 0 when it is applied, GS_ENOMEM, else why not. */
+int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, const struct gs_held *held);
+
+/* held.c */
+/* Keeps a verified batch whose turn has come, with the reason for which it was not applied. */
+int gs_held_put(struct gs_core *core, const struct gs_batch_head *head, struct gs_slice record, int reason);
+/* What is held of an origin, or NULL. */
+const struct gs_held *gs_held_find(const struct gs_core *core, const gs_origin *origin);
+/* Applies what is due or released, forgets what is there already. */
+int gs_held_retry(struct gs_core *core);
+bool gs_held_releasable(int reason);
+/* True if the log has a stored release of the batch with this hash. */
+bool gs_held_is_released(const struct gs_core *core, const gs_hash *hash);
+int gs_held_recover(struct gs_core *core, const char *name, struct gs_slice bytes);
+void gs_held_close(struct gs_core *core);
+/* quarantine.c */
+int gs_quarantine_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+
+/* forks.c */
+/* A verified record contradicts what is applied of its origin. `update` NULL: our side is read later, and what waits of
+ * the origin is the caller's to drop. */
+int gs_forks_found(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *record,
+                   struct gs_update *update);
+/* Reads our side of forks that were found, as far as it is stored. */
+int gs_forks_read(struct gs_core *core, struct gs_update *update);
+int gs_forks_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+int gs_forks_message(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+                     struct gs_update *update);
+int gs_forks_recover(struct gs_core *core, const char *name, struct gs_slice bytes);
+/* Sends a peer the proofs that it does not know of. */
+int gs_forks_tell(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update);
 
 /* causal.c */
 /* Puts a verified record into its origin's queue; over the cap it is dropped, and pulled again later. */

@@ -178,6 +178,18 @@ static int publish(const struct gs_group *group, struct gs_update *update) {
     return 0;
 }
 
+/* True if the commit may have released a batch from the quarantine. */
+static bool releases_something(const struct gs_group *group) {
+    for (uint32_t i = 0; i < group->touched_count; i++) {
+        struct gs_slice type = group->touched[i]->type;
+        static const char quarantine[] = GS_QUARANTINE_TYPE;
+        if (gs_slice_compare(type, gs_slice_make(quarantine, sizeof quarantine - 1)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_update *update) {
     if (!core->in_flight || commit != core->flight.number) {
         return GS_EINVAL;
@@ -193,6 +205,7 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
     core->stored_group = commit;
     core->stats.commits++;
     int failed = gs_vector_copy(&core->stored, &group.heads);
+    core->look_at_releases = core->stats.held > 0 && releases_something(&group);
     if (failed == 0) {
         failed = publish(&group, update);
     }
@@ -209,6 +222,12 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
     gs_group_close(&group);
     if (failed == 0) {
         failed = gs_sync_continue(core, update);
+    }
+    if (failed == 0 && core->stats.forks > 0) {
+        failed = gs_forks_read(core, update);
+    }
+    if (failed == 0 && core->look_at_releases) {
+        failed = gs_held_retry(core);
     }
     return failed != 0 ? failed : gs_backlog_drain(core, update);
 }

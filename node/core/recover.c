@@ -9,7 +9,7 @@ static int apply_recovered(struct gs_core *core, struct gs_origin_state *origin,
     struct gs_event *events = NULL;
     int error = gs_batch_decode(head, &arena, &events);
     if (error == 0) {
-        error = gs_events_check(core, origin, head, events);
+        error = gs_events_admit(core, origin, head, events);
     }
     if (error == 0) {
         error = gs_events_apply(core, head, events);
@@ -119,13 +119,14 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
         memcpy(core->noted_self.bytes, bytes.bytes, GS_INCARNATION_SIZE);
         core->has_noted_self = true;
     }
-    return 0;
+    int error = gs_forks_recover(core, name, bytes);
+    return error != 0 ? error : gs_held_recover(core, name, bytes);
 }
 
 /* The newest incarnation of our key is only ours to go on with if this disk remembers that it began it: else it is the
  * life of a clone, or of a disk that was lost, and numbers of it may be where we cannot look. */
 static bool may_go_on(const struct gs_core *core) {
-    return core->self != NULL && core->has_noted_self &&
+    return core->self != NULL && !core->self->forked && core->has_noted_self &&
            memcmp(&core->noted_self, &core->self->incarnation, sizeof core->noted_self) == 0;
 }
 

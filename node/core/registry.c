@@ -87,6 +87,20 @@ int gs_registry_resolve(struct gs_core *core, const struct gs_batch_head *head, 
     return 0;
 }
 
+int gs_registry_check_end(const struct gs_origin_state *state, uint64_t seq, const gs_hash *hash) {
+    uint64_t kept = state->end_count < ENDS_KEPT ? state->end_count : ENDS_KEPT;
+    for (uint64_t i = 0; i < kept; i++) {
+        const struct gs_end *end = &state->ends[(state->end_count - 1 - i) % ENDS_KEPT];
+        if (end->seq == seq) {
+            return memcmp(end->hash.bytes, hash->bytes, GS_HASH_SIZE) == 0 ? 0 : GS_EFORK;
+        }
+        if (end->seq < seq) {
+            return GS_EFORK; /* no batch of ours ends there */
+        }
+    }
+    return state->end_count <= ENDS_KEPT ? GS_EFORK : 0;
+}
+
 int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, const struct gs_batch_head *head) {
     for (uint32_t i = 0; i < head->dep_count; i++) {
         struct gs_head dep;
@@ -100,6 +114,7 @@ int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, con
         return GS_ENOMEM;
     }
     state->clock_last = head->clock_last;
+    state->ends[state->end_count++ % ENDS_KEPT] = (struct gs_end){.seq = now.seq, .hash = now.hash};
     core->clock = gs_hlc_observe(core->clock, head->clock_last);
     return 0;
 }
@@ -158,6 +173,8 @@ void gs_registry_close(struct gs_core *core) {
         gs_causal_clear(core, core->origins[i]);
         gs_vector_close(&core->origins[i]->witnessed);
         gs_witness_close(&core->origins[i]->witness);
+        gs_buffer_close(&core->origins[i]->evidence);
+        gs_buffer_close(&core->origins[i]->proof);
         free(core->origins[i]);
     }
     free(core->origins);

@@ -9,14 +9,15 @@ static int refuse(struct gs_core *core, struct gs_peer_state *peer, struct gs_up
     return gs_update_drop(update, peer->id);
 }
 
-/* The batch as far as our own log goes: 0 to go on, GS_EBUSY if it is there already, GS_EGAP, GS_ECHAIN. */
-static int place_in_chain(const struct gs_core *core, const struct gs_batch_head *head) {
+/* The batch as far as our own log goes: 0 to go on, GS_EBUSY if it is there already, GS_EGAP, GS_ECHAIN: it contradicts
+ * what is there. */
+static int place_in_chain(const struct gs_core *core, const struct gs_origin_state *origin,
+                          const struct gs_batch_head *head) {
     static const gs_hash none;
     const struct gs_head *last = gs_vector_find(&core->applied, &head->origin);
     uint64_t seq = last != NULL ? last->seq : 0;
     if (gs_batch_last_seq(head) <= seq) {
-        bool same_end = gs_batch_last_seq(head) == seq;
-        return same_end && memcmp(last->hash.bytes, head->hash.bytes, GS_HASH_SIZE) != 0 ? GS_ECHAIN : GS_EBUSY;
+        return gs_registry_check_end(origin, gs_batch_last_seq(head), &head->hash) == 0 ? GS_EBUSY : GS_ECHAIN;
     }
     if (head->first_seq > seq + 1) {
         return GS_EGAP;
@@ -38,7 +39,7 @@ static int apply_record(struct gs_core *core, struct gs_origin_state *origin, co
         error = error != 0 ? GS_ESIGNATURE : 0; /* what the origin signed is whole: the list is the sender's work */
     }
     if (error == 0) {
-        error = gs_events_check(core, origin, head, events);
+        error = gs_events_admit(core, origin, head, events);
     }
     if (error == 0) {
         error = gs_group_keep_order(core, events, head->count) == 0 ? gs_events_apply(core, head, events) : GS_ENOMEM;
@@ -64,7 +65,8 @@ static int meet_own_past(struct gs_core *core, const struct gs_batch_head *head,
 }
 
 static int check_skew(const struct gs_core *core, const struct gs_batch_head *head) {
-    return gs_hlc_ms(head->clock_last) > core->now_ms + core->config.max_skew_ms ? GS_ESKEW : 0;
+    bool ahead = gs_hlc_ms(head->clock_last) > core->now_ms + core->config.max_skew_ms;
+    return ahead && !gs_held_is_released(core, &head->hash) ? GS_ESKEW : 0;
 }
 
 /* Everything that can be said of a batch before its turn has come. */
@@ -76,7 +78,7 @@ static int inspect(struct gs_core *core, const struct gs_batch_head *head, struc
     if (error != 0) {
         return error;
     }
-    int place = place_in_chain(core, head);
+    int place = place_in_chain(core, *ret_origin, head);
     if (place == GS_EBUSY) {
         return place;
     }
@@ -89,11 +91,61 @@ static int parse(struct gs_slice bytes, struct gs_record *ret_record, struct gs_
     return error != 0 ? error : gs_batch_parse_head(ret_record->batch.bytes, ret_record->batch.length, ret_head);
 }
 
-/* A validly signed batch that must not be applied (yet): it is counted and not taken; later batches of its origin wait
- * behind the gap it leaves; other origins go on. */
-static int hold(struct gs_core *core) {
-    core->stats.batches_held++;
-    return 0;
+/* A verified batch whose signature's bytes are whole, and what travels beside it too: who sends garbage there is blamed
+ * at once, and it takes nobody's place in the queue. */
+static int check_detached(const struct gs_batch_head *head, const struct gs_record *record) {
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    int error = gs_batch_decode(head, &arena, &events);
+    if (error == 0) {
+        error = gs_record_attach(record, events, head->count) != 0 ? GS_ESIGNATURE : 0;
+    } else if (error != GS_ENOMEM) {
+        error = 0; /* its origin's fault: it is held when its turn comes */
+    }
+    gs_arena_close(&arena);
+    return error;
+}
+
+/* A batch that contradicts what is there. Our own key's: another disk has gone on with our numbers. */
+static int meet_fork(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *record,
+                     struct gs_update *update) {
+    return core->must_reload ? 0 : gs_forks_found(core, origin, record, update);
+}
+
+/* A batch that is not next: it waits, and what is missing is asked for. */
+static int wait_for_turn(struct gs_core *core, struct gs_peer_state *peer, struct gs_origin_state *origin,
+                         const struct gs_batch_head *head, const struct gs_record *record, struct gs_slice bytes,
+                         struct gs_update *update) {
+    int error = check_detached(head, record);
+    if (error == GS_ESIGNATURE) {
+        return refuse(core, peer, update);
+    }
+    error = error != 0 ? error : gs_causal_put(core, origin, head, bytes);
+    return error != 0 ? error : gs_sync_pull(core, peer, true, update);
+}
+
+/* A verified batch whose turn has come. */
+static int take(struct gs_core *core, struct gs_peer_state *peer, struct gs_origin_state *origin,
+                const struct gs_batch_head *head, const struct gs_record *record, struct gs_slice bytes,
+                struct gs_update *update) {
+    int error = check_skew(core, head);
+    if (error == 0) {
+        error = apply_record(core, origin, head, record, bytes);
+    }
+    if (error == GS_ENOMEM) {
+        return error;
+    }
+    if (error == GS_ESIGNATURE) {
+        return refuse(core, peer, update); /* the detached data is not the one that was signed */
+    }
+    return error != 0 ? gs_held_put(core, head, bytes, error) : gs_causal_drain(core);
+}
+
+/* True if nothing of the origin is taken for now: it has forked, or an earlier batch of it is held. */
+static bool is_closed(const struct gs_core *core, const struct gs_origin_state *origin,
+                      const struct gs_batch_head *head) {
+    const struct gs_held *held = gs_held_find(core, &head->origin);
+    return origin->forked || (held != NULL && head->first_seq > held->first_seq);
 }
 
 int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes,
@@ -125,29 +177,18 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs
         return failed;
     }
     if (error == GS_ECHAIN) {
-        return refuse(core, peer, update);
+        return meet_fork(core, origin, &record, update);
     }
-    if (check_skew(core, &head) != 0) {
-        return hold(core);
+    if (is_closed(core, origin, &head)) {
+        return 0;
     }
     if (core->open.records.length > OPEN_BYTES_MAX) {
         return 0; /* as if it were still on its way */
     }
     if (error == GS_EGAP || !gs_causal_ready(core, &head)) {
-        failed = gs_causal_put(core, origin, &head, bytes);
-        return failed != 0 ? failed : gs_sync_pull(core, peer, true, update);
+        return wait_for_turn(core, peer, origin, &head, &record, bytes, update);
     }
-    error = apply_record(core, origin, &head, &record, bytes);
-    if (error == GS_ENOMEM) {
-        return error;
-    }
-    if (error == GS_ESIGNATURE) {
-        return refuse(core, peer, update); /* the detached data is not the one that was signed */
-    }
-    if (error != 0) {
-        return hold(core);
-    }
-    return gs_causal_drain(core);
+    return take(core, peer, origin, &head, &record, bytes, update);
 }
 
 int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes) {
@@ -155,10 +196,14 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
     struct gs_batch_head head;
     int error = parse(bytes, &record, &head);
     if (error == 0) {
-        error = place_in_chain(core, &head);
+        error = place_in_chain(core, origin, &head);
     }
     if (error == GS_EBUSY) {
         return 0;
+    }
+    if (error == GS_ECHAIN) {
+        error = gs_forks_found(core, origin, &record, NULL);
+        return error != 0 ? error : GS_ECHAIN;
     }
     if (error == 0) {
         error = check_skew(core, &head);
@@ -166,16 +211,26 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
     if (error == 0) {
         error = apply_record(core, origin, &head, &record, bytes);
     }
-    if (error == GS_ENOMEM) {
+    if (error == GS_ENOMEM || error == 0) {
         return error;
     }
-    if (error != 0) {
-        if (error == GS_ECHAIN || error == GS_ESIGNATURE) {
-            core->stats.batches_refused++;
-        } else {
-            (void)hold(core);
-        }
+    if (error == GS_ESIGNATURE) {
+        core->stats.batches_refused++;
         return GS_ECHAIN;
     }
-    return 0;
+    return gs_held_put(core, &head, bytes, error);
+}
+
+int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, const struct gs_held *held) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    struct gs_slice bytes = gs_slice_make(held->record, held->length);
+    int error = parse(bytes, &record, &head);
+    if (error == 0) {
+        error = place_in_chain(core, origin, &head);
+    }
+    if (error == 0) {
+        error = gs_causal_ready(core, &head) ? check_skew(core, &head) : GS_EGAP;
+    }
+    return error != 0 ? error : apply_record(core, origin, &head, &record, bytes);
 }

@@ -41,7 +41,7 @@ void gs_start_begin(struct gs_core *core) {
     core->stats.started = !core->waiting_for_peers;
 }
 
-/* All of `origin` that is here: applied, or waiting for its turn. */
+/* All of `origin` that is here: applied, waiting for its turn, or held. */
 static struct gs_holding holding_of(const struct gs_core *core, const struct gs_origin_state *origin) {
     struct gs_holding holding = {.incarnation = origin->incarnation};
     const struct gs_head *applied = gs_vector_find(&core->applied, &origin->origin);
@@ -54,6 +54,11 @@ static struct gs_holding holding_of(const struct gs_core *core, const struct gs_
             holding.seq = waiting->last_seq;
             memset(&holding.hash, 0, sizeof holding.hash);
         }
+    }
+    const struct gs_held *held = gs_held_find(core, &origin->origin);
+    if (held != NULL && held->last_seq > holding.seq) {
+        holding.seq = held->last_seq;
+        memset(&holding.hash, 0, sizeof holding.hash);
     }
     return holding;
 }

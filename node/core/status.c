@@ -88,6 +88,8 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
         {"batchesRefused", stats->batches_refused},
         {"batchesDuplicate", stats->batches_duplicate},
         {"batchesHeld", stats->batches_held},
+        {"heldNow", stats->held},
+        {"forks", stats->forks},
         {"incarnations", stats->incarnations},
         {"aggregates", stats->aggregates},
         {"aggregateBytes", stats->aggregate_bytes},

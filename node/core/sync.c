@@ -3,6 +3,7 @@
  * long absence) is pulled. A peer that is slow or gone costs no memory. */
 #include "node/core/core_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id) {
@@ -14,10 +15,39 @@ struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id) {
     return NULL;
 }
 
+static bool is_spared(const struct gs_core *core, const struct gs_origin_state *origin) {
+    return origin != NULL && (origin->forked || gs_held_find(core, &origin->origin) != NULL);
+}
+
+/* Origins of which we take nothing for now. `ret_spared` is NULL if there are none, else the caller's to free. */
+static int list_spared(const struct gs_core *core, struct gs_spared **ret_spared, uint32_t *ret_count) {
+    if (core->stats.held == 0 && core->stats.forks == 0) {
+        return 0;
+    }
+    struct gs_spared *spared = calloc(core->origin_count + 1, sizeof *spared);
+    if (spared == NULL) {
+        return GS_ENOMEM;
+    }
+    for (uint32_t i = 0; i < core->origin_count; i++) { /* sorted, as the message wants them */
+        const struct gs_origin_state *origin = core->origins[i];
+        if (is_spared(core, origin)) {
+            spared[(*ret_count)++] = (struct gs_spared){.origin = origin->origin, .forked = origin->forked};
+        }
+    }
+    *ret_spared = spared;
+    return 0;
+}
+
 static int send_vector(struct gs_core *core, struct gs_peer_state *peer, enum gs_vector_want want,
                        struct gs_update *update) {
     struct gs_buffer message = {0};
-    gs_message_write_vector(&core->stored, want, &message);
+    struct gs_spared *spared = NULL;
+    uint32_t spared_count = 0;
+    if (list_spared(core, &spared, &spared_count) != 0) {
+        return GS_ENOMEM;
+    }
+    gs_message_write_vector_sparing(&core->stored, want, spared, spared_count, &message);
+    free(spared);
     peer->vector_group = core->stored_group;
     if (want != GS_VECTOR_TELL) {
         peer->pulling = true;
@@ -64,6 +94,7 @@ void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced) {
         gs_vector_close(&peer->told);
         gs_vector_close(&peer->base_told);
         gs_vector_close(&peer->base_stored);
+        free(peer->spared);
         core->peer_count--;
         *peer = core->peers[core->peer_count];
     }
@@ -116,6 +147,10 @@ static int renew_base(const struct gs_core *core, struct gs_peer_state *peer) {
 static int leave_out(const struct gs_core *core, const struct gs_peer_state *peer, bool urgent,
                      struct gs_vector *ret_have) {
     int error = gs_vector_copy(ret_have, &peer->known);
+    for (uint32_t i = 0; error == 0 && i < peer->spared_count; i++) {
+        const struct gs_head *head = gs_vector_find(&core->stored, &peer->spared[i].origin);
+        error = head != NULL ? gs_vector_set(ret_have, head) : 0;
+    }
     for (uint32_t i = 0; error == 0 && !urgent && i < core->stored.count; i++) {
         const struct gs_head *head = &core->stored.heads[i];
         bool long_missing =
@@ -154,8 +189,54 @@ static int answer_pull(struct gs_core *core, struct gs_peer_state *peer, bool ur
     return gs_update_send(update, peer->id, &message);
 }
 
-static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+/* True if a peer has something that we would take. */
+static bool has_news(const struct gs_core *core, const struct gs_vector *told) {
+    for (uint32_t i = 0; i < told->count; i++) {
+        if (told->heads[i].seq > gs_vector_seq(&core->applied, &told->heads[i].origin) &&
+            !is_spared(core, gs_registry_find(core, &told->heads[i].origin))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As many events, but another hash: one of the two has not yet met the batch that proves it. Ours goes to the peer. */
+static int show_other_end(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
+    for (uint32_t i = 0; i < peer->told.count && !peer->reading; i++) {
+        const struct gs_head *told = &peer->told.heads[i];
+        const struct gs_head *ours = gs_vector_find(&core->stored, &told->origin);
+        const struct gs_origin_state *origin = gs_registry_find(core, &told->origin);
+        if (ours == NULL || origin->forked || ours->seq != told->seq ||
+            memcmp(&ours->hash, &told->hash, sizeof ours->hash) == 0) {
+            continue;
+        }
+        struct gs_vector have = {0};
+        struct gs_head before = {.origin = told->origin, .seq = told->seq - 1};
+        int error = gs_vector_copy(&have, &core->stored);
+        if (error == 0 && before.seq > 0) {
+            error = gs_vector_set(&have, &before);
+        } else if (error == 0) {
+            gs_vector_remove(&have, &told->origin);
+        }
+        if (error == 0) {
+            peer->reading = true;
+            peer->reading_urgent = false;
+            error = gs_update_log_read(update, peer->id, &have);
+        }
+        gs_vector_close(&have);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, struct gs_message *message,
                           struct gs_update *update) {
+    free(peer->spared);
+    peer->spared = message->spared;
+    peer->spared_count = message->spared_count;
+    message->spared = NULL;
     int error = update_known(core, peer, &message->vector);
     if (error == 0 && message->want != GS_VECTOR_TELL) {
         error = answer_pull(core, peer, message->want == GS_VECTOR_URGENT, update);
@@ -163,7 +244,13 @@ static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, cons
     if (error == 0) {
         error = renew_base(core, peer);
     }
-    if (error == 0 && !gs_vector_covers(&core->applied, &message->vector)) {
+    if (error == 0) {
+        error = show_other_end(core, peer, update);
+    }
+    if (error == 0) {
+        error = gs_forks_tell(core, peer, update);
+    }
+    if (error == 0 && has_news(core, &message->vector)) {
         error = gs_sync_pull(core, peer, false, update);
     }
     return error;
@@ -233,6 +320,9 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     case GS_MESSAGE_STATEMENT:
         error = gs_instances_statement(core, peer, &message.statement, update);
         break;
+    case GS_MESSAGE_FORK:
+        error = gs_forks_message(core, peer, &message, update);
+        break;
     case GS_MESSAGE_HOLDINGS:
         error = gs_start_holdings(core, peer, &message, update);
         break;
@@ -245,6 +335,9 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
 }
 
 int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
+    if (event->log_read.peer == GS_CORE_OWN_READ) {
+        return gs_forks_log_read(core, event, update);
+    }
     struct gs_peer_state *peer = gs_peer_find(core, event->log_read.peer);
     if (peer == NULL) {
         return 0;
@@ -282,6 +375,15 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     return error;
 }
 
+static bool spares(const struct gs_peer_state *peer, const gs_origin *origin) {
+    for (uint32_t i = 0; i < peer->spared_count; i++) {
+        if (gs_origin_equal(&peer->spared[i].origin, origin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update) {
     const struct gs_head *head = gs_vector_find(&group->heads, &core->self->origin);
     if (group->own_records.length > GS_RECORD_BYTES_MAX) {
@@ -289,7 +391,8 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
     }
     for (uint32_t i = 0; i < core->peer_count; i++) {
         struct gs_peer_state *peer = &core->peers[i];
-        if (!peer->heard || gs_vector_seq(&peer->known, &core->self->origin) + 1 != group->own_first_seq) {
+        if (!peer->heard || spares(peer, &core->self->origin) ||
+            gs_vector_seq(&peer->known, &core->self->origin) + 1 != group->own_first_seq) {
             continue;
         }
         struct gs_buffer message = {0};

@@ -110,6 +110,18 @@ static int check_distinct(const struct gs_write *write, struct gs_problem *probl
     return 0;
 }
 
+static int check_reserved(const struct gs_write *write, struct gs_problem *problem) {
+    static const char reserved[] = GS_QUARANTINE_TYPE;
+    for (uint32_t i = 0; i < write->change_count && !write->internal; i++) {
+        struct gs_slice type = write->changes[i].aggregate_type;
+        if (gs_slice_compare(type, gs_slice_make(reserved, sizeof reserved - 1)) == 0) {
+            return gs_problem_set(problem, GS_EINVAL, "aggregateType", "aggregates of type %s are the node's own",
+                                  reserved);
+        }
+    }
+    return 0;
+}
+
 static void fill_event(const struct gs_write *write, const struct gs_stamp *stamp, struct gs_event *event) {
     *event = (struct gs_event){
         .seq = stamp->seq,
@@ -129,6 +141,7 @@ static void fill_event(const struct gs_write *write, const struct gs_stamp *stam
 int gs_write_prepare(struct gs_core *core, struct gs_write_scratch *scratch, const struct gs_write *write,
                      struct gs_arena *arena, struct gs_prepared *ret_prepared, struct gs_write_result *result) {
     int error = check_distinct(write, &result->problem);
+    error = error != 0 ? error : check_reserved(write, &result->problem);
     if (error != 0) {
         return error;
     }

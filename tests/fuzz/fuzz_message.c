@@ -7,7 +7,17 @@ static void encode(const struct gs_message *message, struct gs_buffer *out) {
     struct gs_buffer records = {0};
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
-        gs_message_write_vector(&message->vector, message->want, out);
+        gs_message_write_vector_sparing(&message->vector, message->want, message->spared, message->spared_count, out);
+        break;
+    case GS_MESSAGE_STATEMENT:
+        gs_message_write_statement(&message->statement, out);
+        break;
+    case GS_MESSAGE_HOLDINGS:
+        gs_message_write_holdings(&message->asker, message->rival_alive, message->holdings, message->holding_count,
+                                  out);
+        break;
+    case GS_MESSAGE_FORK:
+        gs_message_write_fork(message->records[0], message->records[1], out);
         break;
     case GS_MESSAGE_BATCHES:
         for (uint32_t i = 0; i < message->record_count; i++) {
@@ -32,6 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     FUZZ_REQUIRE(message.record_count * sizeof *message.records <= size);
     FUZZ_REQUIRE(message.vector.capacity * sizeof *message.vector.heads <= 2 * size);
+    FUZZ_REQUIRE(message.holding_count * sizeof *message.holdings <= 2 * size);
+    FUZZ_REQUIRE(message.spared_count * sizeof *message.spared <= 2 * size);
     for (uint32_t i = 0; i < message.record_count; i++) {
         struct gs_record record;
         FUZZ_REQUIRE(gs_record_parse(message.records[i], &record) == 0);

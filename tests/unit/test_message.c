@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 20, KINDS = 6, FLIPS = 100000 };
+enum { HEADS = 20, KINDS = 8, FLIPS = 100000 };
 
 static void make_vector(struct gs_vector *vector, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -30,7 +30,18 @@ static void make_records(struct gs_buffer *records) {
     }
 }
 
-/* One message of each kind. */
+static void write_first_two(struct gs_slice records, struct gs_buffer *out) {
+    struct gs_reader reader;
+    struct gs_record record;
+    gs_reader_init(&reader, records.bytes, records.length);
+    assert_int_equal(gs_record_read(&reader, &record), 0);
+    const uint8_t *second = reader.at;
+    assert_int_equal(gs_record_read(&reader, &record), 0);
+    gs_message_write_fork(gs_slice_make(records.bytes, (size_t)(second - records.bytes)),
+                          gs_slice_make(second, (size_t)(reader.at - second)), out);
+}
+
+/* One message of each kind, and one of a second form. */
 static struct gs_buffer make_message(int kind) {
     struct gs_buffer out = {0};
     struct gs_vector vector = {0};
@@ -55,6 +66,15 @@ static struct gs_buffer make_message(int kind) {
             &(gs_instance){{6}}, true,
             (const struct gs_holding[]){{.incarnation = {{7}}, .seq = 8}, {.seq = GS_SEQ_MAX, .hash = {{9}}}}, 2, &out);
         break;
+    case GS_MESSAGE_FORK:
+        make_records(&records);
+        write_first_two(gs_slice_make(records.bytes, records.length), &out);
+        break;
+    case GS_MESSAGE_FORK + 1: /* a vector that spares somebody */
+        make_vector(&vector, HEADS);
+        gs_message_write_vector_sparing(&vector, GS_VECTOR_WANT,
+                                        (const struct gs_spared[]){{{{1}}, true}, {{{2}}, false}}, 2, &out);
+        break;
     default:
         gs_message_write_ping(kind == GS_MESSAGE_PONG, UINT64_C(0x123456789a), &out);
     }
@@ -68,7 +88,10 @@ static void write_again(const struct gs_message *message, struct gs_buffer *out)
     struct gs_buffer records = {0};
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
-        gs_message_write_vector(&message->vector, message->want, out);
+        gs_message_write_vector_sparing(&message->vector, message->want, message->spared, message->spared_count, out);
+        return;
+    case GS_MESSAGE_FORK:
+        gs_message_write_fork(message->records[0], message->records[1], out);
         return;
     case GS_MESSAGE_BATCHES:
         for (uint32_t i = 0; i < message->record_count; i++) {
@@ -105,7 +128,7 @@ static void test_round_trip(void **state) {
         struct gs_buffer bytes = make_message(kind);
         struct gs_message message;
         assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
-        assert_int_equal(message.kind, kind);
+        assert_int_equal(message.kind, kind <= GS_MESSAGE_FORK ? kind : GS_MESSAGE_VECTOR);
         assert_same_again(&message, bytes.bytes, bytes.length);
         gs_message_close(&message);
         gs_message_close(&message);
