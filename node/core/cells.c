@@ -93,6 +93,7 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
     cell->version++;
     cell->updated = gs_hlc_observe(cell->updated, delta->clock);
     drop_view(core, cell);
+    gs_digest_changed(core, cell);
     return core->recovering ? 0 : gs_group_touch(core, cell);
 }
 

@@ -24,6 +24,7 @@ int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) 
     gs_rng_bytes(&core->rng, core->cells.secret, sizeof core->cells.secret);
     gs_rng_bytes(&core->rng, core->idempotency.secret, sizeof core->idempotency.secret);
     gs_instances_open(core);
+    gs_digest_open(core);
     *ret_core = core;
     return 0;
 }
@@ -39,6 +40,7 @@ void gs_core_free(struct gs_core *core) {
     gs_group_close(&core->flight);
     gs_batch_writer_close(&core->writer);
     gs_idempotency_close(core);
+    gs_digest_close(core);
     gs_cells_close(core);
     gs_ledger_close(&core->ledger);
     gs_held_close(core);
@@ -68,6 +70,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_quarantine_command(core, command, update);
     case GS_COMMAND_LIST:
         return gs_list_command(core, command, update);
+    case GS_COMMAND_DIGEST:
+        return gs_digest_command(core, command, update);
     case GS_COMMAND_ORIGINS:
         return gs_origins_command(core, command, update);
     case GS_COMMAND_CONFLICTS:
@@ -108,6 +112,9 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     }
     if (error == 0 && core->stats.forks > 0) {
         error = gs_forks_read(core, update);
+    }
+    if (error == 0) {
+        error = gs_digest_flush(core, DIGESTS_PER_TICK);
     }
     return error != 0 ? error : write_ack(core);
 }

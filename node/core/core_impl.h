@@ -12,6 +12,7 @@
  *   remote.c       a peer's batch: checks, application
  *   held.c         batches that must not be applied, yet or at all
  *   forks.c        origins that have signed two histories
+ *   digest.c       the tree of hashes over all aggregates
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
  *   lag.c          how far behind peers are with our own log
@@ -26,6 +27,7 @@
 
 #include "gossip/message.h"
 #include "node/core/core.h"
+#include "node/core/digest.h"
 #include "node/core/document.h"
 #include "node/core/ledger.h"
 #include "node/core/rng.h"
@@ -51,7 +53,8 @@ enum {
     GS_HELD_ID_SIZE = 33,              /* with NUL */
     INSTANCES_MAX = 3 * GS_CORE_PEERS_MAX, /* runs of peers that are remembered; the oldest news goes first */
     WITNESS_MAX = 8192,                    /* steps remembered of one origin */
-    COMMITS_KEPT = 1024, /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
+    COMMITS_KEPT = 1024,     /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
+    DIGESTS_PER_TICK = 1024, /* changed aggregates that are hashed, so that few are left when a digest is wanted */
     WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
     GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
 };
@@ -126,6 +129,10 @@ struct gs_cell {
     uint64_t last_own_seq; /* our newest event on it: it is in the open batch if that begins no later */
     struct gs_view *view;  /* a picture of the current version, or NULL; then the cell is in the list of shown cells */
     struct gs_cell *shown_older, *shown_newer;
+    uint64_t changed; /* digest.c: number of its last change, 0: none yet; the list of all cells by it */
+    struct gs_cell *changed_older, *changed_newer;
+    bool dirty; /* digest.c: its leaf is out of date; the list of those */
+    struct gs_cell *dirty_next;
     uint64_t check_round; /* of gs_events_check, which walks a batch without applying it: */
     uint64_t check_seq;   /* the seq that the batch's next event on this aggregate must name as previous */
     char name[];
@@ -235,6 +242,7 @@ struct gs_core {
     size_t shown_bytes;
     struct gs_aggregate *empty; /* stands for aggregates that were never written */
     uint64_t check_round;
+    struct gs_digest digest;
     struct gs_table idempotency;
     struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
 

@@ -148,6 +148,9 @@ int gs_group_seal(struct gs_core *core, struct gs_update *update) {
     if (error == 0) {
         error = gs_vector_copy(&group->heads, &core->applied);
     }
+    if (error == 0) {
+        error = gs_digest_sealed(core);
+    }
     if (error != 0) {
         return error;
     }
@@ -209,6 +212,9 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
     if (failed == 0) {
         failed = publish(&group, update);
     }
+    if (failed == 0) {
+        failed = gs_digest_stored(core, update);
+    }
     for (uint32_t i = 0; i < group.command_count; i++) {
         if (failed != 0) {
             group.commands[i]->error = failed; /* it is stored, but the core is going to be made anew */
@@ -243,6 +249,7 @@ static void fail_commands(struct gs_group *group, int error, struct gs_update *u
 void gs_group_fail_all(struct gs_core *core, int error, struct gs_update *update) {
     fail_commands(&core->flight, error, update);
     fail_commands(&core->open, error, update);
+    gs_digest_fail_all(core, error, update);
     while (core->backlog_count > 0) {
         struct gs_command *command = gs_backlog_pop(core);
         command->error = error;

@@ -136,6 +136,9 @@ int gs_core_start(struct gs_core *core) {
     if (error == 0) {
         error = gs_vector_copy(&core->stored, &core->applied);
     }
+    if (error == 0) {
+        error = gs_digest_flush(core, UINT64_MAX); /* now rather than while somebody waits */
+    }
     if (error != 0) {
         return error;
     }

@@ -116,7 +116,7 @@ int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, con
     state->clock_last = head->clock_last;
     state->ends[state->end_count++ % ENDS_KEPT] = (struct gs_end){.seq = now.seq, .hash = now.hash};
     core->clock = gs_hlc_observe(core->clock, head->clock_last);
-    return 0;
+    return gs_digest_advanced(core, &now, state == core->self);
 }
 
 void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin, struct gs_buffer *out) {

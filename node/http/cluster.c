@@ -8,8 +8,9 @@
 
 enum { STATUS_DEPTH_MAX = 16 };
 
-static int ask(struct gs_http_request *request, struct gs_command **ret_command, struct gs_http_fault *fault) {
-    struct gs_command *command = gs_command_new(GS_COMMAND_STATUS);
+static int ask(struct gs_http_request *request, enum gs_command_kind kind, struct gs_command **ret_command,
+               struct gs_http_fault *fault) {
+    struct gs_command *command = gs_command_new(kind);
     if (command == NULL) {
         return gs_fault_set(fault, GS_ENOMEM);
     }
@@ -23,9 +24,10 @@ static int ask(struct gs_http_request *request, struct gs_command **ret_command,
     return 0;
 }
 
-int gs_handle_cluster(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
+static int hand_on(struct gs_http_request *request, enum gs_command_kind kind, struct gs_http_response *response,
+                   struct gs_http_fault *fault) {
     struct gs_command *command = NULL;
-    int error = ask(request, &command, fault);
+    int error = ask(request, kind, &command, fault);
     if (error == 0) {
         response->status = 200;
         gs_buffer_append(&response->body, command->json.bytes, command->json.length);
@@ -34,9 +36,18 @@ int gs_handle_cluster(struct gs_http_request *request, struct gs_http_response *
     return error;
 }
 
+int gs_handle_cluster(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
+    return hand_on(request, GS_COMMAND_STATUS, response, fault);
+}
+
+int gs_handle_cluster_digest(struct gs_http_request *request, struct gs_http_response *response,
+                             struct gs_http_fault *fault) {
+    return hand_on(request, GS_COMMAND_DIGEST, response, fault);
+}
+
 int gs_handle_peers(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
     struct gs_command *command = NULL;
-    int error = ask(request, &command, fault);
+    int error = ask(request, GS_COMMAND_STATUS, &command, fault);
     if (error != 0) {
         return error;
     }

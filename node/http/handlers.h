@@ -20,6 +20,7 @@ GS_HTTP_HANDLER(gs_handle_health);          /* GET, HEAD /health */
 GS_HTTP_HANDLER(gs_handle_health_live);     /* GET, HEAD /health/live */
 GS_HTTP_HANDLER(gs_handle_health_ready);    /* GET, HEAD /health/ready */
 GS_HTTP_HANDLER(gs_handle_cluster);         /* GET, HEAD /cluster */
+GS_HTTP_HANDLER(gs_handle_cluster_digest);  /* GET, HEAD /cluster/digest */
 GS_HTTP_HANDLER(gs_handle_peers);           /* GET, HEAD /peers */
 GS_HTTP_HANDLER(gs_handle_openapi);         /* GET, HEAD /openapi.json */
 GS_HTTP_HANDLER(gs_handle_state_conflicts); /* GET, HEAD /state/{type}/{id}/conflicts */

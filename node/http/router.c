@@ -24,6 +24,7 @@ static const struct gs_http_route routes[] = {
     {GET, "/state/{}/{}/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_conflicts},
     {GET, "/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_conflicts},
     {GET, "/cluster", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster},
+    {GET, "/cluster/digest", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster_digest},
     {GET, "/peers", GS_SCOPE_SYNC_READ, false, "", gs_handle_peers},
     {GET, "/health", 0, false, "", gs_handle_health},
     {GET, "/health/live", 0, false, "", gs_handle_health_live},
