@@ -26,6 +26,7 @@
     X(GS_HTTP_EEXPECT, 10, 417, "expectation_failed", "the only expectation that can be met is 100-continue")        \
     X(GS_HTTP_EHEAD, 11, 431, "head_too_large", "the request's head is larger than allowed, or has too many fields") \
     X(GS_HTTP_ENOTCAUGHTUP, 13, 409, "not_caught_up", "the region does not have what the causal token stands for")   \
+    X(GS_HTTP_ENOTRELEASABLE, 31, 409, "not_releasable", "what is wrong with it cannot be overruled")                \
     X(GS_HTTP_EROLLEDBACK, 30, 409, "already_rolled_back", "there is nothing left to roll back")                     \
     X(GS_HTTP_EVERSION, 12, 505, "http_version_not_supported", "only HTTP/1.0 and HTTP/1.1 are spoken here")
 

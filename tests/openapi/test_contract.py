@@ -13,7 +13,8 @@ DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
              "unsupported_media_type", "request_timeout"}
 # The fake gateway fails by address, and these have none.
-NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed", "rollBackState", "listConflicts"}
+NO_FAULTS = {"getCluster", "getPeers", "getHistory", "getFeed", "rollBackState", "listConflicts", "listQuarantine",
+             "getQuarantined", "releaseQuarantined"}
 
 
 class Everything(unittest.TestCase):
@@ -24,6 +25,9 @@ class Everything(unittest.TestCase):
         assert answer.status == 200, answer
         cls.contract = Contract(answer.json)
         cls.ids = iter(range(10**9))
+        items = cls.server.call("GET", "/quarantine").json["items"]
+        cls.held = next(item["id"] for item in items if item["releasable"])
+        cls.fork = next(item["id"] for item in items if item["reason"] == "fork")
 
     @classmethod
     def tearDownClass(cls):
@@ -39,7 +43,7 @@ class Everything(unittest.TestCase):
         return answer
 
     def path(self, operation, **values):
-        values = {"type": "player", "id": "ada", **values}
+        values = {"type": "player", "id": "ada", "heldId": self.held, **values}
         return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], "x"), operation.path)
 
     def seen(self, status, code=None):
@@ -48,7 +52,7 @@ class Everything(unittest.TestCase):
     def test_1_examples(self):
         """Every operation, with every body that the document shows, does something."""
         self.call("PUT", "/state/player/ada", {"name": "Ada"})
-        order = {"getState": 1, "getStateHead": 1, "rollBackState": 8, "deleteState": 9}
+        order = {"getState": 1, "getStateHead": 1, "rollBackState": 8, "releaseQuarantined": 9, "deleteState": 9}
         for operation in sorted(self.contract.operations, key=lambda o: order.get(o.id, 5)):
             for body in operation.examples():
                 with self.subTest(operation.id):
@@ -193,6 +197,20 @@ class Everything(unittest.TestCase):
             self.call("PATCH", "/state/player/" + id, {"ops": [{"op": "max", "path": "/best", "by": best}]})
         self.assertEqual(self.call("POST", f"/state/player/{id}/rollback", {"toVersion": 1}).status, 201)
         self.assertEqual(self.call("GET", "/state/player/" + id).json["state"], {"best": 5})
+
+    def test_6_quarantine(self):
+        path = "/quarantine/" + self.fork
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.call(method, path).status, 200)
+            self.assertEqual(self.call(method, "/quarantine/" + self.held).status, 404)  # released by test_1
+        body = {"reason": "because"}
+        self.assertEqual(self.call("POST", path + "/release", body).json["code"], "not_releasable")
+        self.assertEqual(self.call("POST", f"/quarantine/{self.held}/release", body).status, 404)
+        for wrong in ({}, {"reason": ""}, {"reason": 1}, {"reason": "x", "more": 1}, {"reason": "x" * 1025}):
+            self.assertEqual(self.call("POST", path + "/release", wrong).status, 400)
+        history = self.call("GET", "/events/gs.quarantine/" + self.held).json["events"]
+        self.assertEqual([event["eventType"] for event in history], ["gs.release"])
+        self.assertEqual(self.call("PATCH", "/state/gs.quarantine/" + self.held, {"ops": []}).status, 400)
 
     def test_6_lists(self):
         for i in range(3):

@@ -1,5 +1,7 @@
 #include "tests/support/fake_gateway.h"
 
+#include "tests/support/fake_quarantine.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,10 @@ static int run(struct gs_gateway *gateway, struct gs_core_event event) {
     return error;
 }
 
+static int step_one(void *context, struct gs_core_event event) {
+    return run(context, event);
+}
+
 struct gs_gateway *fake_gateway_new(const char *region) {
     static const uint8_t seed[GS_SEED_SIZE] = {7};
     struct gs_gateway *gateway = calloc(1, sizeof *gateway);
@@ -93,7 +99,8 @@ struct gs_gateway *fake_gateway_new(const char *region) {
         fake_gateway_free(gateway);
         return NULL;
     }
-    if (gs_core_new(&config, &gateway->core) != 0 || run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0) {
+    if (gs_core_new(&config, &gateway->core) != 0 || run(gateway, (struct gs_core_event){.type = GS_CORE_START}) != 0 ||
+        fake_quarantine_fill(&config, step_one, gateway) != 0) {
         fake_gateway_free(gateway);
         return NULL;
     }
