@@ -56,6 +56,9 @@ void gs_core_free(struct gs_core *core) {
 static int step_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
     switch (command->kind) {
     case GS_COMMAND_WRITE:
+        if (core->store_away) {
+            return gs_away_answer(command, update);
+        }
         if (core->backlog_count >= GS_CORE_COMMANDS_MAX) {
             command->error = GS_EOVERLOADED;
             return gs_update_answer(update, command);
@@ -138,6 +141,12 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
         return gs_sync_message(core, event, update);
     case GS_CORE_STORED:
         return gs_group_stored(core, event->stored.commit, event->stored.error, update);
+    case GS_CORE_STORE_AWAY:
+        gs_away_begin(core, update);
+        return 0;
+    case GS_CORE_STORE_BACK:
+        gs_away_end(core);
+        return 0;
     case GS_CORE_LOG_READ:
         return gs_sync_log_read(core, event, update);
     case GS_CORE_TICK:

@@ -19,7 +19,9 @@
  * claims are within them.
  * 4. If a commit fails, every command in it and after it is answered with an error, and `update->reload` asks the shell
  * to make a new core from the store: recovery is the only road back, and it is the one every start takes.
- * 5. Queues are bounded: commands (GS_CORE_COMMANDS_MAX), causal queue (bytes), idempotency index (entries). */
+ * 5. While the store is away reads go on, with what is stored; a write that may be carried out later is answered with
+ * GS_EUNCERTAIN, one that is not with GS_ESTORE.
+ * 6. Queues are bounded: commands (GS_CORE_COMMANDS_MAX), causal queue (bytes), idempotency index (entries). */
 #ifndef GS_NODE_CORE_CORE_H
 #define GS_NODE_CORE_CORE_H
 
@@ -41,6 +43,7 @@ enum {
     GS_CORE_HELD_BYTES_MAX = 64 * 1024 * 1024,
     GS_CORE_PULL_BYTES = 1024 * 1024, /* records in one answer to a pull, the last one may go past it */
     GS_CORE_PEERS_MAX = 64,
+    GS_CORE_LOST_WAIT_MS = 10000, /* see gs_core_config.lost */
     GS_NOTE_NAME_MAX = 80
 };
 
@@ -57,19 +60,28 @@ struct gs_core_config {
     uint32_t idempotency_max; /* entries remembered at most */
     uint8_t seed[32];         /* of the core's generator */
     uint64_t now_ms;          /* wall clock now: a new incarnation is stamped with it */
+    /* The store has lost what it acknowledged: our own events up to `seq` of this origin, if `seq` is not 0. The core
+     * begins a new incarnation, as numbering on would fork our own history, and takes writes once peers have given
+     * those events back (a request that is sent again must find them), or after GS_CORE_LOST_WAIT_MS. */
+    struct {
+        gs_origin origin;
+        uint64_t seq;
+    } lost;
 };
 
 enum gs_core_event_type {
     GS_CORE_RECOVER, /* a stored record, in log order; before START */
     GS_CORE_NOTE,    /* a stored note; before START */
     GS_CORE_START,
-    GS_CORE_COMMAND,   /* a client asks; the core takes the command until it is in `answers` */
-    GS_CORE_PEER_UP,   /* a link to a peer is established */
-    GS_CORE_PEER_DOWN, /* … is gone */
-    GS_CORE_MESSAGE,   /* a message from a peer */
-    GS_CORE_STORED,    /* a commit is on disk, or failed */
-    GS_CORE_LOG_READ,  /* the answer to update.log_reads */
-    GS_CORE_TICK       /* time has passed */
+    GS_CORE_COMMAND,    /* a client asks; the core takes the command until it is in `answers` */
+    GS_CORE_PEER_UP,    /* a link to a peer is established */
+    GS_CORE_PEER_DOWN,  /* … is gone */
+    GS_CORE_MESSAGE,    /* a message from a peer */
+    GS_CORE_STORED,     /* a commit is on disk, or failed */
+    GS_CORE_LOG_READ,   /* the answer to update.log_reads */
+    GS_CORE_STORE_AWAY, /* the commit in flight is late: who waits is told so, and writes are refused */
+    GS_CORE_STORE_BACK, /* … and STORED comes after all */
+    GS_CORE_TICK        /* time has passed */
 };
 
 /* A peer is named by the number of its link; a link that comes back has a new number. */

@@ -9,6 +9,7 @@
  *   write.c        a client's write: preconditions, preparation, acceptance
  *   read.c         views, listing, status
  *   group.c        the open group and the commit in flight
+ *   away.c         the store is away for a while
  *   remote.c       a peer's batch: checks, application
  *   held.c         batches that must not be applied, yet or at all
  *   forks.c        origins that have signed two histories
@@ -227,6 +228,7 @@ struct gs_core {
     gs_origin fork_read;
     struct gs_update later; /* notes that leave with this step's update */
     bool halted;            /* a rival that began earlier lives */
+    bool store_away;        /* nothing is known to get stored: see away.c */
     bool must_reload;       /* memory holds what must not be stored: see gs_core_reincarnate */
     uint64_t start_deadline_mono_ms;
 
@@ -394,6 +396,12 @@ struct gs_command *gs_backlog_pop(struct gs_core *core);
 void gs_backlog_unpop(struct gs_core *core, struct gs_command *command);
 /* Carries out waiting writes as far as there is room for them. */
 int gs_backlog_drain(struct gs_core *core, struct gs_update *update);
+
+/* away.c */
+void gs_away_begin(struct gs_core *core, struct gs_update *update);
+void gs_away_end(struct gs_core *core);
+/* Answers a command that what is stored does not answer. */
+int gs_away_answer(struct gs_command *command, struct gs_update *update);
 
 /* remote.c */
 int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes, struct gs_update *update);

@@ -43,6 +43,9 @@ int gs_group_answer(struct gs_core *core, struct gs_command *command, uint64_t g
     if (group <= core->stored_group) {
         return gs_update_answer(update, command);
     }
+    if (core->store_away) {
+        return gs_away_answer(command, update);
+    }
     bool flying = core->in_flight && group <= core->flight.number;
     int error = add_command(flying ? &core->flight : &core->open, command);
     if (error != 0) {

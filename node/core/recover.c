@@ -143,9 +143,12 @@ int gs_core_start(struct gs_core *core) {
         return error;
     }
     core->self = find_self(core);
-    if (!may_go_on(core)) {
+    bool lost = core->config.lost.seq > 0;
+    if (lost || !may_go_on(core)) {
         core->self = NULL;
-        core->stats.started = true;
+        core->stats.started = !lost;
+        core->waiting_for_peers = lost;
+        core->start_deadline_mono_ms = core->mono_ms + GS_CORE_LOST_WAIT_MS;
         return gs_core_reincarnate(core);
     }
     uint64_t seq = gs_vector_seq(&core->applied, &core->self->origin);

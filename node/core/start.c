@@ -123,9 +123,23 @@ int gs_start_holdings(struct gs_core *core, struct gs_peer_state *peer, const st
     return gs_start_consider(core, update);
 }
 
+/* The new incarnation has begun; it takes writes when the events that the store has lost are back. */
+static int consider_lost(struct gs_core *core, struct gs_update *update) {
+    bool back = gs_vector_seq(&core->applied, &core->config.lost.origin) >= core->config.lost.seq;
+    if (!back && core->mono_ms < core->start_deadline_mono_ms) {
+        return 0;
+    }
+    core->waiting_for_peers = false;
+    core->stats.started = true;
+    return gs_backlog_drain(core, update);
+}
+
 int gs_start_consider(struct gs_core *core, struct gs_update *update) {
     if (!core->waiting_for_peers) {
         return 0;
+    }
+    if (core->config.lost.seq > 0) {
+        return consider_lost(core, update);
     }
     bool all = all_vouched(core);
     bool timed_out = core->mono_ms >= core->start_deadline_mono_ms;

@@ -27,6 +27,7 @@ static int library_status(int code) {
     case GS_EOVERLOADED:
     case GS_EBUSY:
     case GS_ESTORE:
+    case GS_EUNCERTAIN:
     case GS_EIO:
     case GS_ESHUTDOWN:
         return 503;

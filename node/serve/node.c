@@ -16,6 +16,7 @@
 enum {
     STATUS_INTERVAL_MS = 100,
     RELOAD_DELAY_MS = 1000,
+    AWAY_GRACE_MS = 1000,    /* for a store that is away: writes wait so long, then they are refused */
     COMMANDS_PER_WAKE = 1024 /* then links, store and timers get their turn */
 };
 
@@ -31,7 +32,9 @@ struct gs_node {
     uv_timer_t timer;   /* the core's next deadline */
     uv_timer_t status;  /* refreshes what /health shows */
     uv_timer_t retry;   /* the next attempt to recover */
+    uv_timer_t grace;   /* for a store that is away */
     bool reloading;     /* there is no core: the store is being read again */
+    bool store_away;    /* a commit is tried again and again */
     bool store_closing; /* the old store's thread has not ended yet */
     bool stopping;
     uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */
@@ -186,10 +189,39 @@ static void nudge(void *context) {
 
 static void on_appended(void *context, uint64_t tag, int error) {
     struct gs_node *node = context;
-    if (error == GS_EIO) {
+    if (error == GS_EIO || error == GS_ECORRUPT) {
         fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+    } else if (error == GS_EBUSY) {
+        fail(node, "another node has taken over this node's store, so this one stops");
+    } else if (error == GS_EWENTBACK) {
+        fprintf(stderr, "globalstate: THE STORE WENT BACK: it has lost writes that were acknowledged (a failover to a "
+                        "standby that lagged, or an old backup); going on as a new incarnation, and taking what peers "
+                        "have back from them\n");
+        if (node->core != NULL) {
+            gs_origin origin = gs_core_origin(node->core);
+            node->config.core.lost.origin = origin;
+            node->config.core.lost.seq = gs_vector_seq(gs_core_stored(node->core), &origin);
+        }
     }
     step(node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = tag, .error = error}});
+}
+
+static void on_grace_over(uv_timer_t *timer) {
+    step(timer->data, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
+}
+
+static void on_away(void *context, bool away, const char *reason) {
+    struct gs_node *node = context;
+    node->store_away = away;
+    if (away) {
+        fprintf(stderr, "globalstate: the store is away: %s; reads go on, writes are refused until it is back\n",
+                reason);
+        uv_timer_start(&node->grace, on_grace_over, AWAY_GRACE_MS, 0);
+    } else {
+        fprintf(stderr, "globalstate: the store is back\n");
+        uv_timer_stop(&node->grace);
+        step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
+    }
 }
 
 static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more) {
@@ -243,7 +275,7 @@ static uint64_t resident_bytes(void) {
 
 static void on_status(uv_timer_t *timer) {
     struct gs_node *node = timer->data;
-    struct gs_node_status status = {.store_ok = !node->reloading, .loop_mono_ms = mono_ms()};
+    struct gs_node_status status = {.store_ok = !node->reloading && !node->store_away, .loop_mono_ms = mono_ms()};
     struct gs_transport_stats links = {0};
     if (node->core != NULL) {
         gs_core_get_stats(node->core, &status.core);
@@ -308,7 +340,9 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     if (error != 0) {
         gs_core_free(core);
         store->methods->close(store);
-        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", node->config.database_url,
+        char shown[GS_STORE_URL_SHOWN_MAX];
+        gs_store_url_shown(node->config.database_url, shown);
+        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown,
                               error == GS_EUNTRUSTED ? "the trust file lacks the key of this region, or of one whose "
                                                        "batches are in the log"
                                                      : gs_error_message(error));
@@ -329,7 +363,8 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
     if (error != 0) {
         return error;
     }
-    struct gs_store_callbacks callbacks = {.context = node, .appended = on_appended, .log_read = on_log_read};
+    struct gs_store_callbacks callbacks = {
+        .context = node, .appended = on_appended, .log_read = on_log_read, .away = on_away};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
     error = gs_history_pool_attach(history, store);
     if (error == 0) {
@@ -368,6 +403,7 @@ static void on_retry(uv_timer_t *timer) {
     node->reloading = false;
     drop_links(node);
     step(node, &(struct gs_core_event){.type = GS_CORE_START});
+    node->config.core.lost.seq = 0;
 }
 
 static void part_closed(struct gs_node *node) {
@@ -400,7 +436,9 @@ static void begin_reload(struct gs_node *node) {
         fprintf(stderr, "globalstate: a commit failed; recovering from the store\n");
     }
     node->reloading = true;
+    node->store_away = false;
     uv_timer_stop(&node->timer);
+    uv_timer_stop(&node->grace);
     gs_core_free(node->core);
     node->core = NULL;
     gs_view_cache_clear(gs_gateway_cache(node->gateway));
@@ -421,7 +459,7 @@ static void on_part_closed(void *context) {
 
 static void close_handles(struct gs_node *node) {
     uv_handle_t *handles[] = {(uv_handle_t *)&node->wake, (uv_handle_t *)&node->timer, (uv_handle_t *)&node->status,
-                              (uv_handle_t *)&node->retry};
+                              (uv_handle_t *)&node->retry, (uv_handle_t *)&node->grace};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         node->closing++;
         uv_close(handles[i], on_handle_closed);
@@ -456,7 +494,8 @@ static void init_handles(struct gs_node *node) {
     uv_timer_init(node->config.loop, &node->timer);
     uv_timer_init(node->config.loop, &node->status);
     uv_timer_init(node->config.loop, &node->retry);
-    node->wake.data = node->timer.data = node->status.data = node->retry.data = node;
+    uv_timer_init(node->config.loop, &node->grace);
+    node->wake.data = node->timer.data = node->status.data = node->retry.data = node->grace.data = node;
 }
 
 int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node, struct gs_problem *problem) {

@@ -4,9 +4,11 @@
  *     peers ⇄ transport        → ├ core step → update → store thread, transport, views, answers
  *     store thread, timer      → ┘
  *
- * One thread, the loop's, steps the core and carries out its updates; nothing here blocks on disk or network. If a
- * commit fails without an I/O error, the node makes a new core from the store, as at a start; after an I/O error of the
- * store it stops for good (G1: an fsync error is never retried over). */
+ * One thread, the loop's, steps the core and carries out its updates; nothing here blocks on disk or network. While the
+ * store is away (a database that restarts, a full disk) reads go on, writes are refused after a moment, and the commit
+ * in flight is tried until it is stored. A store that comes back with less than it acknowledged makes the node begin a
+ * new incarnation from what is there; after an I/O error of the store, or when another node has taken it over, it stops
+ * for good (G1: an fsync error is never retried over). */
 #ifndef GS_NODE_SERVE_NODE_H
 #define GS_NODE_SERVE_NODE_H
 

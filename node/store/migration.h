@@ -13,5 +13,7 @@ struct gs_migration {
 /* In order of version, without gaps; the count is the version that this program makes and knows. */
 extern const struct gs_migration gs_sqlite_migrations[];
 extern const size_t gs_sqlite_migration_count;
+extern const struct gs_migration gs_postgresql_migrations[];
+extern const size_t gs_postgresql_migration_count;
 
 #endif

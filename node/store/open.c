@@ -1,5 +1,6 @@
 #include "node/store/engines.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What follows `prefix` in `url`, or NULL. */
@@ -17,8 +18,28 @@ int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_proble
     if (rest != NULL && *rest == '\0') {
         return gs_memory_open(ret_store, problem);
     }
+    if (after(url, "postgres://") != NULL || after(url, "postgresql://") != NULL) {
+        return gs_postgres_open(url, ret_store, problem);
+    }
     /* Only the scheme is repeated: a URL may hold a password. */
     int scheme_length = (int)strcspn(url, ":");
-    return gs_problem_set(problem, GS_EINVAL, NULL, "a store is sqlite:PATH or memory:, not %.*s:…",
+    return gs_problem_set(problem, GS_EINVAL, NULL, "a store is sqlite:PATH, postgres://… or memory:, not %.*s:…",
                           scheme_length < 32 ? scheme_length : 32, url);
+}
+
+void gs_store_url_shown(const char *url, char ret_text[GS_STORE_URL_SHOWN_MAX]) {
+    const char *rest = after(url, "postgresql://");
+    rest = rest != NULL ? rest : after(url, "postgres://");
+    if (rest == NULL) {
+        (void)snprintf(ret_text, GS_STORE_URL_SHOWN_MAX, "%s", url);
+        return;
+    }
+    size_t length = strcspn(rest, "?#");
+    for (const char *at = rest; at < rest + length; at++) {
+        if (*at == '@') { /* the last one: a password may hold others */
+            length -= (size_t)(at + 1 - rest);
+            rest = at + 1;
+        }
+    }
+    (void)snprintf(ret_text, GS_STORE_URL_SHOWN_MAX, "postgres://%.*s", (int)(length < 140 ? length : 140), rest);
 }

@@ -1,5 +1,7 @@
 #include "node/store/sqlite_impl.h"
 
+#include <stdio.h>
+
 int gs_sqlite_wal_grew(void *context, sqlite3 *db, const char *name, int pages) {
     struct gs_sqlite *sqlite = context;
     (void)db;
@@ -37,6 +39,7 @@ int gs_sqlite_undo(struct gs_sqlite *sqlite, int result, bool committing) {
         (void)gs_sqlite_run(sqlite, GS_SQLITE_ROLLBACK); /* whether it worked is asked below */
     }
     bool rolled_back = sqlite3_get_autocommit(sqlite->db) != 0;
+    (void)snprintf(sqlite->base.trouble, sizeof sqlite->base.trouble, "%s", sqlite3_errstr(result));
     return rolled_back && is_harmless(result, committing) ? GS_ESTORE : fail_stop(sqlite);
 }
 
@@ -57,19 +60,24 @@ static int checkpoint_if_due(struct gs_sqlite *sqlite) {
     if (result != SQLITE_OK && !is_harmless(result, false)) {
         return fail_stop(sqlite);
     }
-    return sqlite->unsettled ? GS_ESTORE : 0;
+    if (sqlite->unsettled) {
+        (void)snprintf(sqlite->base.trouble, sizeof sqlite->base.trouble,
+                       "there is no room to write what an earlier process left in the log");
+        return GS_ESTORE;
+    }
+    return 0;
 }
 
 static int insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position) {
-    const struct gs_sqlite_row row = {
+    const struct gs_log_row row = {
         .position = position,
         .origin = link->origin,
         .first_seq = link->first_seq,
         .last_seq = link->last_seq,
         .record = link->record,
     };
-    uint8_t checksum[GS_SQLITE_CHECKSUM_SIZE];
-    gs_sqlite_row_checksum(&row, checksum);
+    uint8_t checksum[GS_LOG_CHECKSUM_SIZE];
+    gs_log_row_checksum(&row, checksum);
     sqlite3_stmt *statement = sqlite->statements[GS_SQLITE_INSERT];
     const int results[] = {
         sqlite3_bind_int64(statement, 1, (int64_t)row.position),

@@ -12,17 +12,16 @@ static int load_head(struct gs_sqlite *sqlite, const gs_origin *origin) {
     if (result != SQLITE_ROW) {
         return result == SQLITE_DONE ? GS_ECORRUPT : gs_sqlite_error(result);
     }
-    struct gs_sqlite_row row;
-    struct gs_record record;
-    struct gs_batch_head batch;
+    struct gs_log_row row;
+    struct gs_head head;
     int error = gs_sqlite_row_load(last, &row);
-    if (error == 0 && (gs_record_parse(row.record, &record) != 0 ||
-                       gs_batch_parse_head(record.batch.bytes, record.batch.length, &batch) != 0 ||
-                       !gs_origin_equal(&batch.origin, origin) || gs_batch_last_seq(&batch) != row.last_seq)) {
+    if (error == 0) {
+        error = gs_log_row_head(&row, &head);
+    }
+    if (error == 0 && !gs_origin_equal(&head.origin, origin)) {
         error = GS_ECORRUPT;
     }
     if (error == 0) {
-        struct gs_head head = {.origin = *origin, .seq = row.last_seq, .hash = batch.hash};
         error = gs_vector_set(&sqlite->chain.heads, &head);
     }
     return error;

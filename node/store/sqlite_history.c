@@ -99,7 +99,7 @@ static int extent(struct gs_history_reader *base, uint64_t *ret_last, uint64_t *
 
 /* Appends the record on which `statement` stands, once its checksum matches. */
 static int take_record(sqlite3_stmt *statement, struct gs_buffer *ret_record) {
-    struct gs_sqlite_row row;
+    struct gs_log_row row;
     int error = gs_sqlite_row_load(statement, &row);
     if (error == 0) {
         gs_buffer_append(ret_record, row.record.bytes, row.record.length);

@@ -8,14 +8,14 @@
 
 #include "node/store/chain.h"
 #include "node/store/history.h"
+#include "node/store/log_row.h"
 #include "node/store/store.h"
 
 #include <sqlite3.h>
 
 enum {
-    GS_SQLITE_WAL_PAGES = 2000,                  /* checkpoint before the next append when the WAL is longer */
-    GS_SQLITE_WAL_BYTES_KEPT = 64 * 1024 * 1024, /* a WAL that grew past it is cut when it is reset */
-    GS_SQLITE_CHECKSUM_SIZE = 16
+    GS_SQLITE_WAL_PAGES = 2000,                 /* checkpoint before the next append when the WAL is longer */
+    GS_SQLITE_WAL_BYTES_KEPT = 64 * 1024 * 1024 /* a WAL that grew past it is cut when it is reset */
 };
 
 enum gs_sqlite_statement {
@@ -56,22 +56,13 @@ struct gs_sqlite {
     bool failed;    /* what is on disk is not known: nothing is written any more */
 };
 
-/* A row of delta_log whose checksum matched. Slices live until the statement moves. */
-struct gs_sqlite_row {
-    uint64_t position;
-    gs_origin origin;
-    uint64_t first_seq;
-    uint64_t last_seq;
-    struct gs_slice record;
-};
-
 /* The engine of `store`. */
 struct gs_sqlite *gs_sqlite_of(struct gs_store *store);
 
 /* sqlite_row.c */
-void gs_sqlite_row_checksum(const struct gs_sqlite_row *row, uint8_t ret_checksum[GS_SQLITE_CHECKSUM_SIZE]);
-/* The row on which `statement` stands. GS_ECORRUPT. */
-int gs_sqlite_row_load(sqlite3_stmt *statement, struct gs_sqlite_row *ret_row);
+/* The row on which `statement` stands, if its checksum matches; its record lives until the statement moves.
+ * GS_ECORRUPT. */
+int gs_sqlite_row_load(sqlite3_stmt *statement, struct gs_log_row *ret_row);
 
 /* sqlite_migrate.c: refuses databases that are not ours (GS_EINVAL) or newer (GS_EVERSION), then brings the schema up
  * to date. GS_EIO, GS_ECORRUPT, GS_EBUSY. */
@@ -114,7 +105,7 @@ int gs_sqlite_open_history(struct gs_store *store, struct gs_history_reader **re
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state);
 void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct gs_kept_state *state,
-                          uint8_t ret_hash[GS_SQLITE_CHECKSUM_SIZE]);
+                          uint8_t ret_hash[GS_LOG_CHECKSUM_SIZE]);
 
 /* sqlite_heads.c: fills chain.heads and next_position from the log. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite);

@@ -164,7 +164,7 @@ static int load_indexed(struct slice *slice, uint64_t *ret_position) {
 
 static int project_row(struct slice *slice, struct gs_projection *projection, uint64_t position) {
     sqlite3_stmt *row = slice->sqlite->statements[GS_SQLITE_ROW];
-    struct gs_sqlite_row loaded;
+    struct gs_log_row loaded;
     int result = sqlite3_bind_int64(row, 1, (int64_t)position);
     if (result == SQLITE_OK) {
         result = sqlite3_step(row);

@@ -8,7 +8,7 @@ static int check_readable(struct gs_sqlite *sqlite) {
 
 /* Visits the row on which REPLAY stands; positions go up by one. */
 static int visit_row(struct gs_sqlite *sqlite, uint64_t position, gs_store_record_fn visit, void *context) {
-    struct gs_sqlite_row row;
+    struct gs_log_row row;
     int error = gs_sqlite_row_load(sqlite->statements[GS_SQLITE_REPLAY], &row);
     if (error == 0 && row.position != position) {
         error = GS_ECORRUPT;
@@ -69,7 +69,7 @@ static int lacking_read(void *context, const gs_origin *origin, const struct gs_
                         struct gs_buffer *ret_record) {
     struct gs_sqlite *sqlite = context;
     sqlite3_stmt *statement = sqlite->statements[GS_SQLITE_ROW];
-    struct gs_sqlite_row row;
+    struct gs_log_row row;
     int result = sqlite3_bind_int64(statement, 1, (int64_t)place->position);
     if (result == SQLITE_OK) {
         result = sqlite3_step(statement);
@@ -114,7 +114,7 @@ int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have,
 int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
     sqlite3_stmt *event = sqlite->statements[GS_SQLITE_EVENT];
-    struct gs_sqlite_row row;
+    struct gs_log_row row;
     int error = seq == 0 ? GS_ENOTFOUND : check_readable(sqlite);
     if (error == 0) {
         error = step_origin(event, origin, seq - 1);

@@ -12,7 +12,7 @@ static void put_be64(uint8_t *to, uint64_t value) {
 }
 
 void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct gs_kept_state *state,
-                          uint8_t ret_hash[GS_SQLITE_CHECKSUM_SIZE]) {
+                          uint8_t ret_hash[GS_LOG_CHECKSUM_SIZE]) {
     uint8_t head[2 * GS_ID_BYTES_MAX + 2 + 3 * 8];
     size_t length = 0;
     memcpy(head, type.bytes, type.length);
@@ -29,7 +29,7 @@ void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct
 
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state) {
-    uint8_t hash[GS_SQLITE_CHECKSUM_SIZE];
+    uint8_t hash[GS_LOG_CHECKSUM_SIZE];
     const void *stored = sqlite3_column_blob(statement, 3);
     if (stored == NULL || sqlite3_column_bytes(statement, 3) != sizeof hash || type.length > GS_ID_BYTES_MAX ||
         id.length > GS_ID_BYTES_MAX) {

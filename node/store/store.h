@@ -2,8 +2,8 @@
  *
  * The log is the truth: an append of records, in the order in which this node applied them (causal order); positions
  * are 1, 2, 3 … Methods block and are called from one thread at a time; `node/store/store_thread.h` gives the engine a
- * thread of its own. An error that leaves it unknown whether something is on disk is GS_EIO, and the engine refuses
- * every later append (fsync errors are never retried over). */
+ * thread of its own. An error after which nobody can find out whether something is on disk is GS_EIO, and the engine
+ * refuses every later append (fsync errors are never retried over). */
 #ifndef GS_NODE_STORE_STORE_H
 #define GS_NODE_STORE_STORE_H
 
@@ -17,17 +17,24 @@ struct gs_store;
 typedef int (*gs_store_record_fn)(void *context, uint64_t position, struct gs_slice record);
 
 struct gs_store_methods {
-    const char *name; /* "sqlite", "memory" */
+    const char *name; /* "sqlite", "postgres", "memory" */
+
+    /* `project` may be called by a thread of its own, at the same time as the other methods. */
+    bool projects_apart;
 
     /* Appends `count` encoded records (one after another in `records`) atomically and durably: when it returns 0, they
-     * survive a power cut. 0, GS_EIO (fail-stop), GS_ESTORE (nothing was written; may be tried again), GS_ECHAIN (a
-     * record does not continue its origin); a caller's mistakes, after which nothing was written either: GS_EINVAL
-     * (there are not `count` ≥ 1 records), GS_EFORMAT, GS_EVERSION, GS_ETOOBIG (a record, or past GS_VECTOR_MAX
-     * origins). */
+     * survive a power cut.
+     *
+     * GS_ESTORE: the store is away or full. The same append may be tried again until it succeeds, and counts once:
+     * where the answer to a commit was lost, the engine looks what is there. Other records may be appended only after
+     * it. Final, nothing can be appended any more: GS_EIO (unknown what is on disk), GS_EBUSY (another node has taken
+     * the store over), GS_EWENTBACK (the store holds less than it acknowledged), GS_ECORRUPT. A caller's mistakes,
+     * after which nothing was written: GS_ECHAIN (a record does not continue its origin), GS_EINVAL (there are not
+     * `count` ≥ 1 records), GS_EFORMAT, GS_EVERSION, GS_ETOOBIG (a record, or past GS_VECTOR_MAX origins). */
     int (*append)(struct gs_store *store, struct gs_slice records, uint32_t count);
 
-    /* Walks all records in log order. 0, the visitor's result, GS_EIO or GS_ECORRUPT (a row's checksum does not match).
-     */
+    /* Walks all records in log order. 0, the visitor's result, GS_EIO, GS_ECORRUPT (a row's checksum does not match),
+     * or GS_ESTORE (the store is away), as all methods that read. */
     int (*replay)(struct gs_store *store, gs_store_record_fn visit, void *context);
 
     /* Appends to `ret_records` the records that `have` lacks, in log order, until `bytes_max` is reached (at least one
@@ -53,11 +60,17 @@ struct gs_store_methods {
 /* Engines embed this as their first member. */
 struct gs_store {
     const struct gs_store_methods *methods;
+    char trouble[GS_PROBLEM_DETAIL_MAX]; /* why a method failed last, one line for a log; may be empty */
 };
 
-/* Opens what `url` names: "sqlite:PATH" (made if absent; a data directory belongs to one process: GS_EBUSY names the
- * holder) or "memory:". `problem->detail` says what is wrong in one line. GS_EINVAL, GS_EBUSY, GS_EIO, GS_ECORRUPT,
- * GS_EVERSION (made by a newer program). */
+/* Opens what `url` names: "sqlite:PATH" (made if absent), "postgres://…" (or postgresql://; any URL that libpq takes,
+ * the schema global_state is made if absent) or "memory:". A store belongs to one process: GS_EBUSY names the holder.
+ * `problem->detail` says what is wrong in one line. GS_EINVAL (also a server that would lose what it acknowledges),
+ * GS_EBUSY, GS_EIO, GS_ESTORE (not to be reached), GS_ECORRUPT, GS_EVERSION (made by a newer program). */
 int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_problem *problem);
+
+/* `url` as it may be shown: without user, password and options. */
+enum { GS_STORE_URL_SHOWN_MAX = 160 };
+void gs_store_url_shown(const char *url, char ret_text[GS_STORE_URL_SHOWN_MAX]);
 
 #endif

@@ -6,7 +6,10 @@
  * whole round, so that neither list grows past it. */
 #include "node/store/store_thread.h"
 
+#include "node/store/project_thread.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     INDEX_IDLE_MS = 20,          /* without work for so long, the log is indexed */
@@ -40,13 +43,17 @@ struct gs_store_thread {
     uv_async_t async;
     struct gs_store *store; /* the thread's; NULL if it should end without closing it */
 
-    uv_mutex_t mutex; /* guards the next six */
+    uv_mutex_t mutex; /* guards the next nine */
     uv_cond_t wake;
     struct job_list waiting;
     struct job_list done;
     bool stopping;
     bool hurry; /* somebody waits for the index */
     bool ended; /* the store is closed, the thread returns */
+    bool away;
+    char reason[GS_PROBLEM_DETAIL_MAX]; /* why it is */
+
+    struct gs_project_thread *projector; /* writes the index apart; NULL: this thread does */
 
     /* The thread's own. */
     bool behind; /* there may be something to index */
@@ -55,7 +62,8 @@ struct gs_store_thread {
     /* The loop's own. */
     struct gs_store_callbacks callbacks;
     uint32_t outstanding;
-    bool stopped; /* stop was called: nothing is delivered any more */
+    bool told_away; /* what the loop has been told */
+    bool stopped;   /* stop was called: nothing is delivered any more */
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -85,11 +93,51 @@ static void job_free(struct job *job) {
     free(job);
 }
 
+static void set_away(struct gs_store_thread *thread, bool away, const char *reason) {
+    uv_mutex_lock(&thread->mutex);
+    if (thread->away != away) {
+        thread->away = away;
+        memcpy(thread->reason, reason, sizeof thread->reason);
+        uv_async_send(&thread->async);
+    }
+    uv_mutex_unlock(&thread->mutex);
+}
+
+/* Waits before the next attempt; false when the thread is to stop. A wake-up for a new job does not shorten it. */
+static bool pause_append(struct gs_store_thread *thread, uint64_t ms) {
+    const uint64_t end = uv_hrtime() + ms * 1000000;
+    uv_mutex_lock(&thread->mutex);
+    for (uint64_t now = uv_hrtime(); !thread->stopping && now < end; now = uv_hrtime()) {
+        (void)uv_cond_timedwait(&thread->wake, &thread->mutex, end - now);
+    }
+    bool go_on = !thread->stopping;
+    uv_mutex_unlock(&thread->mutex);
+    return go_on;
+}
+
+/* Until the store has it, or something else than being away is wrong. */
+static int append(struct gs_store_thread *thread, const struct job *job) {
+    struct gs_store *store = thread->store;
+    const struct gs_slice records = gs_slice_make(job->records.bytes, job->records.length);
+    int error = store->methods->append(store, records, job->count);
+    for (uint64_t ms = GS_STORE_RETRY_FIRST_MS; error == GS_ESTORE; ms *= 2) {
+        set_away(thread, true, store->trouble);
+        if (!pause_append(thread, ms < GS_STORE_RETRY_LAST_MS ? ms : GS_STORE_RETRY_LAST_MS)) {
+            return GS_ESHUTDOWN;
+        }
+        error = store->methods->append(store, records, job->count);
+    }
+    if (error == 0) {
+        set_away(thread, false, store->trouble);
+    }
+    return error;
+}
+
 /* On the store's thread. A read that nobody will receive is skipped; appends were promised. */
-static void perform(struct gs_store *store, struct job *job, bool stopping) {
+static void perform(struct gs_store_thread *thread, struct job *job, bool stopping) {
+    struct gs_store *store = thread->store;
     if (job->type == JOB_APPEND) {
-        struct gs_slice records = gs_slice_make(job->records.bytes, job->records.length);
-        job->error = store->methods->append(store, records, job->count);
+        job->error = append(thread, job);
     } else if (stopping) {
         job->error = GS_ESHUTDOWN;
     } else {
@@ -124,19 +172,35 @@ static void idle(struct gs_store_thread *thread) {
     }
 }
 
+static void note_append(struct gs_store_thread *thread, uint32_t count) {
+    if (thread->projector != NULL) {
+        gs_project_thread_wake(thread->projector);
+    } else {
+        thread->behind = true;
+        thread->records_behind += count;
+    }
+}
+
+/* With the mutex held. Where there is no thread for it, this one indexes. */
+static void start_projector(struct gs_store_thread *thread) {
+    if (thread->store == NULL || !thread->store->methods->projects_apart ||
+        gs_project_thread_start(thread->store, &thread->projector) != 0) {
+        thread->behind = true; /* the process before may have left the log ahead of its index */
+    }
+}
+
 static void run(void *argument) {
     struct gs_store_thread *thread = argument;
     uv_mutex_lock(&thread->mutex);
-    thread->behind = true; /* the process before may have left the log ahead of its index */
+    start_projector(thread);
     for (;;) {
         struct job *job = pop(&thread->waiting);
         if (job != NULL) {
             bool stopping = thread->stopping;
             uv_mutex_unlock(&thread->mutex);
-            perform(thread->store, job, stopping);
+            perform(thread, job, stopping);
             if (job->type == JOB_APPEND && job->error == 0) {
-                thread->behind = true;
-                thread->records_behind += job->count;
+                note_append(thread, job->count);
             }
             uv_mutex_lock(&thread->mutex);
             push(&thread->done, job);
@@ -149,7 +213,10 @@ static void run(void *argument) {
         }
     }
     struct gs_store *store = thread->store;
+    struct gs_project_thread *projector = thread->projector;
+    thread->projector = NULL;
     uv_mutex_unlock(&thread->mutex);
+    gs_project_thread_stop(projector);
     if (store == NULL) {
         return;
     }
@@ -188,8 +255,15 @@ static void on_async(uv_async_t *async) {
     uv_mutex_lock(&thread->mutex);
     struct job_list done = thread->done;
     bool ended = thread->ended;
+    bool away = thread->away;
+    char reason[sizeof thread->reason];
+    memcpy(reason, thread->reason, sizeof reason);
     thread->done = (struct job_list){0};
     uv_mutex_unlock(&thread->mutex);
+    if (away != thread->told_away && !thread->stopped && thread->callbacks.away != NULL) {
+        thread->told_away = away;
+        thread->callbacks.away(thread->callbacks.context, away, reason);
+    }
     for (struct job *job = pop(&done); job != NULL; job = pop(&done)) {
         thread->outstanding--;
         if (!thread->stopped) {
@@ -305,8 +379,12 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
 
 void gs_store_thread_hurry(struct gs_store_thread *thread) {
     uv_mutex_lock(&thread->mutex);
-    thread->hurry = true;
-    uv_cond_signal(&thread->wake);
+    if (thread->projector != NULL) {
+        gs_project_thread_hurry(thread->projector);
+    } else {
+        thread->hurry = true;
+        uv_cond_signal(&thread->wake);
+    }
     uv_mutex_unlock(&thread->mutex);
 }
 

@@ -2,7 +2,9 @@
  *
  * Appends are carried out in order. Reads of the log run on the same thread between appends, so that a long catch-up
  * delays a commit by one chunk at most; so does the index over the log (gs_store_methods.project), which is written
- * when there is nothing else to do, when it has fallen behind, or when somebody waits for it. */
+ * when there is nothing else to do, when it has fallen behind, or when somebody waits for it. An append that finds
+ * the store away or full (GS_ESTORE) is tried again until it succeeds: its completion comes late, but exactly once.
+ * Meanwhile the loop is told, and reads fail. */
 #ifndef GS_NODE_STORE_STORE_THREAD_H
 #define GS_NODE_STORE_STORE_THREAD_H
 
@@ -12,13 +14,19 @@
 
 struct gs_store_thread;
 
-enum { GS_STORE_JOBS_MAX = 256 /* handed over and not yet completed */ };
+enum {
+    GS_STORE_JOBS_MAX = 256,       /* handed over and not yet completed */
+    GS_STORE_RETRY_FIRST_MS = 100, /* then doubled … */
+    GS_STORE_RETRY_LAST_MS = 2000  /* … up to this */
+};
 
 /* Called on the loop's thread, in the order in which the work was handed over. `records` are borrowed for the call. */
 struct gs_store_callbacks {
     void *context;
     void (*appended)(void *context, uint64_t tag, int error);
     void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
+    /* An append found the store away, or an append succeeded after that. `reason` is one line. May be NULL. */
+    void (*away)(void *context, bool away, const char *reason);
 };
 
 /* Takes `store` on success. GS_ENOMEM, GS_EIO (no thread or no handle to be had). */
@@ -35,8 +43,9 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
  */
 void gs_store_thread_hurry(struct gs_store_thread *thread);
 
-/* Finishes queued appends (queued reads are dropped), closes the store, joins the thread; then `closed` is called on
- * the loop. No completion comes after this call, which may be made from within one. A second call does nothing. */
+/* Finishes queued appends (unless the store is away; queued reads are dropped), closes the store, joins the thread;
+ * then `closed` is called on the loop. No completion comes after this call, which may be made from within one. A second
+ * call does nothing. */
 void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context);
 
 #endif

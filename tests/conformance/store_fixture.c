@@ -1,9 +1,43 @@
 #include "store_fixture.h"
 
 #include <ftw.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+void test_sql(const char *url, const char *sql, char *ret_answer, size_t size) {
+    PGconn *conn = PQconnectdb(url);
+    PGresult *result = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        (void)fprintf(stderr, "%s: %s", sql, PQerrorMessage(conn));
+        TEST_REQUIRE(false);
+    }
+    (void)snprintf(ret_answer, size, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    PQfinish(conn);
+}
+
+/* A database of its own on the server that tests/support/postgres.py has started. */
+static void make_database(struct store_fixture *fixture) {
+    static int number;
+    static const char name[] = "///postgres?";
+    const char *url = getenv("TEST_POSTGRES_URL");
+    if (url == NULL) {
+        (void)fprintf(stderr, "run this through tests/support/postgres.py, which starts a server\n");
+    }
+    TEST_REQUIRE(url != NULL);
+    const char *at = strstr(url, name);
+    TEST_REQUIRE(at != NULL);
+    char sql[64];
+    char answer[8];
+    number++;
+    (void)snprintf(sql, sizeof sql, "CREATE DATABASE store_%d", number);
+    (void)snprintf(fixture->url, sizeof fixture->url, "%.*s///store_%d?%s", (int)(at - url), url, number,
+                   at + sizeof name - 1);
+    test_sql(url, sql, answer, sizeof answer);
+}
 
 struct store_fixture *store_fixture_new(const char *engine) {
     struct store_fixture *fixture = calloc(1, sizeof *fixture);
@@ -14,6 +48,8 @@ struct store_fixture *store_fixture_new(const char *engine) {
     (void)snprintf(fixture->path, sizeof fixture->path, "%s/log.db", fixture->directory);
     if (store_fixture_is_memory(fixture)) {
         (void)snprintf(fixture->url, sizeof fixture->url, "memory:");
+    } else if (strcmp(engine, "postgres") == 0) {
+        make_database(fixture);
     } else {
         (void)snprintf(fixture->url, sizeof fixture->url, "sqlite:%s", fixture->path);
     }

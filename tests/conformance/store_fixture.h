@@ -20,13 +20,16 @@ struct expected_log {
 };
 
 struct store_fixture {
-    const char *engine; /* "memory" or "sqlite" */
+    const char *engine; /* "memory", "sqlite" or "postgres" */
     char directory[64];
     char path[96]; /* of the database */
-    char url[112];
+    char url[256];
     struct gs_store *store; /* NULL while closed */
     struct expected_log log;
 };
+
+/* Runs SQL on a connection of its own; the first column of the first row, "" if there is none. */
+void test_sql(const char *url, const char *sql, char *ret_answer, size_t size);
 
 /* A fixture with an open, empty store. */
 struct store_fixture *store_fixture_new(const char *engine);

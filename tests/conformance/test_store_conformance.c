@@ -17,6 +17,11 @@ static int setup_sqlite(void **state) {
     return 0;
 }
 
+static int setup_postgres(void **state) {
+    *state = store_fixture_new("postgres");
+    return 0;
+}
+
 static int teardown(void **state) {
     store_fixture_free(*state);
     return 0;
@@ -274,8 +279,8 @@ static void test_more_origins_than_a_vector_holds(void **state) {
 
 static void test_urls(void **state) {
     (void)state;
-    static const char *const wrong[] = {"",         "sqlite",       "sqlite:",   "memory", "memory:x",
-                                        "/tmp/log", "postgres://x", "redis:abc", "file:x"};
+    static const char *const wrong[] = {"",         "sqlite",     "sqlite:",   "memory", "memory:x",
+                                        "/tmp/log", "postgres:x", "redis:abc", "file:x"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct gs_store *store = NULL;
         struct gs_problem problem = {0};
@@ -285,23 +290,23 @@ static void test_urls(void **state) {
     }
 }
 
-#define ON_BOTH(test)                                        \
-    {"memory " #test, test, setup_memory, teardown, NULL}, { \
-        "sqlite " #test, test, setup_sqlite, teardown, NULL  \
+#define ON_ALL(test)                                                                                                \
+    {"memory " #test, test, setup_memory, teardown, NULL}, {"sqlite " #test, test, setup_sqlite, teardown, NULL}, { \
+        "postgres " #test, test, setup_postgres, teardown, NULL                                                     \
     }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_append_and_replay_in_order),
-        ON_BOTH(test_many_records_at_once),
-        ON_BOTH(test_visitor_stops_the_walk),
-        ON_BOTH(test_bad_record_writes_nothing),
-        ON_BOTH(test_chain_within_one_append),
-        ON_BOTH(test_count_must_match),
-        ON_BOTH(test_read_event),
-        ON_BOTH(test_reopen),
-        ON_BOTH(test_largest_record),
-        ON_BOTH(test_more_origins_than_a_vector_holds),
+        ON_ALL(test_append_and_replay_in_order),
+        ON_ALL(test_many_records_at_once),
+        ON_ALL(test_visitor_stops_the_walk),
+        ON_ALL(test_bad_record_writes_nothing),
+        ON_ALL(test_chain_within_one_append),
+        ON_ALL(test_count_must_match),
+        ON_ALL(test_read_event),
+        ON_ALL(test_reopen),
+        ON_ALL(test_largest_record),
+        ON_ALL(test_more_origins_than_a_vector_holds),
         cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

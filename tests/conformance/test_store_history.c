@@ -34,6 +34,10 @@ static int setup_sqlite(void **state) {
     return setup(state, "sqlite");
 }
 
+static int setup_postgres(void **state) {
+    return setup(state, "postgres");
+}
+
 static int teardown(void **state) {
     store_fixture_free(*state);
     return 0;
@@ -267,8 +271,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_index_in_slices, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_index_in_slices, setup_sqlite, teardown),
+        cmocka_unit_test_setup_teardown(test_index_in_slices, setup_postgres, teardown),
         cmocka_unit_test_setup_teardown(test_reader_stands_still, setup_memory, teardown),
         cmocka_unit_test_setup_teardown(test_reader_stands_still, setup_sqlite, teardown),
+        cmocka_unit_test_setup_teardown(test_reader_stands_still, setup_postgres, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,10 @@ static int setup_sqlite(void **state) {
     return setup(state, "sqlite");
 }
 
+static int setup_postgres(void **state) {
+    return setup(state, "postgres");
+}
+
 static int teardown(void **state) {
     store_fixture_free(*state);
     return 0;
@@ -226,16 +230,16 @@ static void test_covered_records_cost_nothing(void **state) {
     gs_buffer_close(&records);
 }
 
-#define ON_BOTH(test)                                        \
-    {"memory " #test, test, setup_memory, teardown, NULL}, { \
-        "sqlite " #test, test, setup_sqlite, teardown, NULL  \
+#define ON_ALL(test)                                                                                                \
+    {"memory " #test, test, setup_memory, teardown, NULL}, {"sqlite " #test, test, setup_sqlite, teardown, NULL}, { \
+        "postgres " #test, test, setup_postgres, teardown, NULL                                                     \
     }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_empty_have),     ON_BOTH(test_prefixes),
-        ON_BOTH(test_random_vectors), ON_BOTH(test_one_origin_far_behind),
-        ON_BOTH(test_nothing_stored), cmocka_unit_test(test_covered_records_cost_nothing),
+        ON_ALL(test_empty_have),     ON_ALL(test_prefixes),
+        ON_ALL(test_random_vectors), ON_ALL(test_one_origin_far_behind),
+        ON_ALL(test_nothing_stored), cmocka_unit_test(test_covered_records_cost_nothing),
     };
     return cmocka_run_group_tests_name("store_lacking", tests, NULL, NULL);
 }

@@ -18,6 +18,9 @@ struct seen {
     bool more;
     uint32_t stop_after; /* completions; then stop from within one */
     uint32_t closed;
+    uint32_t away_count; /* how often it was told */
+    bool away;
+    char reason[64];
     uv_thread_t loop_thread;
     struct gs_store_thread *thread;
 };
@@ -53,6 +56,13 @@ static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice 
     note(seen, tag, error);
 }
 
+static void on_away(void *context, bool away, const char *reason) {
+    struct seen *seen = context;
+    seen->away_count++;
+    seen->away = away;
+    (void)snprintf(seen->reason, sizeof seen->reason, "%s", reason);
+}
+
 /* A loop and a store thread on it. */
 struct running {
     uv_loop_t loop;
@@ -66,7 +76,7 @@ static struct running *start(struct gs_store *store) {
     assert_int_equal(uv_loop_init(&running->loop), 0);
     running->seen.loop_thread = uv_thread_self();
     const struct gs_store_callbacks callbacks = {
-        .context = &running->seen, .appended = on_appended, .log_read = on_log_read};
+        .context = &running->seen, .appended = on_appended, .log_read = on_log_read, .away = on_away};
     assert_int_equal(gs_store_thread_start(&running->loop, store, &callbacks, &running->seen.thread), 0);
     test_author_init(&running->author, 1);
     return running;
@@ -248,11 +258,92 @@ static void test_queue_is_bounded(void **state) {
     finish(running);
 }
 
+/* A store that is away for its first `failures` appends, and then fails as told. */
+struct leaving_store {
+    struct gs_store base;
+    int failures;
+    int final;
+    int tried;
+};
+
+static int leaving_append(struct gs_store *store, struct gs_slice records, uint32_t count) {
+    struct leaving_store *leaving = (struct leaving_store *)store;
+    assert_int_equal(count, 1);
+    assert_true(records.length > 0);
+    leaving->tried++;
+    (void)snprintf(store->trouble, sizeof store->trouble, "attempt %d", leaving->tried);
+    return leaving->tried <= leaving->failures ? GS_ESTORE : leaving->final;
+}
+
+static void leaving_close(struct gs_store *store) {
+    free(store);
+}
+
+static struct running *start_leaving(int failures, int final, struct leaving_store **ret_store) {
+    static const struct gs_store_methods methods = {
+        .name = "leaving", .append = leaving_append, .close = leaving_close};
+    struct leaving_store *leaving = calloc(1, sizeof *leaving);
+    TEST_REQUIRE(leaving != NULL);
+    *leaving = (struct leaving_store){.base.methods = &methods, .failures = failures, .final = final};
+    *ret_store = leaving;
+    return start(&leaving->base);
+}
+
+static void test_tries_again_until_it_is_back(void **state) {
+    (void)state;
+    struct leaving_store *leaving;
+    struct running *running = start_leaving(3, 0, &leaving);
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_int_equal(append(running, i), 0);
+    }
+    while (running->seen.away_count == 0) {
+        (void)uv_run(&running->loop, UV_RUN_ONCE);
+    }
+    assert_true(running->seen.away);
+    assert_string_equal(running->seen.reason, "attempt 1");
+    assert_int_equal(running->seen.count, 0);
+    run_until(running, 5);
+    assert_false(running->seen.away);
+    assert_int_equal(running->seen.away_count, 2);
+    assert_int_equal(running->seen.error, 0);
+    assert_int_equal(leaving->tried, 8);
+    gs_store_thread_stop(running->seen.thread, on_closed, &running->seen);
+    finish(running);
+}
+
+static void test_away_and_then_lost(void **state) {
+    (void)state;
+    struct leaving_store *leaving;
+    struct running *running = start_leaving(1, GS_EWENTBACK, &leaving);
+    assert_int_equal(append(running, 1), 0);
+    run_until(running, 1);
+    assert_int_equal(running->seen.error, GS_EWENTBACK);
+    gs_store_thread_stop(running->seen.thread, on_closed, &running->seen);
+    finish(running);
+}
+
+static void test_stop_while_it_is_away(void **state) {
+    (void)state;
+    struct leaving_store *leaving;
+    struct running *running = start_leaving(INT32_MAX, 0, &leaving);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(append(running, i), 0);
+    }
+    while (running->seen.away_count == 0) {
+        (void)uv_run(&running->loop, UV_RUN_ONCE);
+    }
+    gs_store_thread_stop(running->seen.thread, on_closed, &running->seen);
+    (void)uv_run(&running->loop, UV_RUN_DEFAULT);
+    assert_int_equal(running->seen.count, 0);
+    finish(running);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_completions_in_order),  cmocka_unit_test(test_errors_come_back),
         cmocka_unit_test(test_stop_with_queued_work), cmocka_unit_test(test_stop_within_a_completion),
-        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_queue_is_bounded),      cmocka_unit_test(test_tries_again_until_it_is_back),
+        cmocka_unit_test(test_away_and_then_lost),    cmocka_unit_test(test_stop_while_it_is_away),
     };
     return cmocka_run_group_tests_name("store_thread", tests, NULL, NULL);
 }

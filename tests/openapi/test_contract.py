@@ -93,9 +93,10 @@ class Everything(unittest.TestCase):
                     self.assertEqual(self.call(method, f"/state/fault/{id}/conflicts").status, 503)
         for method, body in (("PUT", {}), ("PATCH", {"ops": []}), ("DELETE", None)):
             self.call(method, "/state/fault/starting", body)
-        for id in ("overloaded", "store", "memory", "shutdown", "starting"):
+            self.call(method, "/state/fault/doubt", body)
+        for id in ("overloaded", "store", "memory", "shutdown", "starting", "doubt"):
             self.call("POST", "/events", {"aggregateType": "fault", "aggregateId": id, "eventType": "x"})
-            if id != "starting":
+            if id not in ("starting", "doubt"):
                 self.call("POST", "/state/read", {"aggregates": [{"type": "fault", "id": id}]})
                 self.call("GET", "/state/fault?cursor=" + id)
                 self.call("HEAD", "/state/fault?cursor=" + id)

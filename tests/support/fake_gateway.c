@@ -132,11 +132,8 @@ static int fault_of(struct gs_gateway *gateway, struct gs_slice type, struct gs_
     static const struct {
         const char *id;
         int error;
-    } faults[] = {{"overloaded", GS_EOVERLOADED},
-                  {"starting", GS_EBUSY},
-                  {"store", GS_ESTORE},
-                  {"shutdown", GS_ESHUTDOWN},
-                  {"memory", GS_ENOMEM}};
+    } faults[] = {{"overloaded", GS_EOVERLOADED}, {"starting", GS_EBUSY},     {"store", GS_ESTORE},
+                  {"doubt", GS_EUNCERTAIN},       {"shutdown", GS_ESHUTDOWN}, {"memory", GS_ENOMEM}};
     if (!slice_is(type, "fault")) {
         return 0;
     }
