@@ -111,8 +111,7 @@ int gs_aggregate_diff(const struct gs_aggregate *aggregate, struct gs_slice docu
     int error = gs_aggregate_exists(aggregate) ? diff_map(&diffing, &aggregate->root, document, &root)
                                                : gs_op_list_push(&diffing.list, GS_OP_SET, &root, document);
     for (uint32_t i = 0; i < diffing.surplus.count && error == 0; i++) {
-        const struct gs_op *op = &diffing.surplus.ops[i];
-        error = gs_op_list_push(&diffing.list, op->kind, &op->path, op->value);
+        error = gs_op_list_append(&diffing.list, &diffing.surplus.ops[i]);
     }
     if (error == GS_ENOMEM) {
         gs_problem_set(problem, error, NULL, "%s", gs_error_message(error));

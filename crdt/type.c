@@ -35,7 +35,7 @@ int gs_type_named(struct gs_slice name) {
     return 0;
 }
 
-int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value) {
+int gs_op_list_append(struct gs_op_list *list, const struct gs_op *op) {
     if (list->count == list->capacity) {
         uint32_t capacity = list->capacity > 0 ? list->capacity * 2 : 8;
         struct gs_op *ops = gs_arena_alloc(list->arena, capacity * sizeof(*ops));
@@ -48,6 +48,10 @@ int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct 
         list->ops = ops;
         list->capacity = capacity;
     }
-    list->ops[list->count++] = (struct gs_op){.kind = kind, .path = *path, .value = value};
+    list->ops[list->count++] = *op;
     return 0;
+}
+
+int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value) {
+    return gs_op_list_append(list, &(struct gs_op){.kind = kind, .path = *path, .value = value});
 }

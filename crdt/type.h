@@ -46,6 +46,7 @@ struct gs_op_list {
 };
 
 /* Appends an op; 0 or GS_ENOMEM. */
+int gs_op_list_append(struct gs_op_list *list, const struct gs_op *op);
 int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value);
 
 /* What an unset names of a store. */
@@ -103,6 +104,10 @@ struct gs_type_ops {
      * compared member by member. */
     int (*diff)(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
                 struct gs_op_list *list);
+    /* Ops that lead from the alive store `now`, or from nothing if it is NULL, to what `past` shows, for types where a
+     * diff to the value does not. Optional. The ops borrow nothing from either store. Errors as diff. */
+    int (*invert)(const union gs_store *now, const union gs_store *past, const struct gs_path *path,
+                  struct gs_op_list *list);
 };
 
 extern const struct gs_type_ops gs_type_map;

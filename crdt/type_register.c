@@ -5,7 +5,7 @@
 
 #include <globalstate/json.h>
 
-/* A register is made by its first write, so there is one. */
+/* A register that is there was made by its first write. */
 static struct gs_slice shown(const union gs_store *store) {
     return gs_entry_value(gs_store_fun_latest(&store->fun));
 }
@@ -41,7 +41,8 @@ static int resolve(const union gs_store *store, const struct gs_op *op, const gs
 
 static int diff(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
                 struct gs_op_list *list) {
-    return gs_slice_compare(shown(store), value) == 0 ? 0 : gs_op_list_push(list, GS_OP_SET, path, value);
+    bool same = store->fun.count > 0 && gs_slice_compare(shown(store), value) == 0;
+    return same ? 0 : gs_op_list_push(list, GS_OP_SET, path, value);
 }
 
 const struct gs_type_ops gs_type_register = {

@@ -60,6 +60,15 @@ int gs_aggregate_join(struct gs_aggregate *aggregate, const struct gs_aggregate 
 int gs_aggregate_diff(const struct gs_aggregate *aggregate, struct gs_slice document, struct gs_arena *arena,
                       struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
 
+/* The ops that bring back what `past`, an earlier state of the same aggregate, showed: what rollback does. They are new
+ * operations like any others, to be prepared against `now`: increments by differences, adds and removes, writes of the
+ * old values; fields that are gone are made again with their old type, fields that came since are unset (which
+ * gs_aggregate_prepare may refuse where rights are left). Of a name with two types the one shown is brought back. Ops
+ * live in `arena` and borrow nothing. GS_EOVERFLOW or GS_ETYPE with `problem->field` the path that cannot be led back
+ * by ops; GS_ENOMEM. */
+int gs_aggregate_inverse(const struct gs_aggregate *now, const struct gs_aggregate *past, struct gs_arena *arena,
+                         struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
+
 /* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counters, max and min →
  * number, flag → boolean, mvregister → array of its values sorted by encoding, register → its winner. A name with two
  * types shows the least type. Counter sums past int64 are shown saturated. */

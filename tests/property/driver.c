@@ -5,9 +5,13 @@
  *   reset                             → ok        forgets replicas and deltas
  *   new R ORIGIN                      → ok        replica number R, empty; ORIGIN in hex
  *   op R SEQ CLOCK INDEX OPS          → delta N COUNT HEX | empty | error CODE FIELD      prepares and applies
- *   put R SEQ CLOCK DOCUMENT          → delta N COUNT HEX OPS | empty | error CODE FIELD  the same for
- * gs_aggregate_diff deliver N R | join A B            → ok        decodes and applies a delta; joins A into B json R |
- * exists R | conflicts R   → JSON bytes R full|canonical            → hex deltajson N                       → JSON
+ *   put R SEQ CLOCK DOCUMENT          → delta N COUNT HEX OPS | empty | error …           gs_aggregate_diff
+ *   keep R S                          → ok        a copy of R as it is now, as replica S
+ *   back R SEQ CLOCK S                → delta N COUNT HEX OPS | empty OPS | error …       gs_aggregate_inverse to S
+ *   deliver N R | join A B            → ok        decodes and applies a delta; joins A into B
+ *   json R | exists R | conflicts R   → JSON
+ *   bytes R full|canonical            → hex
+ *   deltajson N                       → JSON
  *   mutate R SEED                     → ok        a damaged encoding is refused, or is one that we would write
  *   roundtrip R | deltalaw N R | joinlaws A B C → ok | what does not hold
  *
@@ -276,6 +280,37 @@ static void do_put(struct driver *driver, const struct words *words) {
     gs_buffer_close(&value);
 }
 
+/* A copy of R as it is, under the number S. */
+static void do_keep(struct driver *driver, const struct words *words) {
+    struct replica *kept = replica_get(driver, words->word[2]);
+    const struct gs_aggregate *state = replica_get(driver, words->word[1])->state;
+    gs_aggregate_free(kept->state);
+    kept->state = gs_aggregate_clone(state, NULL);
+    say(driver, kept->state ? "ok" : "broken: out of memory");
+}
+
+/* Brings R back to what S shows. */
+static void do_back(struct driver *driver, const struct words *words) {
+    struct replica *replica = replica_get(driver, words->word[1]);
+    const struct gs_aggregate *past = replica_get(driver, words->word[4])->state;
+    struct gs_stamp stamp = {.origin = replica->origin, .seq = number(words->word[2]), .clock = number(words->word[3])};
+    struct gs_arena arena = {0};
+    struct gs_problem problem = {0};
+    struct gs_op *ops = NULL;
+    uint32_t count = 0;
+    int error = gs_aggregate_inverse(replica->state, past, &arena, &ops, &count, &problem);
+    if (error != 0) {
+        say_error(driver, "error", error, &problem);
+    } else if (count == 0) {
+        say(driver, "empty");
+    } else {
+        write_ops(driver, replica, &stamp, ops, count, &arena);
+        gs_buffer_byte(&driver->out, ' ');
+        write_ops_json(&driver->out, ops, count);
+    }
+    gs_arena_close(&arena);
+}
+
 /* Receiving */
 
 static void do_deliver(struct driver *driver, const struct words *words) {
@@ -508,6 +543,8 @@ static const struct command commands[] = {
     {"new", 3, do_new},
     {"op", 6, do_op},
     {"put", 5, do_put},
+    {"keep", 3, do_keep},
+    {"back", 5, do_back},
     {"deliver", 3, do_deliver},
     {"join", 3, do_join},
     {"json", 2, do_json},

@@ -12,6 +12,7 @@ All of them duplicate. Checked, at random points and after everything was delive
  d  decode(encode(x)) encodes to the same bytes; the same for deltas; damaged bytes are refused or canonical; the JSON
     of a delta is its changes
  e  after the diff to a document the state is that document, and the next diff is empty
+ f  the inverse leads back to a state that was kept before
 """
 
 import argparse
@@ -28,7 +29,9 @@ import format as wire  # noqa: E402
 import model  # noqa: E402
 
 MODES = ("causal", "fifo", "gaps")
-SCRATCH = 90  # a replica number that no program uses
+SCRATCH = 90  # a replica number that no program uses; those after it keep states
+KEPT_MAX = 30
+REFUSED_BACK = ("counter_overflow",)  # a sum past int64 by merging may have no way back
 
 
 class Failure(Exception):
@@ -106,6 +109,7 @@ class Run:
         self.kind, self.driver = kind, driver
         self.known = [[] for _ in range(self.count)]  # events in the order of delivery
         self.seq = [0] * self.count
+        self.kept = []  # documents of states that the driver keeps
         self.deltas = {}  # step number of the op → (event, driver's number of the delta)
 
     def play(self):
@@ -196,6 +200,34 @@ class Run:
         elif answer[0] != "empty":
             raise Failure("diff to %s: %s" % (compact(document), answer))
         self.check_put(replica, document)
+
+    def keep(self, number, replica):
+        """Remembers the state of now."""
+        if self.driver and len(self.kept) < KEPT_MAX:
+            self.driver.expect("ok", "keep", replica, SCRATCH + 1 + len(self.kept))
+            self.kept.append(json.loads(self.driver.ask("json", replica)))
+
+    def back(self, number, replica, clock, which):
+        """Leads to a state that was kept, by new operations."""
+        if model.mixes_frames(self.known[replica]) or not self.kept or not self.driver:
+            return
+        which %= len(self.kept)
+        wanted = self.kept[which]
+        self.seq[replica] += 1
+        answer = self.driver.ask("back", replica, self.seq[replica], clock, SCRATCH + 1 + which).split(" ", 4)
+        if answer[0] == "error":
+            if answer[1] not in REFUSED_BACK:
+                raise Failure("back to %s: %s" % (compact(wanted), answer))
+            return
+        if answer[0] == "delta":
+            event = self.write(replica, clock, json.loads(answer[4]), 0)
+            self.compare_answer(answer, event)
+            self.learn(number, replica, event, answer)
+        elif answer[0] != "empty":
+            raise Failure("back to %s: %s" % (compact(wanted), answer))
+        got = json.loads(self.driver.ask("json", replica))
+        if not same(got, wanted):
+            raise Failure("back to %s gives %s" % (compact(wanted), compact(got)))
 
     def check_put(self, replica, document):
         if has_empty_list(document):
@@ -442,6 +474,10 @@ def random_step(rng, kind, count, numbers):
         return ["op", replica, rng.randint(1, 6), rng.choice((0, 0, 0, 2)), ops, rng.choice((0, 0, 0, 4))]
     if roll < 0.55 and kind is Mixed:
         return ["put", replica, rng.randint(1, 6), rng.randrange(1 << 30)]
+    if roll < 0.58 and kind is Mixed:
+        return ["keep", replica]
+    if roll < 0.63 and kind is Mixed:
+        return ["back", replica, rng.randint(1, 6), rng.randrange(1 << 30)]
     if roll < 0.75:
         return ["deliver", replica, rng.choice(numbers) if numbers else 0]
     if roll < 0.85:
