@@ -50,14 +50,19 @@ static int collect_origin(void *context, const gs_origin *origin) {
 }
 
 /* The origins of all dots are those of the context; marks may name others. */
-static int collect_origins(const struct gs_aggregate *aggregate, enum gs_encode_form form,
-                           struct collecting *collecting) {
+int gs_origins_collect(struct gs_origins *origins, struct gs_memory *memory, const struct gs_aggregate *aggregate,
+                       enum gs_encode_form form) {
+    struct collecting collecting = {.origins = origins, .memory = memory};
     int error = 0;
     for (uint32_t i = 0; i < aggregate->context.count && error == 0; i++) {
-        error = collect_origin(collecting, &aggregate->context.entries[i].origin);
+        error = collect_origin(&collecting, &aggregate->context.entries[i].origin);
     }
     const union gs_store root = {.map = (struct gs_dot_map *)&aggregate->root};
-    return error != 0 ? error : gs_type_map.visit_origins(&root, form, collect_origin, collecting);
+    return error != 0 ? error : gs_type_map.visit_origins(&root, form, collect_origin, &collecting);
+}
+
+void gs_origins_close(struct gs_origins *origins, struct gs_memory *memory) {
+    gs_memory_free(memory, origins->list, origins->capacity * sizeof(*origins->list));
 }
 
 static void encode_context(const struct gs_context *context, const struct gs_origins *origins, struct gs_buffer *out) {
@@ -81,7 +86,11 @@ static void encode_context(const struct gs_context *context, const struct gs_ori
 }
 
 void gs_origin_encode(const gs_origin *origin, const struct gs_encoding *encoding) {
-    gs_write_uint(encoding->out, gs_origins_number(encoding->origins, origin));
+    uint32_t number = gs_origins_number(encoding->origins, origin);
+    if (encoding->used) {
+        encoding->used[number] = true;
+    }
+    gs_write_uint(encoding->out, number);
 }
 
 void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_encoding *encoding) {
@@ -96,8 +105,7 @@ void gs_dots_encode(const gs_dot *dots, uint32_t count, const struct gs_encoding
 int gs_aggregate_encode(const struct gs_aggregate *aggregate, enum gs_encode_form form, struct gs_buffer *out) {
     struct gs_memory memory = gs_memory_like(&aggregate->memory);
     struct gs_origins origins = {0};
-    struct collecting collecting = {.origins = &origins, .memory = &memory};
-    int error = collect_origins(aggregate, form, &collecting);
+    int error = gs_origins_collect(&origins, &memory, aggregate, form);
     if (error == 0) {
         gs_write_array(out, 4);
         gs_write_uint(out, form == GS_ENCODE_FULL ? GS_STATE_VERSION_FULL : GS_STATE_VERSION_CANONICAL);
@@ -110,6 +118,6 @@ int gs_aggregate_encode(const struct gs_aggregate *aggregate, enum gs_encode_for
         gs_type_map.encode(&root, &(struct gs_encoding){.origins = &origins, .form = form, .out = out});
         error = out->failed;
     }
-    gs_memory_free(&memory, origins.list, origins.capacity * sizeof(*origins.list));
+    gs_origins_close(&origins, &memory);
     return error;
 }

@@ -104,24 +104,21 @@ static int refuse_unset(struct gs_preparing *preparing, const struct gs_op *op, 
 }
 
 static int resolve_unset(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place) {
-    uint32_t count = 0;
-    for (const struct gs_field *f = place->shown; f; f = gs_dot_map_next_type(place->parent, f)) {
-        count++;
-    }
-    if (count == 0) {
+    if (!place->shown) {
         return 0;
     }
-    struct gs_cleared *cleared = gs_arena_alloc(preparing->arena, count * sizeof(*cleared));
+    struct gs_cleared *cleared = gs_arena_alloc(preparing->arena, GS_TYPE_COUNT * sizeof(*cleared));
     if (!cleared) {
         return GS_ENOMEM;
     }
-    uint32_t i = 0;
-    for (const struct gs_field *f = place->shown; f; f = gs_dot_map_next_type(place->parent, f)) {
-        int error = gs_field_collect(f, preparing->arena, &cleared[i]);
+    uint32_t count = 0;
+    for (const struct gs_field *f = NULL; (f = gs_dot_map_next_named(place->parent, place->name, f));) {
+        int error = gs_field_collect(f, preparing->arena, &cleared[count]);
         if (error != 0) {
             return refuse_unset(preparing, op, error);
         }
-        cleared[i++].name = (struct gs_slice){0};
+        cleared[count].name = (struct gs_slice){0};
+        count += !gs_cleared_is_empty(&cleared[count]);
     }
     struct gs_change change = {.kind = GS_OP_UNSET, .path = op->path, .cleared_count = count, .cleared = cleared};
     return gs_preparing_emit(preparing, &change);

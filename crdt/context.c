@@ -343,3 +343,22 @@ uint64_t gs_context_seq(const struct gs_context *context, const gs_origin *origi
     const struct gs_context_entry *entry = find_entry(context, origin);
     return entry == NULL ? 0 : gs_context_intervals(entry)[entry->count - 1].last.seq;
 }
+
+bool gs_context_includes(const struct gs_context *context, const struct gs_context *other) {
+    for (uint32_t i = 0; i < other->count; i++) {
+        const struct gs_context_entry *entry = find_entry(context, &other->entries[i].origin);
+        if (entry == NULL || !entry_contains_all(entry, &other->entries[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void gs_context_remove_origin(struct gs_context *context, struct gs_memory *memory, const gs_origin *origin) {
+    struct gs_context_entry *entry = find_entry(context, origin);
+    if (entry != NULL) {
+        gs_memory_free(memory, entry->intervals, entry->capacity * sizeof *entry->intervals);
+        context->count--;
+        memmove(entry, entry + 1, (size_t)(&context->entries[context->count] - entry) * sizeof *entry);
+    }
+}

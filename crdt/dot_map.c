@@ -76,6 +76,11 @@ void gs_dot_map_prune(struct gs_dot_map *map, struct gs_memory *memory, struct g
     }
 }
 
+struct gs_field *gs_dot_map_next(const struct gs_dot_map *map, const struct gs_field *field) {
+    struct field_key key = field ? key_of(field) : (struct field_key){.type = -1};
+    return gs_ordered_after(&map->fields, compare_field, &key);
+}
+
 /* The least field after `key` that is alive. */
 static struct gs_field *next_alive(const struct gs_dot_map *map, struct field_key key) {
     struct gs_field *field = gs_ordered_after(&map->fields, compare_field, &key);
@@ -126,12 +131,11 @@ int gs_dot_map_join(struct gs_dot_map *map, const struct gs_dot_map *other, cons
         return GS_ENOMEM;
     }
     /* Fields of ours that the other lacks are joined with the empty store: what the other has seen goes. */
-    struct field_key first = {.type = -1};
-    struct gs_field *next = gs_ordered_after(&map->fields, compare_field, &first);
+    struct gs_field *next = gs_dot_map_next(map, NULL);
     while (next) {
         struct gs_field *field = next;
         struct field_key key = key_of(field);
-        next = gs_ordered_after(&map->fields, compare_field, &key);
+        next = gs_dot_map_next(map, field);
         if (!gs_ordered_find(&other->fields, compare_field, &key)) {
             int error = gs_field_join_with(field, NULL, joining);
             gs_dot_map_prune(map, joining->memory, field);
@@ -158,12 +162,10 @@ int gs_dot_map_join(struct gs_dot_map *map, const struct gs_dot_map *other, cons
 
 void gs_dot_map_retain(struct gs_dot_map *map, struct gs_memory *memory, const struct gs_context *seen) {
     gs_dot_set_retain(&map->presence, memory, seen);
-    struct field_key first = {.type = -1};
-    struct gs_field *next = gs_ordered_after(&map->fields, compare_field, &first);
+    struct gs_field *next = gs_dot_map_next(map, NULL);
     while (next) {
         struct gs_field *field = next;
-        struct field_key key = key_of(field);
-        next = gs_ordered_after(&map->fields, compare_field, &key);
+        next = gs_dot_map_next(map, field);
         gs_field_retain(field, memory, seen);
         gs_dot_map_prune(map, memory, field);
     }

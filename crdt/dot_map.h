@@ -58,6 +58,8 @@ struct gs_field *gs_dot_map_find_alive(const struct gs_dot_map *map, struct gs_s
 struct gs_field *gs_dot_map_obtain(struct gs_dot_map *map, struct gs_memory *memory, struct gs_slice name, int type);
 /* Takes the field out if it holds nothing. */
 void gs_dot_map_prune(struct gs_dot_map *map, struct gs_memory *memory, struct gs_field *field);
+/* The first field after `field` (the first of all if NULL), alive or not, or NULL. Safe while fields are pruned. */
+struct gs_field *gs_dot_map_next(const struct gs_dot_map *map, const struct gs_field *field);
 /* The next field of that name after `field` (the first if NULL), alive or not, or NULL. */
 struct gs_field *gs_dot_map_next_named(const struct gs_dot_map *map, struct gs_slice name,
                                        const struct gs_field *field);
@@ -90,7 +92,9 @@ struct gs_applying {
 int gs_dot_map_apply(struct gs_dot_map *root, const struct gs_applying *applying);
 /* Takes away what `cleared` names in and below a map. 0 or GS_ENOMEM (then partly done). */
 int gs_dot_map_clear(struct gs_dot_map *map, const struct gs_cleared *cleared, struct gs_memory *memory);
-/* Everything that is alive in and below the map, in `arena`. 0 or GS_ENOMEM. */
+/* True if it names nothing to take away. */
+bool gs_cleared_is_empty(const struct gs_cleared *cleared);
+/* Everything that an unset of the map takes away, in and below it, in `arena`. 0 or GS_ENOMEM. */
 int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared);
 /* A change of one of the field's kinds. 0 or GS_ENOMEM (then partly done). */
 int gs_field_apply(struct gs_field *field, const struct gs_applying *applying);

@@ -94,24 +94,37 @@ int gs_dot_map_apply(struct gs_dot_map *root, const struct gs_applying *applying
     return apply_below(root, applying, 0, brings_something(applying));
 }
 
-int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
-    uint32_t count = 0;
-    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
-        count++;
+/* The next field that has something to take away, collected; NULL at the end. Fields that are not shown may: hidden
+ * elements of remove-wins sets. */
+static const struct gs_field *collect_next(const struct gs_dot_map *map, const struct gs_field *after,
+                                           struct gs_arena *arena, struct gs_cleared *ret_cleared, int *ret_error) {
+    const struct gs_field *field = after;
+    while ((field = gs_dot_map_next(map, field))) {
+        *ret_error = gs_field_collect(field, arena, ret_cleared);
+        if (*ret_error != 0 || !gs_cleared_is_empty(ret_cleared)) {
+            break;
+        }
     }
+    return field;
+}
+
+int gs_dot_map_collect(const struct gs_dot_map *map, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
     uint32_t dot_count = map->presence.count;
-    struct gs_cleared *children = count > 0 ? gs_arena_alloc(arena, count * sizeof(*children)) : NULL;
+    size_t room = (size_t)gs_ordered_count(&map->fields) + 1;
+    struct gs_cleared *children = gs_arena_alloc(arena, room * sizeof(*children));
     gs_dot *dots =
         dot_count > 0 ? gs_arena_copy(arena, gs_dot_set_dots(&map->presence), dot_count * sizeof(*dots)) : NULL;
-    if ((count > 0 && !children) || (dot_count > 0 && !dots)) {
+    if (!children || (dot_count > 0 && !dots)) {
         return GS_ENOMEM;
     }
-    uint32_t i = 0;
-    for (struct gs_field *f = gs_dot_map_next_alive(map, NULL); f; f = gs_dot_map_next_alive(map, f)) {
-        int error = gs_field_collect(f, arena, &children[i++]);
-        if (error != 0) {
-            return error;
-        }
+    uint32_t count = 0;
+    int error = 0;
+    const struct gs_field *field = NULL;
+    while ((field = collect_next(map, field, arena, &children[count], &error)) && error == 0) {
+        count++;
+    }
+    if (error != 0) {
+        return error;
     }
     ret_cleared->dots = dots;
     ret_cleared->dot_count = dot_count;

@@ -38,16 +38,19 @@ static struct gs_element *obtain(struct gs_ordered *elements, struct gs_memory *
     return element;
 }
 
+void gs_elements_drop(struct gs_ordered *elements, struct gs_memory *memory, struct gs_element *element) {
+    struct gs_slice value = gs_element_value(element);
+    gs_ordered_remove(elements, memory, compare_element, &value);
+    element_free(element, memory);
+}
+
 static void prune(struct gs_ordered *elements, struct gs_memory *memory, struct gs_element *element) {
     if (element->dots.count == 0) {
-        struct gs_slice value = gs_element_value(element);
-        gs_ordered_remove(elements, memory, compare_element, &value);
-        element_free(element, memory);
+        gs_elements_drop(elements, memory, element);
     }
 }
 
-/* Steps over elements while they may be pruned. */
-static struct gs_element *next_element(const struct gs_ordered *elements, const struct gs_element *element) {
+struct gs_element *gs_elements_next(const struct gs_ordered *elements, const struct gs_element *element) {
     struct gs_slice key = element ? gs_element_value(element) : (struct gs_slice){0};
     return gs_ordered_after(elements, compare_element, &key);
 }
@@ -90,10 +93,10 @@ void gs_elements_subtract(struct gs_ordered *elements, struct gs_memory *memory,
 
 void gs_elements_subtract_all(struct gs_ordered *elements, struct gs_memory *memory, const gs_dot *dots,
                               uint32_t count) {
-    struct gs_element *next = next_element(elements, NULL);
+    struct gs_element *next = gs_elements_next(elements, NULL);
     while (next) {
         struct gs_element *element = next;
-        next = next_element(elements, element);
+        next = gs_elements_next(elements, element);
         gs_dot_set_subtract(&element->dots, memory, dots, count);
         prune(elements, memory, element);
     }
@@ -102,10 +105,10 @@ void gs_elements_subtract_all(struct gs_ordered *elements, struct gs_memory *mem
 int gs_elements_join(struct gs_ordered *elements, const struct gs_ordered *other, const struct gs_joining *joining) {
     static const struct gs_dot_set none;
     int error = 0;
-    struct gs_element *next = next_element(elements, NULL);
+    struct gs_element *next = gs_elements_next(elements, NULL);
     while (next && error == 0) {
         struct gs_element *element = next;
-        next = next_element(elements, element);
+        next = gs_elements_next(elements, element);
         if (!gs_elements_find(other, gs_element_value(element))) {
             error = gs_dot_set_join(&element->dots, &none, joining);
             prune(elements, joining->memory, element);
@@ -125,10 +128,10 @@ int gs_elements_join(struct gs_ordered *elements, const struct gs_ordered *other
 }
 
 void gs_elements_retain(struct gs_ordered *elements, struct gs_memory *memory, const struct gs_context *seen) {
-    struct gs_element *next = next_element(elements, NULL);
+    struct gs_element *next = gs_elements_next(elements, NULL);
     while (next) {
         struct gs_element *element = next;
-        next = next_element(elements, element);
+        next = gs_elements_next(elements, element);
         gs_dot_set_retain(&element->dots, memory, seen);
         prune(elements, memory, element);
     }

@@ -20,6 +20,10 @@ void gs_elements_close(struct gs_ordered *elements, struct gs_memory *memory);
 bool gs_elements_is_empty(const struct gs_ordered *elements);
 /* The element or NULL. */
 struct gs_element *gs_elements_find(const struct gs_ordered *elements, struct gs_slice value);
+/* The first element after `element` (the first of all if NULL), or NULL. Safe while elements are dropped. */
+struct gs_element *gs_elements_next(const struct gs_ordered *elements, const struct gs_element *element);
+/* Takes the element out and frees it. */
+void gs_elements_drop(struct gs_ordered *elements, struct gs_memory *memory, struct gs_element *element);
 /* Adds the dot of `applying`, unless it has been seen, to the element `value`. 0 or GS_ENOMEM (then unchanged). */
 int gs_elements_add(struct gs_ordered *elements, const struct gs_applying *applying, struct gs_slice value);
 /* Takes `dots`, sorted, from the element `value`, if it is in. */

@@ -107,6 +107,11 @@ int gs_field_apply(struct gs_field *field, const struct gs_applying *applying) {
     return gs_field_ops(field)->apply(&field->store, applying);
 }
 
+bool gs_cleared_is_empty(const struct gs_cleared *cleared) {
+    return cleared->presence_count == 0 && cleared->dot_count == 0 && cleared->mark_count == 0 &&
+           cleared->child_count == 0;
+}
+
 int gs_field_collect(const struct gs_field *field, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
     const uint8_t *name = gs_arena_copy(arena, field->name, field->name_length);
     struct gs_cleared cleared = {.type = (enum gs_type)field->type, .name = {name, field->name_length}};

@@ -17,6 +17,10 @@ struct gs_origins {
     uint32_t capacity;
 };
 
+/* The origins of an aggregate's context, and those that its stores name beside. 0 or GS_ENOMEM. */
+int gs_origins_collect(struct gs_origins *origins, struct gs_memory *memory, const struct gs_aggregate *aggregate,
+                       enum gs_encode_form form);
+void gs_origins_close(struct gs_origins *origins, struct gs_memory *memory);
 uint32_t gs_origins_number(const struct gs_origins *origins, const gs_origin *origin);
 
 /* Writing a state encoding. */
@@ -24,6 +28,7 @@ struct gs_encoding {
     const struct gs_origins *origins;
     enum gs_encode_form form;
     struct gs_buffer *out;
+    bool *used; /* by number, NULL if nobody asks: something refers to this origin */
 };
 
 /* Reading the state encoding of hostile bytes: errors stay in the reader. */
@@ -48,6 +53,13 @@ struct gs_op_list {
 /* Appends an op; 0 or GS_ENOMEM. */
 int gs_op_list_append(struct gs_op_list *list, const struct gs_op *op);
 int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value);
+
+/* Dropping what is causally stable. */
+struct gs_compacting {
+    struct gs_memory *memory;
+    const struct gs_context *stable;
+    bool all; /* every event that the aggregate has applied is stable */
+};
 
 /* What an unset names of a store. */
 enum gs_clears {
@@ -77,6 +89,9 @@ struct gs_type_ops {
     bool (*is_alive)(const union gs_store *store);
     int (*join)(union gs_store *store, const union gs_store *other, const struct gs_joining *joining);
     void (*retain)(union gs_store *store, struct gs_memory *memory, const struct gs_context *seen); /* optional */
+
+    /* Drops bookkeeping; values and canonical form stay. Optional. */
+    void (*compact)(union gs_store *store, const struct gs_compacting *compacting);
 
     /* The value that is shown, canonical and as JSON. */
     void (*write_value)(const union gs_store *store, struct gs_buffer *out);

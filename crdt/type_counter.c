@@ -97,12 +97,50 @@ static bool is_alive(const union gs_store *store) {
     return count_alive(&store->counter) > 0;
 }
 
+/* A tally that the other side has seen (its newest increment is in the other's context) and yet does not hold was
+ * cancelled there, and its marks dropped since. */
+static bool was_dropped(const struct gs_tally *tally, const struct gs_counter *other, const struct gs_context *seen) {
+    const gs_dot last = {.origin = tally->origin, .at = tally->last.at};
+    return last.at.seq > 0 && !gs_counter_find(other, &tally->origin) && gs_context_contains(seen, &last);
+}
+
 static int join(union gs_store *store, const union gs_store *other, const struct gs_joining *joining) {
+    struct gs_counter *mine = &store->counter;
+    const struct gs_counter *theirs = &other->counter;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < mine->count; i++) {
+        if (!was_dropped(&mine->tallies[i], theirs, joining->theirs)) {
+            mine->tallies[kept++] = mine->tallies[i];
+        }
+    }
+    mine->count = kept;
     int error = 0;
-    for (uint32_t i = 0; i < other->counter.count && error == 0; i++) {
-        error = gs_counter_raise(&store->counter, joining->memory, &other->counter.tallies[i]);
+    for (uint32_t i = 0; i < theirs->count && error == 0; i++) {
+        if (!was_dropped(&theirs->tallies[i], mine, joining->mine)) {
+            error = gs_counter_raise(mine, joining->memory, &theirs->tallies[i]);
+        }
+    }
+    if (mine->count == 0) {
+        close_store(store, joining->memory);
     }
     return error;
+}
+
+/* Every member has applied what cancelled the marks, so that each origin's next increment begins a new frame. */
+static void compact(union gs_store *store, const struct gs_compacting *compacting) {
+    struct gs_counter *counter = &store->counter;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; compacting->all && i < counter->count; i++) {
+        if (gs_tally_alive(&counter->tallies[i])) {
+            counter->tallies[kept++] = counter->tallies[i];
+        }
+    }
+    if (compacting->all) {
+        counter->count = kept;
+    }
+    if (counter->count == 0) {
+        close_store(store, compacting->memory);
+    }
 }
 
 static void write_value(const union gs_store *store, struct gs_buffer *out) {
@@ -281,6 +319,7 @@ const struct gs_type_ops gs_type_counter = {
     .is_empty = is_empty,
     .is_alive = is_alive,
     .join = join,
+    .compact = compact,
     .write_value = write_value,
     .write_json = write_json,
     .encode = encode,

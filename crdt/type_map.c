@@ -35,6 +35,19 @@ static void retain(union gs_store *store, struct gs_memory *memory, const struct
     gs_dot_map_retain(store->map, memory, seen);
 }
 
+static void compact(union gs_store *store, const struct gs_compacting *compacting) {
+    struct gs_dot_map *map = store->map;
+    struct gs_field *next = gs_dot_map_next(map, NULL);
+    while (next) {
+        struct gs_field *field = next;
+        next = gs_dot_map_next(map, field);
+        if (gs_field_ops(field)->compact) {
+            gs_field_ops(field)->compact(&field->store, compacting);
+        }
+        gs_dot_map_prune(map, compacting->memory, field);
+    }
+}
+
 static void write_value(const union gs_store *store, struct gs_buffer *out) {
     const struct gs_dot_map *map = store->map;
     uint32_t count = 0;
@@ -203,6 +216,7 @@ const struct gs_type_ops gs_type_map = {
     .is_alive = is_alive,
     .join = join,
     .retain = retain,
+    .compact = compact,
     .write_value = write_value,
     .write_json = write_json,
     .encode = encode,

@@ -32,11 +32,12 @@ struct value_list {
     size_t size; /* bytes of `values` */
 };
 
-/* The values that are shown. 0 or GS_ENOMEM. */
-static int list_values(const union gs_store *store, struct gs_memory *memory, struct value_list *ret_list) {
+/* The distinct values of arrays. 0 or GS_ENOMEM. */
+static int list_values(const struct gs_slice *arrays, uint32_t array_count, struct gs_memory *memory,
+                       struct value_list *ret_list) {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < store->fun.count; i++) {
-        count = read_values(gs_entry_value(gs_dot_fun_at(&store->fun, i)), NULL, count);
+    for (uint32_t i = 0; i < array_count; i++) {
+        count = read_values(arrays[i], NULL, count);
     }
     size_t size = ((size_t)count + 1) * sizeof(struct gs_slice);
     struct gs_slice *values = gs_memory_alloc(memory, size);
@@ -44,8 +45,8 @@ static int list_values(const union gs_store *store, struct gs_memory *memory, st
         return GS_ENOMEM;
     }
     uint32_t at = 0;
-    for (uint32_t i = 0; i < store->fun.count; i++) {
-        at = read_values(gs_entry_value(gs_dot_fun_at(&store->fun, i)), values, at);
+    for (uint32_t i = 0; i < array_count; i++) {
+        at = read_values(arrays[i], values, at);
     }
     qsort(values, count, sizeof(*values), compare_slices);
     uint32_t unique = 0;
@@ -58,13 +59,28 @@ static int list_values(const union gs_store *store, struct gs_memory *memory, st
     return 0;
 }
 
+/* The values that are shown. 0 or GS_ENOMEM. */
+static int list_shown(const union gs_store *store, struct gs_memory *memory, struct value_list *ret_list) {
+    size_t size = ((size_t)store->fun.count + 1) * sizeof(struct gs_slice);
+    struct gs_slice *arrays = gs_memory_alloc(memory, size);
+    if (!arrays) {
+        return GS_ENOMEM;
+    }
+    for (uint32_t i = 0; i < store->fun.count; i++) {
+        arrays[i] = gs_entry_value(gs_dot_fun_at(&store->fun, i));
+    }
+    int error = list_values(arrays, store->fun.count, memory, ret_list);
+    gs_memory_free(memory, arrays, size);
+    return error;
+}
+
 static void fail(struct gs_buffer *out, int error) {
     out->failed = out->failed != 0 ? out->failed : error;
 }
 
 static void write_value(const union gs_store *store, struct gs_buffer *out) {
     struct value_list list;
-    int error = list_values(store, out->memory, &list);
+    int error = list_shown(store, out->memory, &list);
     if (error != 0) {
         fail(out, error);
         return;
@@ -78,7 +94,7 @@ static void write_value(const union gs_store *store, struct gs_buffer *out) {
 
 static void write_json(const union gs_store *store, struct gs_buffer *out) {
     struct value_list list;
-    int error = list_values(store, out->memory, &list);
+    int error = list_shown(store, out->memory, &list);
     if (error != 0) {
         fail(out, error);
         return;
@@ -132,11 +148,17 @@ static int diff(const union gs_store *store, const struct gs_path *path, struct 
     if (gs_value_kind(value) != GS_KIND_ARRAY) {
         return GS_ETYPE;
     }
-    struct gs_buffer shown = {.memory = list->arena->memory};
-    write_value(store, &shown);
-    int error = shown.failed;
-    bool same = error == 0 && gs_slice_compare(gs_slice_make(shown.bytes, shown.length), value) == 0;
-    gs_buffer_close(&shown);
+    struct gs_memory *memory = list->arena->memory;
+    struct value_list shown = {0};
+    struct value_list wanted = {0};
+    int error = list_shown(store, memory, &shown);
+    error = error != 0 ? error : list_values(&value, 1, memory, &wanted);
+    bool same = shown.count == wanted.count && (store->fun.count > 0 || wanted.count == 0);
+    for (uint32_t i = 0; i < shown.count && same; i++) {
+        same = gs_slice_compare(shown.values[i], wanted.values[i]) == 0;
+    }
+    gs_memory_free(memory, shown.values, shown.size);
+    gs_memory_free(memory, wanted.values, wanted.size);
     return error != 0 || same ? error : gs_op_list_push(list, GS_OP_WRITE, path, value);
 }
 

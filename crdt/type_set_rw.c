@@ -3,8 +3,8 @@
  * other the remove wins, even if the remover had never seen the element, and such an element is reported as a conflict
  * (remove_wins). An unset of the field takes away adds and removes alike. (Bieniusa et al. 2012; antidote_crdt_set_rw.)
  *
- * Removes are bookkeeping once no concurrent add can come any more: they are not in the canonical form, and
- * gs_aggregate_compact drops those that are causally stable.
+ * Hidden adds and removes are not in the canonical form. They stay until an unset takes them away: a replica that
+ * dropped them by itself, stable or not, could not name them in a later add, and the others would keep it hidden.
  * Store: two collections of elements with DotSets, allocated with the first element. */
 #include "crdt/elements.h"
 

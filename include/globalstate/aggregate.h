@@ -102,6 +102,23 @@ struct gs_conflict {
 typedef int (*gs_conflict_fn)(void *context, const struct gs_conflict *conflict);
 int gs_aggregate_visit_conflicts(const struct gs_aggregate *aggregate, gs_conflict_fn visit, void *context);
 
+/* What is known to be everywhere. An event is causally stable at a replica when the events that it has applied show
+ * that every member has applied it; then nothing concurrent with it can come any more (Baquero, Almeida, Shoker, "Pure
+ * operation-based replicated data types", 2017). */
+struct gs_stability {
+    const struct gs_context *stable; /* borrowed: only causally stable events; they may be of other aggregates too */
+    const gs_origin *retired;        /* borrowed: origins that are closed, and whose events are all stable */
+    uint32_t retired_count;
+};
+
+/* Drops bookkeeping that no event to come can need: cancelled counter marks and list tombstones once everything that
+ * the aggregate has applied is stable, and
+ * the context's entries of retired origins to which nothing refers any more (no delta of theirs may be applied
+ * afterwards; call this again before bytes are compared, since a late delta may still name a dot of theirs). A deleted
+ * aggregate shrinks to its context: nothing but one number an origin. Neither values nor, but for retired origins,
+ * canonical bytes change. Costs the aggregate's size. 0 or GS_ENOMEM (then less was dropped). */
+int gs_aggregate_compact(struct gs_aggregate *aggregate, const struct gs_stability *stability);
+
 enum gs_encode_form {
     GS_ENCODE_FULL,     /* everything; what gs_aggregate_decode reads */
     GS_ENCODE_CANONICAL /* values, dots and context only, without what garbage collection may drop: equal state ⇒ equal

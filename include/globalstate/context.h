@@ -50,6 +50,12 @@ int gs_context_add_dot(struct gs_context *context, struct gs_memory *memory, con
 /* context := context ∪ other. 0 or GS_ENOMEM (then some of `other` may be in; repeating it is safe). */
 int gs_context_join(struct gs_context *context, struct gs_memory *memory, const struct gs_context *other);
 
+/* True if `context` holds every dot of `other`. */
+bool gs_context_includes(const struct gs_context *context, const struct gs_context *other);
+
+/* Takes all dots of `origin` out; nothing if there are none. */
+void gs_context_remove_origin(struct gs_context *context, struct gs_memory *memory, const gs_origin *origin);
+
 bool gs_context_equal(const struct gs_context *a, const struct gs_context *b);
 
 /* The intervals of an entry, whatever its representation. */

@@ -372,8 +372,8 @@ class Writer:
         if not seen:
             return  # > nothing, no change
         takes = {r.dot for r in seen}
-        for rw in {r.path for r in seen if r.kind == SET_RW}:
-            takes |= {r.dot for r in self.view.rivals(rw)}  # > set_rw: adds and removes alike
+        # > set_rw: adds and removes alike, hidden ones too
+        takes |= {r.dot for r in self.view.kept if r.path[: len(path)] == path and r.kind in (SET_RW, REMOVE_RW)}
         marks = []
         for path_origin in sorted({(r.path, r.dot[0]) for r in seen if r.kind == COUNTER}):
             # > it cancels all increments of that origin up to the newest one seen
@@ -473,12 +473,12 @@ class Writer:
 
     def set_values(self, path, value, in_document):
         """> mvregister: a write of that one value; as a member of an object, where it is what the mvregister shows: an
-        > array, none if it is the one shown, else a write of all its values"""
+        > array, none if it has the values shown, else a write of all its values"""
         if not in_document:
             self.write_values(path, [value])
         elif not isinstance(value, list):
             raise Refused("type_mismatch", path)
-        elif msgpack(value) != msgpack(self.view.values(path)):
+        elif {msgpack(v) for v in value} != {msgpack(v) for v in self.view.values(path)}:
             self.write_values(path, value)
 
     def apply(self, op):

@@ -13,6 +13,7 @@ All of them duplicate. Checked, at random points and after everything was delive
     of a delta is its changes
  e  after the diff to a document the state is that document, and the next diff is empty
  f  the inverse leads back to a state that was kept before
+ g  dropping bookkeeping that is stable changes no canonical bytes, then or later
 """
 
 import argparse
@@ -109,6 +110,7 @@ class Run:
         self.kind, self.driver = kind, driver
         self.known = [[] for _ in range(self.count)]  # events in the order of delivery
         self.seq = [0] * self.count
+        self.forms = ("full", "canonical")  # in which replicas that know the same are the same
         self.kept = []  # documents of states that the driver keeps
         self.deltas = {}  # step number of the op → (event, driver's number of the delta)
 
@@ -201,6 +203,20 @@ class Run:
             raise Failure("diff to %s: %s" % (compact(document), answer))
         self.check_put(replica, document)
 
+    def settle(self, _, replica):
+        """Everything everywhere; then one replica drops what it need not remember."""
+        self.deliver_all()
+        if self.driver:
+            self.driver.expect("ok", "settle", replica)
+            self.driver.expect("ok", "compact", replica)
+        self.forms = ("canonical",)
+
+    def compact(self, _, replica):
+        """What was known everywhere when things settled last is still stable."""
+        if self.driver:
+            self.driver.expect("ok", "compact", replica)
+            self.forms = ("canonical",)
+
     def keep(self, number, replica):
         """Remembers the state of now."""
         if self.driver and len(self.kept) < KEPT_MAX:
@@ -277,7 +293,7 @@ class Run:
         for event in events + events[:2]:
             self.driver.expect("ok", "deliver", numbers[event.id], SCRATCH)
         self.driver.expect("ok", "mutate", SCRATCH, seed)
-        for form in ("full", "canonical"):
+        for form in self.forms:
             self.driver.expect(self.driver.ask("bytes", SCRATCH, form), "bytes", replica, form)
 
     def laws(self, _, a, b, c, number):
@@ -323,11 +339,10 @@ class Run:
         ids = {event.id for event in self.known[replica]}
         for other in range(self.count):
             if other != replica and {event.id for event in self.known[other]} == ids:
-                for form in ("full", "canonical"):
+                for form in self.forms:
                     self.driver.expect(self.driver.ask("bytes", replica, form), "bytes", other, form)
 
-    def finish(self):
-        """Everything everywhere, then all checks."""
+    def deliver_all(self):
         order = list(self.deltas)
         random.Random(len(order)).shuffle(order)
         for replica in range(self.count):
@@ -337,9 +352,13 @@ class Run:
                     self.deliver(0, replica, number)
                 ids = {event.id for event in self.known[replica]}
                 pending = [n for n in pending if self.deltas[n][0].id not in ids]
+
+    def finish(self):
+        """Everything everywhere, then all checks."""
+        self.deliver_all()
         for replica in range(self.count):
             self.check(0, replica)
-        self.rebuild(0, 0, len(order))
+        self.rebuild(0, 0, len(self.deltas))
 
 
 def read_conflict(conflict):
@@ -486,7 +505,11 @@ def random_step(rng, kind, count, numbers):
         return ["join", replica, (replica + rng.randrange(1, count)) % count]
     if roll < 0.91:
         return ["rebuild", replica, rng.randrange(1 << 30)]
-    if roll < 0.94:
+    if roll < 0.915:
+        return ["settle", replica]
+    if roll < 0.925:
+        return ["compact", replica]
+    if roll < 0.945:
         return ["laws", *(rng.randrange(count) for _ in range(3)), rng.choice(numbers) if numbers else 0]
     return ["check", replica]
 

@@ -8,15 +8,22 @@ static const char *const first_ops =
     "[{'op':'set','path':'/a/b','value':1},{'op':'set','path':'/m','value':{'x':{'y':2},'z':[]}},"
     "{'op':'add','path':'/s','value':1},{'op':'add','path':'/s','value':'two'},{'op':'add','path':'/s','value':3},"
     "{'op':'increment','path':'/c/d','by':5},{'op':'max','path':'/h','by':2},{'op':'set','path':'/a/b','value':9},"
-    "{'op':'set','path':'/r','value':1}]";
+    "{'op':'set','path':'/r','value':1},{'op':'min','path':'/l','by':2},{'op':'enable','path':'/f'},"
+    "{'op':'create','path':'/rw','type':'set_rw'},{'op':'add','path':'/rw','value':1},"
+    "{'op':'add','path':'/rw','value':2},{'op':'create','path':'/mv','type':'mvregister'},"
+    "{'op':'create','path':'/dw','type':'flag_dw'},{'op':'set','path':'/mv','value':['x']}]";
 static const char *const second_ops =
     "[{'op':'unset','path':'/m/x'},{'op':'unset','path':'/c'},{'op':'remove','path':'/s','value':1},"
     "{'op':'set','path':'/a','value':4},{'op':'max','path':'/h','by':7},{'op':'increment','path':'/c/d','by':1},"
-    "{'op':'add','path':'/s','value':4},{'op':'set','path':'/n1/n2/n3','value':{}}]";
+    "{'op':'add','path':'/s','value':4},{'op':'set','path':'/n1/n2/n3','value':{}},"
+    "{'op':'min','path':'/l','by':1},{'op':'disable','path':'/f'},{'op':'remove','path':'/rw','value':1},"
+    "{'op':'remove','path':'/rw','value':7},{'op':'set','path':'/mv','value':2},{'op':'enable','path':'/dw'}]";
 static const char *const other_ops =
     "[{'op':'set','path':'/a/b','value':'other'},{'op':'add','path':'/s','value':3},{'op':'set','path':'/m','value':0},"
     "{'op':'increment','path':'/c/d','by':8},{'op':'increment','path':'/m2/d','by':8},{'op':'max','path':'/h','by':1},"
-    "{'op':'set','path':'/r','value':2}]";
+    "{'op':'set','path':'/r','value':2},{'op':'min','path':'/l','by':5},{'op':'enable','path':'/f'},"
+    "{'op':'create','path':'/rw','type':'set_rw'},{'op':'add','path':'/rw','value':1},"
+    "{'op':'create','path':'/mv','type':'mvregister'},{'op':'set','path':'/mv','value':3}]";
 
 struct scene {
     struct gs_arena arena;

@@ -1,0 +1,141 @@
+/* Back to an earlier state by new operations. */
+#include "tests/unit/failing_memory.h"
+#include "tests/unit/replica_fixture.h"
+
+static const char *const past_ops =
+    "[{'op':'set','path':'/name','value':'Ada'},{'op':'increment','path':'/gold','by':100},"
+    "{'op':'add','path':'/items','value':'sword'},{'op':'max','path':'/best','by':42},{'op':'enable','path':'/vip'},"
+    "{'op':'create','path':'/bans','type':'set_rw'},{'op':'create','path':'/team','type':'mvregister'},"
+    "{'op':'set','path':'/team','value':'red'},{'op':'set','path':'/m','value':{'k':{}}}]";
+static const char *const later_ops =
+    "[{'op':'set','path':'/name','value':'Eve'},{'op':'increment','path':'/gold','by':-70},"
+    "{'op':'unset','path':'/items'},{'op':'max','path':'/best','by':99},{'op':'disable','path':'/vip'},"
+    "{'op':'add','path':'/bans','value':'bob'},{'op':'unset','path':'/team'},{'op':'set','path':'/m','value':7},"
+    "{'op':'increment','path':'/new','by':1}]";
+
+struct scene {
+    struct gs_arena arena;
+    struct replica a;
+    struct gs_aggregate *past;
+};
+
+static struct scene scene_new(void) {
+    struct scene scene = {.a = replica_new(1)};
+    replica_write(&scene.a, 1, past_ops, &scene.arena);
+    scene.past = gs_aggregate_clone(scene.a.state, NULL);
+    replica_write(&scene.a, 2, later_ops, &scene.arena);
+    return scene;
+}
+
+static void scene_close(struct scene *scene) {
+    gs_aggregate_free(scene->past);
+    gs_aggregate_free(scene->a.state);
+    gs_arena_close(&scene->arena);
+}
+
+static int go_back(struct replica *replica, const struct gs_aggregate *past, struct gs_arena *arena) {
+    struct gs_op *ops = NULL;
+    uint32_t count = 0;
+    struct gs_problem problem = {0};
+    struct gs_delta delta;
+    struct gs_stamp stamp = {.origin = replica->origin, .seq = replica->seq + 1, .clock = 9};
+    int error = gs_aggregate_inverse(replica->state, past, arena, &ops, &count, &problem);
+    error = error != 0 ? error : gs_aggregate_prepare(replica->state, ops, count, &stamp, "", arena, &delta, &problem);
+    if (error == 0) {
+        assert_int_equal(gs_aggregate_apply(replica->state, &delta), 0);
+        replica->seq++;
+    }
+    return error;
+}
+
+static void values_and_types_come_back(void **state) {
+    (void)state;
+    struct scene scene = scene_new();
+    assert_int_equal(go_back(&scene.a, scene.past, &scene.arena), 0);
+    assert_json(scene.a.state, "{'bans':[],'best':42,'gold':100,'items':['sword'],'m':{'k':{}},'name':'Ada',"
+                               "'team':['red'],'vip':true}");
+    /* They are what they were, not registers of the same look. */
+    replica_write(&scene.a, 10,
+                  "[{'op':'add','path':'/items','value':'axe'},{'op':'set','path':'/team','value':'blue'},"
+                  "{'op':'increment','path':'/gold','by':1},{'op':'max','path':'/best','by':1}]",
+                  &scene.arena);
+    assert_json(scene.a.state, "{'bans':[],'best':42,'gold':101,'items':['axe','sword'],'m':{'k':{}},'name':'Ada',"
+                               "'team':['blue'],'vip':true}");
+    scene_close(&scene);
+}
+
+/* What another region does meanwhile survives, as after any operations. */
+static void concurrent_changes_survive(void **state) {
+    (void)state;
+    struct scene scene = scene_new();
+    struct replica b = replica_new(2);
+    assert_int_equal(gs_aggregate_join(b.state, scene.a.state), 0);
+    struct gs_delta spent = replica_write(&b, 3, "[{'op':'increment','path':'/gold','by':-5}]", &scene.arena);
+    assert_int_equal(go_back(&scene.a, scene.past, &scene.arena), 0);
+    assert_int_equal(gs_aggregate_apply(scene.a.state, &spent), 0);
+    struct gs_buffer out = {0};
+    gs_aggregate_write_json(scene.a.state, &out);
+    gs_buffer_byte(&out, 0);
+    assert_non_null(strstr((char *)out.bytes, "\"gold\":95"));
+    gs_buffer_close(&out);
+    gs_aggregate_free(b.state);
+    scene_close(&scene);
+}
+
+static void nothing_to_do_is_no_op(void **state) {
+    (void)state;
+    struct scene scene = scene_new();
+    struct gs_op *ops = NULL;
+    uint32_t count = 1;
+    struct gs_problem problem = {0};
+    assert_int_equal(gs_aggregate_inverse(scene.past, scene.past, &scene.arena, &ops, &count, &problem), 0);
+    /* A field that was made empty is asked for again, which changes nothing where it is there. */
+    struct gs_delta delta;
+    struct gs_stamp stamp = {.origin = scene.a.origin, .seq = 99, .clock = 9};
+    assert_int_equal(gs_aggregate_prepare(scene.past, ops, count, &stamp, "", &scene.arena, &delta, &problem), 0);
+    assert_int_equal(delta.count, 0);
+    scene_close(&scene);
+}
+
+static void back_to_nothing_deletes(void **state) {
+    (void)state;
+    struct scene scene = scene_new();
+    struct gs_aggregate *nothing = gs_aggregate_new(NULL);
+    assert_int_equal(go_back(&scene.a, nothing, &scene.arena), 0);
+    assert_false(gs_aggregate_exists(scene.a.state));
+    assert_int_equal(go_back(&scene.a, scene.past, &scene.arena), 0);
+    assert_json(scene.a.state, "{'bans':[],'best':42,'gold':100,'items':['sword'],'m':{'k':{}},'name':'Ada',"
+                               "'team':['red'],'vip':true}");
+    gs_aggregate_free(nothing);
+    scene_close(&scene);
+}
+
+static void every_failing_allocation_is_reported(void **state) {
+    (void)state;
+    struct scene scene = scene_new();
+    int error = GS_ENOMEM;
+    for (uint64_t k = 1; error == GS_ENOMEM; k++) {
+        struct failing_memory failing = {.fail_at = k};
+        struct gs_memory memory = failing_memory(&failing);
+        struct gs_arena arena = {.memory = &memory};
+        struct gs_op *ops = NULL;
+        uint32_t count = 0;
+        error = gs_aggregate_inverse(scene.a.state, scene.past, &arena, &ops, &count, NULL);
+        assert_true(error == 0 || error == GS_ENOMEM);
+        assert_true(error == 0 || ops == NULL);
+        gs_arena_close(&arena);
+        assert_int_equal(failing.live, 0);
+    }
+    scene_close(&scene);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_and_types_come_back),
+        cmocka_unit_test(concurrent_changes_survive),
+        cmocka_unit_test(nothing_to_do_is_no_op),
+        cmocka_unit_test(back_to_nothing_deletes),
+        cmocka_unit_test(every_failing_allocation_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
