@@ -218,6 +218,11 @@ static int start_http(struct service *service, struct gs_problem *problem) {
     struct gs_http_config http = {
         .listen = config->server_addr,
         .threads = config->http_threads,
+        .address_rate = config->rate_address,
+        .subject_rate = config->rate_subject,
+        .trusted_proxies = config->trusted_proxies,
+        .cors_origins = config->cors_origins,
+        .log = (enum gs_access_log_level)config->http_log,
         .auth = keys.auth,
         .region = config->region,
         .gateway = gs_node_gateway(service->node),

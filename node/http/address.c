@@ -42,6 +42,13 @@ static bool parse_host(const char *text, size_t length, struct in_addr *ret_addr
 
 int gs_http_address_parse(const char *text, struct sockaddr_in *ret_address, struct gs_problem *problem) {
     struct sockaddr_in address = {.sin_family = AF_INET};
+    if (strncmp(text, "https:", 6) == 0 || strncmp(text, "tls:", 4) == 0 ||
+        (text[0] != '\0' && text[strlen(text) - 1] == 's')) { /* CivetWeb's mark of a port with TLS */
+        return gs_problem_set(problem, GS_EINVAL, NULL,
+                              "%s: this node does not speak TLS itself: put a proxy in front that ends it, as "
+                              "deploy/up.sh --tls does with HAProxy",
+                              text);
+    }
     const char *colon = strrchr(text, ':');
     uint16_t port = 0;
     if (colon == NULL || !parse_port(colon + 1, &port) ||

@@ -25,6 +25,7 @@
     X(GS_HTTP_EMEDIA, 9, 415, "unsupported_media_type", "the body must be application/json")                         \
     X(GS_HTTP_EEXPECT, 10, 417, "expectation_failed", "the only expectation that can be met is 100-continue")        \
     X(GS_HTTP_EHEAD, 11, 431, "head_too_large", "the request's head is larger than allowed, or has too many fields") \
+    X(GS_HTTP_ERATE, 14, 429, "rate_limited", "too many requests")                                                   \
     X(GS_HTTP_ENOTCAUGHTUP, 13, 409, "not_caught_up", "the region does not have what the causal token stands for")   \
     X(GS_HTTP_ENOTRELEASABLE, 31, 409, "not_releasable", "what is wrong with it cannot be overruled")                \
     X(GS_HTTP_EROLLEDBACK, 30, 409, "already_rolled_back", "there is nothing left to roll back")                     \
@@ -42,6 +43,7 @@ struct gs_http_fault {
     struct gs_problem problem;
     bool has_current_version;
     uint64_t current_version;
+    uint32_t retry_s; /* Retry-After, if it is not GS_RETRY_AFTER_S */
     bool has_lag;
     struct gs_causal_lag lag; /* GS_HTTP_ENOTCAUGHTUP: what is missing */
 };

@@ -29,5 +29,6 @@ GS_HTTP_HANDLER(gs_handle_rollback);           /* POST /state/{type}/{id}/rollba
 GS_HTTP_HANDLER(gs_handle_quarantine);         /* GET, HEAD /quarantine */
 GS_HTTP_HANDLER(gs_handle_quarantine_item);    /* GET, HEAD /quarantine/{id} */
 GS_HTTP_HANDLER(gs_handle_quarantine_release); /* POST /quarantine/{id}/release */
+GS_HTTP_HANDLER(gs_handle_metrics);            /* GET, HEAD /metrics */
 
 #endif

@@ -64,9 +64,9 @@ void gs_http_problem_answer(const struct gs_http_request *request, const struct 
     gs_http_response_close(response);
     response->status = gs_fault_info(fault->problem.code).status;
     response->content_type = "application/problem+json";
-    if (response->status == 503) {
+    if (response->status == 503 || response->status == 429) {
         char seconds[12];
-        snprintf(seconds, sizeof seconds, "%d", GS_RETRY_AFTER_S);
+        snprintf(seconds, sizeof seconds, "%u", fault->retry_s != 0 ? (unsigned)fault->retry_s : GS_RETRY_AFTER_S);
         gs_http_response_header(response, "Retry-After", seconds);
     } else if (response->status == 401) {
         gs_http_response_header(response, "WWW-Authenticate", "Bearer");

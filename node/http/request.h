@@ -31,6 +31,8 @@ struct gs_http_request {
     bool close;                           /* do not keep the connection after this */
     bool body_read;                       /* or there is none */
     struct gs_slice body;                 /* in the arena */
+    struct in_addr client;                /* client.h */
+    struct gs_rate_answer rate;           /* what is left of the tighter rate limit; limit 0: there is none */
     const struct gs_principal *principal; /* NULL on routes that ask for no token */
     struct gs_arena arena;                /* lives as long as the request */
 };

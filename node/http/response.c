@@ -1,5 +1,7 @@
 #include "node/http/response.h"
 
+#include "node/http/cors.h"
+
 static const char *reason(int status) {
     switch (status) {
     case 200:
@@ -38,6 +40,8 @@ static const char *reason(int status) {
         return "Expectation Failed";
     case 422:
         return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 503:
@@ -85,8 +89,15 @@ static void write_head(const struct gs_http_request *request, const struct gs_ht
         gs_buffer_text(out, "\r\n");
     }
     gs_buffer_append(out, response->headers.bytes, response->headers.length);
-    gs_buffer_printf(out, "Cache-Control: no-store\r\nX-Request-Id: %s\r\nConnection: %s\r\n\r\n", request->id,
-                     request->close ? "close" : "keep-alive");
+    if (request->rate.limit != 0) {
+        gs_buffer_printf(out, "RateLimit-Limit: %u\r\nRateLimit-Remaining: %u\r\nRateLimit-Reset: %u\r\n",
+                         (unsigned)request->rate.limit, (unsigned)request->rate.remaining,
+                         (unsigned)request->rate.reset_s);
+    }
+    gs_cors_write(request, out);
+    gs_buffer_printf(
+        out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n\r\n",
+        request->id, request->close ? "close" : "keep-alive");
     if (has_body && request->method != GS_HTTP_HEAD) {
         gs_buffer_append(out, body.bytes, body.length);
     }

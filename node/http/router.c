@@ -1,12 +1,16 @@
 #include "node/http/router.h"
 
 #include "node/http/causal.h"
+#include "node/http/client.h"
+#include "node/http/cors.h"
 #include "node/http/handlers.h"
 #include "node/http/problem.h"
 #include "node/http/session.h"
 #include "node/http/text.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { GET = GS_HTTP_GET | GS_HTTP_HEAD, POST = GS_HTTP_POST, PUT = GS_HTTP_PUT, PATCH = GS_HTTP_PATCH };
 
@@ -32,10 +36,13 @@ static const struct gs_http_route routes[] = {
     {GET, "/health", 0, false, "", gs_handle_health},
     {GET, "/health/live", 0, false, "", gs_handle_health_live},
     {GET, "/health/ready", 0, false, "", gs_handle_health_ready},
+    {GET, "/metrics", 0, false, "", gs_handle_metrics},
     {GET, "/openapi.json", 0, false, "", gs_handle_openapi},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+static_assert((int)ROUTE_COUNT <= (int)GS_METRIC_ROUTES, "each route has its metrics");
 
 const struct gs_http_route *gs_http_routes(size_t *ret_count) {
     *ret_count = ROUTE_COUNT;
@@ -102,7 +109,13 @@ static int check_access(struct gs_http_request *request, const struct gs_http_ro
     if (route->scopes == 0) {
         return 0;
     }
-    int error = gs_http_session_authenticate(request, fault);
+    int error = gs_http_client_limit_address(request, fault);
+    if (error == 0) {
+        error = gs_http_session_authenticate(request, fault);
+    }
+    if (error == 0) {
+        error = gs_http_client_limit_subject(request, fault);
+    }
     if (error == 0 && !gs_principal_has(request->principal, route->scopes)) {
         error = gs_problem_set(&fault->problem, GS_HTTP_EFORBIDDEN, NULL, "the token lacks the scope %s",
                                gs_scope_name(route->scopes));
@@ -139,38 +152,63 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     return error != 0 ? error : route->handle(request, response, fault);
 }
 
-static int answer(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
+/* One request on its way through. */
+struct passage {
+    const struct gs_http_route *route; /* NULL: none */
+    char methods[64];                  /* that its path knows, where it is not one of them */
+};
+
+static int answer(struct gs_http_request *request, struct passage *passage, struct gs_http_response *response,
+                  struct gs_http_fault *fault) {
     uint32_t allowed = 0;
-    const struct gs_http_route *route = find_route(request, &allowed);
-    if (route != NULL) {
-        return run_route(request, route, response, fault);
+    gs_http_client_find(request);
+    passage->route = find_route(request, &allowed);
+    if (passage->route != NULL) {
+        return run_route(request, passage->route, response, fault);
     }
-    if (allowed == 0) {
-        return gs_fault_set(fault, GS_HTTP_EROUTE);
+    write_methods(allowed, passage->methods, sizeof passage->methods);
+    if (allowed != 0 && gs_cors_preflight(request, passage->methods, response)) {
+        return 0;
     }
-    return gs_fault_set(fault, GS_HTTP_EMETHOD);
+    int error = gs_http_client_limit_address(request, fault);
+    return error != 0 ? error : gs_fault_set(fault, allowed == 0 ? GS_HTTP_EROUTE : GS_HTTP_EMETHOD);
+}
+
+static uint64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void count(const struct gs_http_request *request, const struct passage *passage, int status, int error,
+                  uint64_t begun_us) {
+    struct gs_http_context *context = request->context;
+    uint64_t duration_us = now_us() - begun_us;
+    gs_metrics_count(&context->metrics, passage->route != NULL ? (size_t)(passage->route - routes) : GS_METRIC_ROUTES,
+                     status, duration_us);
+    gs_access_log_write(&context->access_log, request, status, error != 0 ? gs_fault_info(error).name : NULL,
+                        duration_us);
 }
 
 int gs_http_route_request(struct gs_http_context *context, struct mg_connection *connection) {
     struct gs_http_request request;
     struct gs_http_response response = {0};
     struct gs_http_fault fault = {0};
+    struct passage passage = {0};
+    uint64_t begun_us = now_us();
+    atomic_fetch_add_explicit(&context->metrics.under_way, 1, memory_order_relaxed);
     int error = gs_http_request_open(&request, context, connection, &fault);
     if (error == 0) {
-        error = answer(&request, &response, &fault);
+        error = answer(&request, &passage, &response, &fault);
     }
     if (error != 0) {
-        char allow[64];
-        uint32_t allowed = 0;
-        if (error == GS_HTTP_EMETHOD) {
-            find_route(&request, &allowed);
-        }
-        write_methods(allowed, allow, sizeof allow);
-        gs_http_problem_answer(&request, &fault, error == GS_HTTP_EMETHOD ? allow : NULL, &response);
+        gs_http_problem_answer(&request, &fault, error == GS_HTTP_EMETHOD ? passage.methods : NULL, &response);
     }
     int status = response.status;
     gs_http_response_send(&request, &response);
+    count(&request, &passage, status, error, begun_us);
     gs_http_response_close(&response);
     gs_http_request_close(&request);
+    atomic_fetch_sub_explicit(&context->metrics.under_way, 1, memory_order_relaxed);
     return status;
 }

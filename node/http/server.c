@@ -1,6 +1,8 @@
 #include "node/http/server.h"
 
 #include "node/http/address.h"
+#include "node/http/client.h"
+#include "node/http/cors.h"
 #include "node/http/problem.h"
 #include "node/http/router.h"
 #include "node/http/session.h"
@@ -13,12 +15,23 @@
 
 struct gs_http_server {
     struct gs_http_context context;
+    struct gs_trusted_proxies proxies;
+    struct gs_cors cors;
     struct mg_context *civetweb;
     uint16_t port; /* as bound */
 };
 
+static int on_connect(const struct mg_connection *connection, void **ret_data) {
+    *ret_data = gs_http_session_new(mg_get_user_context_data(connection));
+    return 0;
+}
+
 static int on_request(struct mg_connection *connection) {
-    return gs_http_route_request(mg_get_user_context_data(connection), connection);
+    struct gs_http_session *session = mg_get_user_connection_data(connection);
+    gs_http_session_begin(session, mg_get_request_info(connection));
+    int status = gs_http_route_request(mg_get_user_context_data(connection), connection);
+    gs_http_session_end(session);
+    return status;
 }
 
 /* CivetWeb could not make sense of the head, or its buffer is full. It closes the connection afterwards. */
@@ -30,14 +43,17 @@ static int on_error(struct mg_connection *connection, int status, const char *me
     gs_http_request_open_broken(&request, mg_get_user_context_data(connection), connection);
     gs_fault_set(&fault, status == 413 ? GS_HTTP_EHEAD : status == 505 ? GS_HTTP_EVERSION : GS_HTTP_EREQUEST);
     gs_http_problem_answer(&request, &fault, NULL, &response);
+    int answered = response.status;
     gs_http_response_send(&request, &response);
+    gs_metrics_count(&request.context->metrics, GS_METRIC_ROUTES, answered, 0);
+    gs_access_log_write(&request.context->access_log, &request, answered, gs_fault_info(fault.problem.code).name, 0);
     gs_http_response_close(&response);
     gs_http_request_close(&request);
     return 0;
 }
 
 static void on_close(const struct mg_connection *connection) {
-    gs_http_session_free(mg_get_user_connection_data(connection));
+    gs_http_session_free(mg_get_user_context_data(connection), mg_get_user_connection_data(connection));
 }
 
 static int on_log(const struct mg_connection *connection, const char *message) {
@@ -86,6 +102,7 @@ static int start_civetweb(struct gs_http_server *server, const struct gs_http_co
         "access_control_allow_methods", "", "access_control_allow_headers", "", "decode_url", "no",
         "decode_query_string", "no", "allow_sendfile_call", "no", NULL};
     const struct mg_callbacks callbacks = {
+        .init_connection = on_connect,
         .begin_request = on_request,
         .http_error = on_error,
         .connection_close = on_close,
@@ -103,6 +120,7 @@ static int start_civetweb(struct gs_http_server *server, const struct gs_http_co
     struct mg_server_port port = {0};
     if (mg_get_server_ports(server->civetweb, 1, &port) == 1) {
         server->port = (uint16_t)port.port;
+        server->context.connections.server_port = server->port;
     }
     return 0;
 }
@@ -125,6 +143,57 @@ static int check_config(const struct gs_http_config *config, struct sockaddr_in 
     return error != 0 ? error : gs_http_address_probe(ret_address, config->listen, problem);
 }
 
+static void relieve(void *context) {
+    gs_connections_relieve(context);
+}
+
+/* Rate limits, proxies, origins, log: what guards requests. */
+static int open_guards(struct gs_http_server *server, const struct gs_http_config *config, struct gs_problem *problem) {
+    struct gs_http_context *context = &server->context;
+    uint8_t secret[16];
+    randombytes_buf(secret, sizeof secret);
+    context->access_log.level = config->log;
+    context->trusted_proxies = &server->proxies;
+    context->cors = &server->cors;
+    if (config->address_rate > 0) {
+        context->address_limit = gs_rate_limit_new(config->address_rate, secret);
+    }
+    if (config->subject_rate > 0) {
+        context->subject_limit = gs_rate_limit_new(config->subject_rate, secret);
+    }
+    if ((config->address_rate > 0 && context->address_limit == NULL) ||
+        (config->subject_rate > 0 && context->subject_limit == NULL)) {
+        return gs_problem_set(problem, GS_ENOMEM, NULL, "no memory for the rate limits");
+    }
+    int error = config->trusted_proxies == NULL
+                    ? 0
+                    : gs_trusted_proxies_parse(config->trusted_proxies, &server->proxies, problem);
+    return error != 0 || config->cors_origins == NULL ? error
+                                                      : gs_cors_parse(config->cors_origins, &server->cors, problem);
+}
+
+static int open_context(struct gs_http_server *server, const struct gs_http_config *config,
+                        struct gs_problem *problem) {
+    struct gs_http_context *context = &server->context;
+    uint32_t threads = config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT;
+    context->gateway = config->gateway;
+    context->auth_off = config->auth.off;
+    context->request_timeout_ms =
+        config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
+    context->waits_max = threads / WAITS_SHARE;
+    snprintf(context->region, sizeof context->region, "%s", config->region);
+    gs_connections_open(&context->connections, threads);
+    if (sodium_init() < 0) {
+        return gs_problem_set(problem, GS_EIO, NULL, "libsodium does not work on this machine");
+    }
+    randombytes_buf(&context->request_id_seed, sizeof context->request_id_seed);
+    if (gs_watchdog_start(&context->watchdog, relieve, &context->connections) != 0) {
+        return gs_problem_set(problem, GS_ENOMEM, NULL, "no thread for the HTTP server");
+    }
+    int error = open_guards(server, config, problem);
+    return error != 0 ? error : gs_http_keyring_open(&context->keyring, &config->auth, problem);
+}
+
 int gs_http_server_start(const struct gs_http_config *config, struct gs_http_server **ret_server,
                          struct gs_problem *problem) {
     struct sockaddr_in address;
@@ -136,24 +205,8 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
     if (server == NULL) {
         return gs_problem_set(problem, GS_ENOMEM, NULL, "no memory for the HTTP server");
     }
-    struct gs_http_context *context = &server->context;
-    context->gateway = config->gateway;
-    context->auth_off = config->auth.off;
-    context->request_timeout_ms =
-        config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
-    context->waits_max = (config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT) / WAITS_SHARE;
-    snprintf(context->region, sizeof context->region, "%s", config->region);
     mg_init_library(0);
-    if (sodium_init() < 0) {
-        error = gs_problem_set(problem, GS_EIO, NULL, "libsodium does not work on this machine");
-    }
-    randombytes_buf(&context->request_id_seed, sizeof context->request_id_seed);
-    if (error == 0 && gs_watchdog_start(&context->watchdog) != 0) {
-        error = gs_problem_set(problem, GS_ENOMEM, NULL, "no thread for the HTTP server");
-    }
-    if (error == 0) {
-        error = gs_http_keyring_open(&context->keyring, &config->auth, problem);
-    }
+    error = open_context(server, config, problem);
     if (error == 0) {
         error = start_civetweb(server, config, &address, problem);
     }
@@ -183,6 +236,9 @@ void gs_http_server_stop(struct gs_http_server *server) {
     }
     mg_exit_library();
     gs_watchdog_stop(&server->context.watchdog);
+    gs_connections_close(&server->context.connections);
+    gs_rate_limit_free(server->context.address_limit);
+    gs_rate_limit_free(server->context.subject_limit);
     gs_http_keyring_close(&server->context.keyring);
     free(server);
 }

@@ -6,6 +6,7 @@
 #define GS_NODE_HTTP_SERVER_H
 
 #include "node/auth/auth.h"
+#include "node/http/access_log.h"
 #include "node/serve/gateway.h"
 
 struct gs_http_server;
@@ -23,6 +24,11 @@ struct gs_http_config {
     uint32_t request_timeout_ms; /* 0: GS_HTTP_REQUEST_TIMEOUT_MS */
     uint32_t idle_timeout_ms;    /* 0: GS_HTTP_IDLE_TIMEOUT_MS */
     struct gs_auth_config auth;  /* off: only with a loopback address */
+    uint32_t address_rate;       /* requests a second of one address, and of one subject; 0: no limit */
+    uint32_t subject_rate;
+    const char *trusted_proxies; /* whose X-Forwarded-For is believed: client.h. NULL: nobody's */
+    const char *cors_origins;    /* cors.h. NULL: none */
+    enum gs_access_log_level log;
     const char *region;
     struct gs_gateway *gateway; /* borrowed until gs_http_server_stop returns */
 };

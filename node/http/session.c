@@ -8,14 +8,36 @@
 #include <time.h>
 
 struct gs_http_session {
+    struct gs_http_connection connection;
     char *token; /* owned */
     size_t token_length;
     unsigned generation; /* of the keys that it was good with */
     struct gs_principal principal;
 };
 
-void gs_http_session_free(struct gs_http_session *session) {
+struct gs_http_session *gs_http_session_new(struct gs_http_context *context) {
+    struct gs_http_session *session = calloc(1, sizeof *session);
+    if (session != NULL && gs_connections_add(&context->connections, &session->connection)) {
+        gs_watchdog_wake(&context->watchdog);
+    }
+    return session;
+}
+
+void gs_http_session_begin(struct gs_http_session *session, const struct mg_request_info *info) {
     if (session != NULL) {
+        gs_connections_begin(&session->connection, info);
+    }
+}
+
+void gs_http_session_end(struct gs_http_session *session) {
+    if (session != NULL) {
+        gs_connections_end(&session->connection);
+    }
+}
+
+void gs_http_session_free(struct gs_http_context *context, struct gs_http_session *session) {
+    if (session != NULL) {
+        gs_connections_remove(&context->connections, &session->connection);
         gs_principal_close(&session->principal);
         free(session->token);
         free(session);
@@ -56,15 +78,6 @@ static struct gs_slice bearer_token(struct gs_slice value) {
     return gs_slice_trim(gs_slice_make(value.bytes + length, value.length - length));
 }
 
-static struct gs_http_session *session_of(struct gs_http_request *request) {
-    struct gs_http_session *session = mg_get_user_connection_data(request->connection);
-    if (session == NULL) {
-        session = calloc(1, sizeof *session);
-        mg_set_user_connection_data(request->connection, session);
-    }
-    return session;
-}
-
 static bool session_knows(const struct gs_http_session *session, struct gs_http_keyring *keyring, struct gs_slice token,
                           int64_t at_s) {
     return session->token != NULL && session->generation == atomic_load(&keyring->generation) &&
@@ -87,8 +100,10 @@ static int session_learn(struct gs_http_session *session, struct gs_http_keyring
     }
     free(session->token);
     gs_principal_close(&session->principal);
-    *session = (struct gs_http_session){
-        .token = copy, .token_length = token.length, .generation = generation, .principal = principal};
+    session->token = copy;
+    session->token_length = token.length;
+    session->generation = generation;
+    session->principal = principal;
     return 0;
 }
 
@@ -101,7 +116,7 @@ int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http
         return error;
     }
     struct gs_slice token = bearer_token(value);
-    struct gs_http_session *session = session_of(request);
+    struct gs_http_session *session = mg_get_user_connection_data(request->connection);
     if (session == NULL) {
         return gs_fault_set(fault, GS_ENOMEM);
     }

@@ -10,7 +10,13 @@
 
 struct gs_http_session;
 
-void gs_http_session_free(struct gs_http_session *session);
+/* Of a connection that begins; NULL when out of memory. */
+struct gs_http_session *gs_http_session_new(struct gs_http_context *context);
+void gs_http_session_free(struct gs_http_context *context, struct gs_http_session *session);
+
+/* A request of the connection begins, and has been answered. NULL is allowed. */
+void gs_http_session_begin(struct gs_http_session *session, const struct mg_request_info *info);
+void gs_http_session_end(struct gs_http_session *session);
 
 /* Finds out who sent the request, and sets request->principal, which then lives as long as the connection makes no
  * other request. GS_HTTP_ETOKEN, one and the same for every kind of missing or bad token; GS_ENOMEM. When auth is off:

@@ -1,9 +1,10 @@
 #include "node/http/watchdog.h"
 
+#include "node/http/sockets.h"
+
 #include <globalstate/error.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,14 +12,12 @@
 
 enum {
     TURN_MS = 250,
-    LATE_MAX = 64,  /* ended in one turn; the others in the next ones */
-    GAP_MAX = 16384 /* so many unused descriptors in a row, and there are no more used ones: they are given out lowest
-                       first */
+    LATE_MAX = 64 /* ended in one turn; the others in the next ones */
 };
 
 struct late {
     struct sockaddr_in peer;
-    in_port_t local_port;
+    uint16_t local_port;
 };
 
 static int64_t mono_ms(void) {
@@ -36,7 +35,7 @@ static uint32_t collect(const struct gs_watchdog *watchdog, struct late late[LAT
             continue;
         }
         struct late *one = &late[count];
-        *one = (struct late){.local_port = htons((uint16_t)watch->info->server_port)};
+        *one = (struct late){.local_port = (uint16_t)watch->info->server_port};
         one->peer.sin_family = AF_INET;
         one->peer.sin_port = htons((uint16_t)watch->info->remote_port);
         count += inet_pton(AF_INET, watch->info->remote_addr, &one->peer.sin_addr) == 1 ? 1 : 0;
@@ -44,13 +43,16 @@ static uint32_t collect(const struct gs_watchdog *watchdog, struct late late[LAT
     return count;
 }
 
-static void end_if_late(int descriptor, const struct sockaddr_in *peer, const struct late *late, uint32_t count) {
-    struct sockaddr_in local;
-    socklen_t size = sizeof local;
-    for (uint32_t i = 0; i < count; i++) {
-        if (peer->sin_family == AF_INET && peer->sin_port == late[i].peer.sin_port &&
-            peer->sin_addr.s_addr == late[i].peer.sin_addr.s_addr &&
-            getsockname(descriptor, (struct sockaddr *)&local, &size) == 0 && local.sin_port == late[i].local_port) {
+struct lateness {
+    struct late late[LATE_MAX];
+    uint32_t count;
+};
+
+static void end_if_late(void *context, int descriptor, const struct sockaddr_in *peer) {
+    const struct lateness *lateness = context;
+    for (uint32_t i = 0; i < lateness->count; i++) {
+        const struct late *late = &lateness->late[i];
+        if (peer->sin_port == late->peer.sin_port && peer->sin_addr.s_addr == late->peer.sin_addr.s_addr) {
             shutdown(descriptor, SHUT_RD);
         }
     }
@@ -59,18 +61,10 @@ static void end_if_late(int descriptor, const struct sockaddr_in *peer, const st
 /* With the lock held: a thread that is watched cannot let go of its connection meanwhile, so the addresses name it and
  * no other. */
 static void end_late(const struct gs_watchdog *watchdog) {
-    struct late late[LATE_MAX];
-    uint32_t count = collect(watchdog, late);
-    int unused = 0;
-    for (int descriptor = 0; count > 0 && unused < GAP_MAX; descriptor++) {
-        struct sockaddr_in peer;
-        socklen_t size = sizeof peer;
-        if (getpeername(descriptor, (struct sockaddr *)&peer, &size) == 0) {
-            end_if_late(descriptor, &peer, late, count);
-            unused = 0;
-        } else {
-            unused = errno == EBADF ? unused + 1 : 0;
-        }
+    struct lateness lateness;
+    lateness.count = collect(watchdog, lateness.late);
+    if (lateness.count > 0) {
+        gs_sockets_visit(lateness.late[0].local_port, end_if_late, &lateness);
     }
 }
 
@@ -85,14 +79,17 @@ static void *run(void *argument) {
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&watchdog->wake, &watchdog->lock, &until);
         end_late(watchdog);
+        if (watchdog->turn != NULL) {
+            watchdog->turn(watchdog->context);
+        }
     }
     pthread_mutex_unlock(&watchdog->lock);
     return NULL;
 }
 
-int gs_watchdog_start(struct gs_watchdog *watchdog) {
+int gs_watchdog_start(struct gs_watchdog *watchdog, void (*turn)(void *context), void *context) {
     pthread_condattr_t attributes;
-    *watchdog = (struct gs_watchdog){0};
+    *watchdog = (struct gs_watchdog){.turn = turn, .context = context};
     watchdog->list.next = watchdog->list.previous = &watchdog->list;
     pthread_mutex_init(&watchdog->lock, NULL);
     pthread_condattr_init(&attributes);
@@ -120,6 +117,10 @@ void gs_watchdog_stop(struct gs_watchdog *watchdog) {
     pthread_cond_destroy(&watchdog->wake);
     pthread_mutex_destroy(&watchdog->lock);
     watchdog->running = false;
+}
+
+void gs_watchdog_wake(struct gs_watchdog *watchdog) {
+    pthread_cond_signal(&watchdog->wake);
 }
 
 void gs_watch_begin(struct gs_watchdog *watchdog, struct gs_watch *watch, const struct mg_request_info *info,

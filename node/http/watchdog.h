@@ -25,15 +25,20 @@ struct gs_watchdog {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t thread;
+    void (*turn)(void *context);
+    void *context;
     bool running;
     bool stop;
     struct gs_watch list; /* head of a ring */
 };
 
-/* 0 or GS_ENOMEM. */
-int gs_watchdog_start(struct gs_watchdog *watchdog);
+/* `turn` (NULL: nothing) is called a few times a second on the watchdog's thread. 0 or GS_ENOMEM. */
+int gs_watchdog_start(struct gs_watchdog *watchdog, void (*turn)(void *context), void *context);
 /* Nothing may be watched any more. Does nothing if it was not started. */
 void gs_watchdog_stop(struct gs_watchdog *watchdog);
+
+/* The next turn comes at once. */
+void gs_watchdog_wake(struct gs_watchdog *watchdog);
 
 /* Between begin and end, on one thread, whatever is read from (written to) the connection ends within `timeout_ms`, or
  * a quarter of a second after. */

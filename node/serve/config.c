@@ -23,6 +23,12 @@ enum setting {
     JWT_AUDIENCE,
     AUTH,
     HTTP_THREADS,
+    RATE_ADDRESS,
+    RATE_SUBJECT,
+    TRUSTED_PROXIES,
+    CORS_ORIGINS,
+    HTTP_LOG,
+    TLS,
     MAX_SKEW,
     SYNC_INTERVAL,
     ACK_INTERVAL,
@@ -58,6 +64,15 @@ static const struct {
     [JWT_AUDIENCE] = {"GS_JWT_AUDIENCE", "jwt-audience", NULL, "`aud` that tokens must carry"},
     [AUTH] = {"GS_AUTH", "auth", "on", "off: no tokens, and loopback addresses only"},
     [HTTP_THREADS] = {"GS_HTTP_THREADS", "http-threads", "256", "keep-alive connections served at once, 4..16384"},
+    [RATE_ADDRESS] = {"GS_RATE_ADDRESS", "rate-address", "100000", "requests a second of one address; 0: no limit"},
+    [RATE_SUBJECT] = {"GS_RATE_SUBJECT", "rate-subject", "100000", "requests a second of one subject; 0: no limit"},
+    [TRUSTED_PROXIES] = {"GS_TRUSTED_PROXIES", "trusted-proxies", "",
+                         "IPv4 addresses of proxies whose X-Forwarded-For is believed"},
+    [CORS_ORIGINS] = {"GS_CORS_ORIGINS", "cors-origins", "",
+                      "origins of pages that may call this node from a browser: https://play.example …"},
+    [HTTP_LOG] = {"GS_HTTP_LOG", "http-log", "errors",
+                  "requests to log, a JSON line each: off, errors (5xx), refusals (and 4xx), all"},
+    [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
     [SYNC_INTERVAL] = {"GS_SYNC_INTERVAL", "sync-interval", "500",
                        "milliseconds between comparisons with a random peer"},
@@ -155,6 +170,34 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
         error = read_number(values, START_WAIT, 0, 600000, &config->start_wait_ms, problem);
     }
     return error;
+}
+
+static int read_http(const char *values[SETTING_COUNT], struct gs_serve_config *config, struct gs_problem *problem) {
+    static const char *const levels[] = {"off", "errors", "refusals", "all"};
+    uint64_t address = 0;
+    uint64_t subject = 0;
+    if (strcmp(values[TLS], "off") != 0) {
+        return gs_problem_set(problem, GS_EINVAL, settings[TLS].name,
+                              "this node does not speak TLS itself: put a proxy in front that ends it, as deploy/up.sh "
+                              "--tls does with HAProxy");
+    }
+    int error = read_number(values, RATE_ADDRESS, 0, 10000000, &address, problem);
+    if (error == 0) {
+        error = read_number(values, RATE_SUBJECT, 0, 10000000, &subject, problem);
+    }
+    config->rate_address = (uint32_t)address;
+    config->rate_subject = (uint32_t)subject;
+    config->trusted_proxies = values[TRUSTED_PROXIES];
+    config->cors_origins = values[CORS_ORIGINS];
+    config->http_log = 0;
+    while (error == 0 && config->http_log < 4 && strcmp(levels[config->http_log], values[HTTP_LOG]) != 0) {
+        config->http_log++;
+    }
+    return error != 0 || config->http_log < 4 ? error
+                                              : gs_problem_set(problem, GS_EINVAL, settings[HTTP_LOG].name,
+                                                               "\"%s\" is none of off, errors, "
+                                                               "refusals and all",
+                                                               values[HTTP_LOG]);
 }
 
 static int read_seeds(const char *text, struct gs_serve_config *config, struct gs_problem *problem) {
@@ -258,6 +301,9 @@ int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_conf
     }
     if (error == 0) {
         error = read_numbers(values, &config, problem);
+    }
+    if (error == 0) {
+        error = read_http(values, &config, problem);
     }
     if (error == 0) {
         error = read_seeds(values[SEEDS], &config, problem);

@@ -33,6 +33,11 @@ struct gs_serve_config {
     const char *jwt_audience;        /* NULL: not checked */
     bool auth_off;
     uint32_t http_threads;
+    uint32_t rate_address; /* requests a second; 0: no limit */
+    uint32_t rate_subject;
+    const char *trusted_proxies; /* "" : none */
+    const char *cors_origins;    /* "" : none */
+    uint32_t http_log;           /* 0 off, 1 errors, 2 refusals, 3 all */
     uint64_t max_skew_ms;
     uint64_t sync_interval_ms;
     uint64_t ack_interval_ms;

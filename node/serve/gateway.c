@@ -1,17 +1,20 @@
 #include "node/serve/gateway.h"
 
+#include "node/serve/admission.h"
 #include "node/serve/gateway_loop.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct gs_gateway {
     pthread_mutex_t lock;
     struct gs_command **queue; /* a ring of GS_CORE_COMMANDS_MAX */
     uint32_t head, count;
     bool shut;
+    struct gs_admission admission;
     struct gs_node_status status;
     struct gs_view_cache *cache;
     struct gs_causal_gate *causal_gate;
@@ -19,6 +22,18 @@ struct gs_gateway {
     void (*wake)(void *context);
     void *context;
 };
+
+/* A command on its way to the loop and back; on the stack of the thread that waits for it. */
+struct call {
+    struct gs_admission_call waiting;
+    sem_t answered;
+};
+
+static int64_t mono_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[16], void (*wake)(void *context),
                                   void *context) {
@@ -39,6 +54,7 @@ struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[1
         return NULL;
     }
     pthread_mutex_init(&gateway->lock, NULL);
+    gs_admission_init(&gateway->admission);
     gateway->wake = wake;
     gateway->context = context;
     return gateway;
@@ -58,11 +74,14 @@ void gs_gateway_free(struct gs_gateway *gateway) {
 
 /* 0, or why the command is not taken. */
 static int enqueue(struct gs_gateway *gateway, struct gs_command *command, bool *ret_first) {
+    struct call *call = command->owner;
+    int64_t now_ms = mono_ms();
     int error = 0;
     pthread_mutex_lock(&gateway->lock);
     if (gateway->shut) {
         error = GS_ESHUTDOWN;
-    } else if (gateway->count == GS_CORE_COMMANDS_MAX) {
+    } else if (gateway->count == GS_CORE_COMMANDS_MAX ||
+               !gs_admission_enter(&gateway->admission, &call->waiting, command->kind == GS_COMMAND_STATUS, now_ms)) {
         error = GS_EOVERLOADED;
     } else {
         gateway->queue[(gateway->head + gateway->count) % GS_CORE_COMMANDS_MAX] = command;
@@ -73,10 +92,10 @@ static int enqueue(struct gs_gateway *gateway, struct gs_command *command, bool 
 }
 
 void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
-    sem_t answered;
+    struct call call;
     bool first = false;
-    sem_init(&answered, 0, 0);
-    command->owner = &answered;
+    sem_init(&call.answered, 0, 0);
+    command->owner = &call;
     command->error = 0;
     int error = enqueue(gateway, command, &first);
     if (error != 0) {
@@ -87,10 +106,10 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
         if (first) {
             gateway->wake(gateway->context);
         }
-        while (sem_wait(&answered) != 0) {
+        while (sem_wait(&call.answered) != 0) {
         }
     }
-    sem_destroy(&answered);
+    sem_destroy(&call.answered);
 }
 
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway) {
@@ -106,8 +125,11 @@ struct gs_command *gs_gateway_take(struct gs_gateway *gateway) {
 }
 
 void gs_gateway_answer(struct gs_gateway *gateway, struct gs_command *command) {
-    (void)gateway;
-    sem_post(command->owner);
+    struct call *call = command->owner;
+    pthread_mutex_lock(&gateway->lock);
+    gs_admission_leave(&gateway->admission, &call->waiting);
+    pthread_mutex_unlock(&gateway->lock);
+    sem_post(&call->answered);
 }
 
 void gs_gateway_shut(struct gs_gateway *gateway) {
@@ -168,7 +190,16 @@ void gs_gateway_set_status(struct gs_gateway *gateway, const struct gs_node_stat
 }
 
 void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status) {
+    struct gs_view_cache_stats cache = {0};
+    int64_t now_ms = mono_ms();
+    gs_view_cache_get_stats(gateway->cache, &cache);
     pthread_mutex_lock(&gateway->lock);
     *ret_status = gateway->status;
+    ret_status->calls_waiting = gateway->admission.waiting;
+    ret_status->calls_refused = gateway->admission.refused;
+    ret_status->oldest_call_ms = gs_admission_oldest_ms(&gateway->admission, now_ms);
     pthread_mutex_unlock(&gateway->lock);
+    ret_status->cache_hits = cache.hits;
+    ret_status->cache_misses = cache.misses;
+    ret_status->cache_bytes = cache.bytes;
 }

@@ -13,8 +13,8 @@
 struct gs_gateway;
 
 /* Hands the command to the core and waits until it is answered; the results are in it. Always returns with the command
- * owned by the caller again. `command->error` is GS_EOVERLOADED when the queue is full, GS_ESHUTDOWN when the node
- * stops. */
+ * owned by the caller again. `command->error` is GS_EOVERLOADED when the queue is full or others wait too long already
+ * (admission.h), GS_ESHUTDOWN when the node stops. */
 void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command);
 
 /* The current view of an aggregate: a reference, or NULL with `*ret_error` set. Answers from the cache, else asks the
@@ -38,6 +38,9 @@ struct gs_node_status {
     uint64_t bytes_in, bytes_out; /* gossip */
     uint64_t handshakes_failed;
     uint64_t resident_bytes;
+    uint32_t calls_waiting; /* for the core or the disk */
+    uint64_t oldest_call_ms, calls_refused;
+    uint64_t cache_hits, cache_misses, cache_bytes;
 };
 void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status);
 

@@ -4,7 +4,7 @@ import json, re
 from schema import Invalid, Schema, resolve
 
 METHODS = ("get", "head", "put", "post", "delete", "patch")
-CONNECTION_HEADERS = {"connection", "content-length", "cache-control"}
+CONNECTION_HEADERS = {"connection", "content-length", "cache-control", "x-content-type-options"}
 
 
 class Operation:

@@ -59,6 +59,18 @@ class Everything(unittest.TestCase):
                     answer = self.call(operation.method.upper(), self.path(operation), body)
                     self.assertLess(answer.status, 300, answer)
 
+    def test_1_rates(self):
+        """Each operation that takes a token is refused when its subject asks too often."""
+        with Server(PROGRAM, "secret=" + SECRET, "rate-subject=1") as server:
+            for operation in self.contract.operations:
+                if operation.scope:
+                    method, path = operation.method.upper(), self.path(operation)
+                    bearer = token(operation.id)
+                    answers = [server.call(method, path, operation.examples()[0], bearer=bearer) for _ in range(2)]
+                    for answer in answers:
+                        self.contract.check(method, path, answer)
+                    self.assertEqual(answers[1].status, 429, answers[1])
+
     def test_2_refusals_that_all_have(self):
         for operation in self.contract.operations:
             method, path = operation.method.upper(), self.path(operation)

@@ -1,6 +1,7 @@
 /* The HTTP server before a fake gateway, for tests over raw sockets:
  *
- *     http_server REGION KEY=VALUE…      listen, threads, request-timeout, idle-timeout, secret, public-key (64 hex
+ *     http_server REGION KEY=VALUE…      listen, threads, request-timeout, idle-timeout, rate-address, rate-subject,
+ *                                        trusted-proxies, cors-origins, log (all), secret, public-key (64 hex
  *                                        digits), issuer, audience, auth (off)
  *     http_server --describe             prints a JSON document of all routes and problem codes, for tests/openapi
  *
@@ -41,6 +42,16 @@ static bool set_option(struct options *options, const char *name, size_t length,
         http->request_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
     } else if (IS("idle-timeout")) {
         http->idle_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+    } else if (IS("rate-address")) {
+        http->address_rate = (uint32_t)strtoul(value, NULL, 10);
+    } else if (IS("rate-subject")) {
+        http->subject_rate = (uint32_t)strtoul(value, NULL, 10);
+    } else if (IS("trusted-proxies")) {
+        http->trusted_proxies = value;
+    } else if (IS("cors-origins")) {
+        http->cors_origins = value;
+    } else if (IS("log")) {
+        http->log = strcmp(value, "all") == 0 ? GS_ACCESS_LOG_ALL : GS_ACCESS_LOG_ERRORS;
     } else if (IS("secret")) {
         http->auth.secret = gs_slice_make(value, strlen(value));
     } else if (IS("public-key")) {

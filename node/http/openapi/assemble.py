@@ -17,10 +17,13 @@ ALWAYS = [("bad_request", 400), ("invalid_argument", 400), ("too_large", 413), (
 WITH_BODY = [("malformed_json", 400), ("duplicate_key", 400), ("invalid_utf8", 400), ("too_deep", 400),
              ("number_out_of_range", 400), ("request_timeout", 408), ("length_required", 411),
              ("unsupported_media_type", 415)]
-WITH_TOKEN = [("unauthorized", 401), ("forbidden", 403), ("not_caught_up", 409),
+WITH_TOKEN = [("unauthorized", 401), ("forbidden", 403), ("not_caught_up", 409), ("rate_limited", 429),
               ("overloaded", 503), ("store_unavailable", 503),
               ("out_of_memory", 503), ("shutting_down", 503)]
-HEADERS = {401: {"WWW-Authenticate": "Authenticate"}, 503: {"Retry-After": "RetryAfter"}}
+HEADERS = {401: {"WWW-Authenticate": "Authenticate"}, 429: {"Retry-After": "RetryAfter"},
+           503: {"Retry-After": "RetryAfter"}}
+RATE = {name: {"$ref": f"#/components/headers/{name}"}
+        for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")}
 PROBLEM = "#/components/schemas/Problem"
 
 
@@ -51,12 +54,13 @@ class Assembler:
                     raise SystemExit(f"{path}: {name} is there already")
                 target[name] = copy.deepcopy(value)
 
-    def refusal(self, status, codes, causal):
+    def refusal(self, status, codes, causal, rated):
         """A reference to the response that carries one of these codes."""
         wanted = {
             "description": "Refused: " + ", ".join(f"`{code}`" for code in codes) + ".",
             "headers": {"X-Request-Id": ref("headers", "RequestId"),
                         **({"Causal-Token": ref("headers", "CausalToken")} if causal else {}),
+                        **(RATE if rated else {}),
                         **{name: ref("headers", header) for name, header in HEADERS.get(status, {}).items()}},
             "content": {"application/problem+json": {"schema": {"allOf": [
                 {"$ref": PROBLEM},
@@ -82,7 +86,7 @@ class Assembler:
         for code, status in found:
             statuses.setdefault(status, set()).add(code)
         causal = "x-scope" in operation
-        return {str(status): self.refusal(status, sorted(codes), causal and status != 401)
+        return {str(status): self.refusal(status, sorted(codes), causal and status != 401, causal)
                 for status, codes in sorted(statuses.items())}
 
     def finish_operation(self, operation, where):
@@ -93,7 +97,7 @@ class Assembler:
         for response in operation["responses"].values():
             response.setdefault("headers", {})["X-Request-Id"] = ref("headers", "RequestId")
             if scope:
-                response["headers"]["Causal-Token"] = ref("headers", "CausalToken")
+                response["headers"].update({"Causal-Token": ref("headers", "CausalToken"), **RATE})
         for status, response in refusals.items():
             if status not in operation["responses"]:
                 operation["responses"][status] = response
