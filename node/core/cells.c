@@ -91,6 +91,7 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
         return error;
     }
     cell->version++;
+    gs_keep_touch(core, cell);
     cell->updated = gs_hlc_observe(cell->updated, delta->clock);
     drop_view(core, cell);
     gs_digest_changed(core, cell);

@@ -17,6 +17,7 @@ int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) 
         return GS_ENOMEM;
     }
     core->config = *config;
+    gs_keep_policy_fill(&core->config.keep);
     core->now_ms = config->now_ms;
     core->recovering = true;
     core->open.number = 1;
@@ -122,8 +123,24 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     return error != 0 ? error : write_ack(core);
 }
 
+static int restore(struct gs_core *core, const struct gs_core_event *event) {
+    if (event->restore.state != NULL) {
+        return gs_checkpoint_read_state(core, event->restore.state);
+    }
+    if (event->restore.is_journal) {
+        return gs_checkpoint_read_journal(core, event->restore.journal, event->restore.first, event->restore.last,
+                                          event->restore.bytes);
+    }
+    return gs_checkpoint_read(core, event->restore.low, event->restore.position, event->restore.bytes);
+}
+
 static int dispatch(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
     switch (event->type) {
+    case GS_CORE_RESTORE:
+        return restore(core, event);
+    case GS_CORE_KEPT:
+        gs_keep_done(core, event->kept);
+        return 0;
     case GS_CORE_RECOVER:
         return gs_core_recover(core, event->record);
     case GS_CORE_NOTE:
@@ -167,6 +184,8 @@ static uint64_t next_deadline(const struct gs_core *core) {
     if (core->peer_count > 0 && core->ping_mono_ms < next) {
         next = core->ping_mono_ms;
     }
+    uint64_t keep = gs_keep_deadline(core);
+    next = keep < next ? keep : next;
     return next > core->mono_ms ? next : core->mono_ms + 1;
 }
 
@@ -192,6 +211,7 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
     int error = dispatch(core, event, update);
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
+        error = error != 0 ? error : gs_keep_consider(core, update);
     }
     if (error == 0 && !core->recovering) {
         error = hand_out_notes(core, update);
@@ -223,6 +243,9 @@ void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_sta
     ret_stats->peers = core->peer_count;
     ret_stats->conflicts = core->ledger.recorded;
     ret_stats->open_events = core->writer.count;
+    ret_stats->requests_known = core->idempotency.count;
+    ret_stats->conflicts_known = core->ledger.count;
+    ret_stats->keep_behind = core->behind_oldest != NULL ? core->changes - core->behind_oldest->behind_changes + 1 : 0;
 }
 
 const struct gs_vector *gs_core_applied(const struct gs_core *core) {

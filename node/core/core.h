@@ -7,8 +7,8 @@
  * generator is part of it); it does no I/O. The same code runs under libuv in `globalstate serve` and under virtual
  * time in tests/simulation. One thread owns a core.
  *
- * Order of life: gs_core_new → NOTE (every stored note) and RECOVER (every stored record, in log order) → START →
- * anything.
+ * Order of life: gs_core_new → NOTE (every stored note), RESTORE (what was kept, if anything) and RECOVER (every stored
+ * record, in log order, or those after what was kept) → START → anything.
  *
  * Promises (G1–G4, G9 of the design, each checked by the simulator)
  * 1. An answer to a write leaves only after STORED for the commit that holds it; so do the batch's messages to peers
@@ -29,6 +29,7 @@
 #include "gossip/trust.h"
 #include "gossip/vector.h"
 #include "node/core/command.h"
+#include "node/core/keep.h"
 #include "node/core/view.h"
 
 #include <globalstate/aggregate.h>
@@ -57,9 +58,10 @@ struct gs_core_config {
     uint64_t start_wait_ms;  /* how long a start with an own log waits for the answer of every other trusted key, before
                                 it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
     uint64_t idempotency_ms; /* how long keys are remembered; 24 h by default */
-    uint32_t idempotency_max; /* entries remembered at most */
-    uint8_t seed[32];         /* of the core's generator */
-    uint64_t now_ms;          /* wall clock now: a new incarnation is stamped with it */
+    uint32_t idempotency_max;   /* entries remembered at most */
+    struct gs_keep_policy keep; /* zeros: the defaults of keep.h */
+    uint8_t seed[32];           /* of the core's generator */
+    uint64_t now_ms;            /* wall clock now: a new incarnation is stamped with it */
     /* The store has lost what it acknowledged: our own events up to `seq` of this origin, if `seq` is not 0. The core
      * begins a new incarnation, as numbering on would fork our own history, and takes writes once peers have given
      * those events back (a request that is sent again must find them), or after GS_CORE_LOST_WAIT_MS. */
@@ -70,7 +72,8 @@ struct gs_core_config {
 };
 
 enum gs_core_event_type {
-    GS_CORE_RECOVER, /* a stored record, in log order; before START */
+    GS_CORE_RESTORE, /* what was kept (keep.h): the checkpoint, then journals, then states; before RECOVER */
+    GS_CORE_RECOVER, /* a stored record, in log order, those after `low` of a checkpoint; before START */
     GS_CORE_NOTE,    /* a stored note; before START */
     GS_CORE_START,
     GS_CORE_COMMAND,    /* a client asks; the core takes the command until it is in `answers` */
@@ -81,6 +84,7 @@ enum gs_core_event_type {
     GS_CORE_LOG_READ,   /* the answer to update.log_reads */
     GS_CORE_STORE_AWAY, /* the commit in flight is late: who waits is told so, and writes are refused */
     GS_CORE_STORE_BACK, /* … and STORED comes after all */
+    GS_CORE_KEPT,       /* a keep is written, or failed: then there will be no other */
     GS_CORE_TICK        /* time has passed */
 };
 
@@ -96,6 +100,15 @@ struct gs_core_event {
     uint64_t mono_ms; /* monotonic clock, milliseconds; never goes back */
     union {
         struct gs_slice record; /* RECOVER; borrowed */
+        struct {
+            const struct gs_keep_state *state; /* a state, if not NULL; else a journal's entries, … */
+            bool is_journal;
+            enum gs_keep_journal journal;
+            uint64_t first, last;
+            uint64_t low, position; /* … else the checkpoint */
+            struct gs_slice bytes;
+        } restore; /* RESTORE; borrowed */
+        int kept;  /* KEPT: 0 or GS_E… */
         struct {
             const char *name;
             struct gs_slice bytes;
@@ -174,6 +187,8 @@ struct gs_update {
     uint32_t drop_count, drop_capacity;
     struct gs_core_note *notes;
     uint32_t note_count, note_capacity;
+    struct gs_keep
+        *keep; /* NULL, or what to keep beside the log once the commits so far are stored; then step with KEPT */
     bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
     bool reload;           /* the core is of no more use: close it and recover a new one from the store */
@@ -204,6 +219,9 @@ struct gs_core_stats {
     uint64_t held;              /* now, in quarantine */
     uint64_t forks;             /* origins that are known to have forked, now */
     uint64_t commits;
+    uint64_t requests_known;  /* now, idempotency keys that are remembered */
+    uint64_t conflicts_known; /* now, in the ledger */
+    uint64_t keep_behind;     /* now, changes that a start would have to replay at most */
     uint64_t conflicts;       /* recorded in the ledger, those of recovery included */
     uint64_t aggregates;      /* now */
     uint64_t aggregate_bytes; /* now */

@@ -124,9 +124,18 @@ struct gs_cell {
     struct gs_slice type;
     struct gs_slice id;
     struct gs_aggregate *aggregate;
-    uint64_t version;      /* events applied */
-    gs_hlc updated;        /* the greatest clock among them */
-    uint64_t last_group;   /* group of the newest change; shown once that group is stored */
+    uint64_t version;    /* events applied */
+    gs_hlc updated;      /* the greatest clock among them */
+    uint64_t last_group; /* group of the newest change; shown once that group is stored */
+    /* keep.c: what of it is kept, and the list of cells that are ahead of that, by when they came to be. */
+    uint64_t kept_version;
+    uint64_t kept_position;
+    uint32_t kept_bytes;
+    bool behind;
+    uint64_t behind_position; /* the first event that is not kept comes after it */
+    uint64_t behind_changes;
+    uint64_t behind_mono_ms;
+    struct gs_cell *behind_older, *behind_newer;
     uint64_t last_own_seq; /* our newest event on it: it is in the open batch if that begins no later */
     struct gs_view *view;  /* a picture of the current version, or NULL; then the cell is in the list of shown cells */
     struct gs_cell *shown_older, *shown_newer;
@@ -193,6 +202,7 @@ struct gs_instance_seen {
 struct gs_idempotency_entry {
     struct gs_table_entry entry; /* key: `name` */
     struct gs_idempotency_entry *newer;
+    uint64_t number;  /* 1, 2, 3 … */
     uint8_t name[20]; /* key ‖ item, big-endian */
     uint8_t request[16];
     gs_origin origin;
@@ -247,6 +257,19 @@ struct gs_core {
     struct gs_digest digest;
     struct gs_table idempotency;
     struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
+    struct gs_idempotency_entry *idempotency_unkept; /* the first that is in no keep; NULL: none */
+    uint64_t idempotency_number;                     /* of the newest entry ever */
+
+    uint64_t position;            /* of the last record applied, as the log will have it */
+    uint64_t checkpoint_position; /* what a start found kept is as of there */
+    uint64_t changes;             /* applied to aggregates, ever */
+    struct gs_cell *behind_oldest, *behind_newest;
+    struct gs_cell *far[GS_KEEP_STATES_MAX]; /* that have many events since their kept state */
+    uint32_t far_count;
+    uint64_t kept_idempotency, kept_ledger; /* numbers of the last entries that are kept */
+    bool keeping;                           /* a keep is under way */
+    bool keep_failed;
+    uint64_t keep_mono_ms; /* the next one not before */
 
     struct gs_batch_writer writer; /* own events of the open group */
     struct gs_group open;
@@ -368,6 +391,25 @@ int gs_events_admit(struct gs_core *core, const struct gs_origin_state *origin, 
 /* … and applies them. */
 int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
 
+/* keep.c */
+void gs_keep_policy_fill(struct gs_keep_policy *policy);
+/* An event was applied to the cell. */
+void gs_keep_touch(struct gs_core *core, struct gs_cell *cell);
+/* The cell is as the group that was just sealed leaves it: should it be kept for those who look back? */
+void gs_keep_note_far(struct gs_core *core, struct gs_cell *cell);
+/* Adds a keep to the update if one is due and nothing is open. */
+int gs_keep_consider(struct gs_core *core, struct gs_update *update);
+void gs_keep_done(struct gs_core *core, int error);
+/* When gs_keep_consider wants to be called next, by the monotonic clock. */
+uint64_t gs_keep_deadline(const struct gs_core *core);
+
+/* checkpoint.c: into a keep, and back. Reading: GS_ECORRUPT, GS_EUNTRUSTED, GS_EVERSION, GS_ENOMEM. */
+int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep);
+int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, struct gs_slice bytes);
+int gs_checkpoint_read_journal(struct gs_core *core, enum gs_keep_journal journal, uint64_t first, uint64_t last,
+                               struct gs_slice entries);
+int gs_checkpoint_read_state(struct gs_core *core, const struct gs_keep_state *state);
+
 /* read.c */
 int gs_read_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 int gs_list_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
@@ -469,6 +511,11 @@ int gs_witness_note(const struct gs_core *core, struct gs_origin_state *origin, 
 /* What `origin` had applied of `of` when it wrote its event `seq`; false: too long ago to be remembered. */
 bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *origin, uint64_t seq, const gs_origin *of,
                    uint64_t *ret_seq);
+/* known_from and the steps, as checkpoint.c has them; read back, steps hold numbers of origins (in the order of the
+ * registry) until gs_witness_resolve. */
+void gs_witness_write(const struct gs_core *core, const struct gs_witness *witness, struct gs_buffer *out);
+int gs_witness_read(struct gs_reader *reader, struct gs_witness *witness);
+int gs_witness_resolve(struct gs_core *core);
 void gs_witness_close(struct gs_witness *witness);
 
 /* idempotency.c */

@@ -166,6 +166,10 @@ int gs_group_seal(struct gs_core *core, struct gs_update *update) {
     core->flight = *group;
     core->in_flight = true;
     core->open = (struct gs_group){.number = core->flight.number + 1};
+    core->position += core->flight.record_count;
+    for (uint32_t i = 0; i < core->flight.touched_count; i++) {
+        gs_keep_note_far(core, core->flight.touched[i]);
+    }
     return commit->records.failed;
 }
 

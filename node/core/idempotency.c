@@ -22,6 +22,9 @@ static void drop_oldest(struct gs_core *core) {
     if (oldest->newer == NULL) {
         core->idempotency_newest = NULL;
     }
+    if (core->idempotency_unkept == oldest) {
+        core->idempotency_unkept = oldest->newer;
+    }
     gs_table_remove(&core->idempotency, &oldest->entry);
     free(oldest);
 }
@@ -59,6 +62,8 @@ int gs_idempotency_add(struct gs_core *core, const struct gs_event *event, const
         core->idempotency_oldest = entry;
     }
     core->idempotency_newest = entry;
+    entry->number = ++core->idempotency_number;
+    core->idempotency_unkept = core->idempotency_unkept != NULL ? core->idempotency_unkept : entry;
     if (core->idempotency.count > core->config.idempotency_max) {
         drop_oldest(core);
     }

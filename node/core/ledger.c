@@ -178,20 +178,17 @@ static void write_entry(const struct meeting *meeting, struct gs_slice path, con
     }
 }
 
-static int add(const struct meeting *meeting, uint64_t fingerprint, const struct gs_buffer *bytes) {
-    struct gs_ledger *ledger = &meeting->core->ledger;
-    struct gs_ledger_entry *entry = malloc(sizeof *entry + bytes->length);
+int gs_ledger_restore(struct gs_ledger *ledger, uint64_t fingerprint, size_t type_length, size_t id_length,
+                      struct gs_slice bytes) {
+    struct gs_ledger_entry *entry = malloc(sizeof *entry + bytes.length);
     if (entry == NULL) {
         return GS_ENOMEM;
     }
-    *entry = (struct gs_ledger_entry){.number = ++ledger->recorded,
-                                      .group = meeting->core->recovering ? 0 : meeting->core->open.number,
-                                      .fingerprint = fingerprint,
-                                      .older = ledger->newest,
-                                      .length = bytes->length};
-    memcpy(entry->bytes, bytes->bytes, bytes->length);
-    entry->type = gs_slice_make(entry->bytes, meeting->cell->type.length);
-    entry->id = gs_slice_make(entry->bytes + entry->type.length, meeting->cell->id.length);
+    *entry = (struct gs_ledger_entry){
+        .number = ++ledger->recorded, .fingerprint = fingerprint, .older = ledger->newest, .length = bytes.length};
+    memcpy(entry->bytes, bytes.bytes, bytes.length);
+    entry->type = gs_slice_make(entry->bytes, type_length);
+    entry->id = gs_slice_make(entry->bytes + type_length, id_length);
     *(ledger->newest != NULL ? &ledger->newest->newer : &ledger->oldest) = entry;
     ledger->newest = entry;
     ledger->count++;
@@ -200,6 +197,16 @@ static int add(const struct meeting *meeting, uint64_t fingerprint, const struct
         drop_oldest(ledger);
     }
     return 0;
+}
+
+static int add(const struct meeting *meeting, uint64_t fingerprint, const struct gs_buffer *bytes) {
+    struct gs_ledger *ledger = &meeting->core->ledger;
+    int error = gs_ledger_restore(ledger, fingerprint, meeting->cell->type.length, meeting->cell->id.length,
+                                  gs_slice_make(bytes->bytes, bytes->length));
+    if (error == 0) {
+        ledger->newest->group = meeting->core->recovering ? 0 : meeting->core->open.number;
+    }
+    return error;
 }
 
 static int record(void *context, const struct gs_conflict *conflict) {

@@ -2,7 +2,8 @@
  *
  * When an event is applied whose value ends up beside another one in a field, the meeting is recorded: all values, the
  * vector clock that each of their writers had of the aggregate, the rule, and the window of concurrency (from the first
- * of the writes to the last). The ledger is a projection of the log, and is made again from it at every start. It is
+ * of the writes to the last). The ledger is a projection of the log; it is kept (keep.h), and made again from the log
+ * where it is not. It is
  * bounded in entries and bytes; the oldest go first. */
 #ifndef GS_NODE_CORE_LEDGER_H
 #define GS_NODE_CORE_LEDGER_H
@@ -28,7 +29,7 @@ struct gs_delta;
 /* One meeting. */
 struct gs_ledger_entry {
     struct gs_ledger_entry *older, *newer;
-    uint64_t number;      /* 1, 2, 3 … since the start */
+    uint64_t number;      /* 1, 2, 3 … */
     uint64_t group;       /* of the event that met: shown once it is stored */
     uint64_t fingerprint; /* of aggregate, path and values */
     struct gs_slice type; /* of the aggregate */
@@ -41,13 +42,16 @@ struct gs_ledger {
     struct gs_ledger_entry *oldest, *newest; /* owned */
     uint32_t count;
     size_t bytes;
-    uint64_t recorded; /* ever, since the start */
+    uint64_t recorded; /* ever */
 };
 
 /* An event was just applied to `cell`: records what it met there. 0 or GS_ENOMEM. */
 int gs_ledger_meet(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
 /* GS_COMMAND_CONFLICTS. */
 int gs_ledger_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+/* Puts back an entry that was kept: it is stored, and numbered after the last. 0 or GS_ENOMEM. */
+int gs_ledger_restore(struct gs_ledger *ledger, uint64_t fingerprint, size_t type_length, size_t id_length,
+                      struct gs_slice bytes);
 void gs_ledger_close(struct gs_ledger *ledger);
 
 #endif

@@ -21,7 +21,31 @@ static int apply_recovered(struct gs_core *core, struct gs_origin_state *origin,
     return error;
 }
 
-int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
+/* A record that the checkpoint knows already: only the aggregates whose kept state does not have it learn of it. */
+static int recover_states(struct gs_core *core, const struct gs_batch_head *head) {
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    const struct gs_head *last = gs_vector_find(&core->applied, &head->origin);
+    uint64_t seq = gs_batch_last_seq(head);
+    if (last == NULL || seq > last->seq || (seq == last->seq && memcmp(&last->hash, &head->hash, GS_HASH_SIZE) != 0)) {
+        return GS_ECORRUPT;
+    }
+    int error = gs_batch_decode(head, &arena, &events);
+    for (uint32_t i = 0; error == 0 && i < head->count; i++) {
+        for (uint32_t j = 0; error == 0 && j < events[i].change_count; j++) {
+            const struct gs_event_change *change = &events[i].changes[j];
+            struct gs_cell *cell = gs_cell_get(core, change->aggregate_type, change->aggregate_id);
+            error = cell == NULL                                ? GS_ENOMEM
+                    : cell->kept_position >= core->position + 1 ? 0
+                                                                : gs_cell_apply(core, cell, &change->delta);
+        }
+    }
+    gs_arena_close(&arena);
+    core->digest.changes_batch = core->digest.changes_own = core->digest.changes;
+    return error == 0 || error == GS_ENOMEM ? error : GS_ECORRUPT;
+}
+
+static int recover_record(struct gs_core *core, struct gs_slice bytes) {
     struct gs_record record;
     struct gs_batch_head head;
     struct gs_origin_state *origin = NULL;
@@ -29,6 +53,9 @@ int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
         gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0 ||
         memcmp(head.cluster.bytes, core->config.cluster.bytes, GS_CLUSTER_SIZE) != 0) {
         return GS_ECORRUPT;
+    }
+    if (core->position < core->checkpoint_position) {
+        return recover_states(core, &head);
     }
     int error = gs_registry_resolve(core, &head, &origin);
     if (error != 0) {
@@ -42,9 +69,14 @@ int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
         !gs_causal_ready(core, &head)) {
         return GS_ECORRUPT;
     }
-    memcpy(origin->tail_signature, head.signature, GS_SIGNATURE_SIZE);
     error = apply_recovered(core, origin, &head);
     return error == 0 || error == GS_ENOMEM ? error : GS_ECORRUPT;
+}
+
+int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
+    int error = recover_record(core, bytes);
+    core->position += error == 0 ? 1 : 0;
+    return error;
 }
 
 /* The newest signature of each origin vouches for its whole chain. */
@@ -132,7 +164,7 @@ static bool may_go_on(const struct gs_core *core) {
 
 int gs_core_start(struct gs_core *core) {
     core->recovering = false;
-    int error = verify_tails(core);
+    int error = core->position < core->checkpoint_position ? GS_ECORRUPT : verify_tails(core);
     if (error == 0) {
         error = gs_vector_copy(&core->stored, &core->applied);
     }

@@ -100,6 +100,7 @@ void gs_update_clear(struct gs_update *update) {
     for (uint32_t i = 0; i < update->log_read_count; i++) {
         gs_vector_close(&update->log_reads[i].have);
     }
+    gs_keep_free(update->keep);
     for (uint32_t i = 0; i < update->note_count; i++) {
         gs_buffer_close(&update->notes[i].bytes);
     }

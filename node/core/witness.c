@@ -10,6 +10,7 @@ struct gs_witness_step {
     uint64_t first_seq;
     const struct gs_origin_state *of;
     uint64_t seq;
+    uint32_t number; /* of `of`, while a checkpoint is read */
 };
 
 /* Room by halves: the older half goes when all is full. */
@@ -60,6 +61,62 @@ bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *ori
     }
     *ret_seq = 0;
     return witness->known_from == 0;
+}
+
+/* Origins are numbered as the checkpoint has them: sorted, without those that have no batch. */
+static uint32_t number_of(const struct gs_core *core, const struct gs_origin_state *origin) {
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < core->origin_count && core->origins[i] != origin; i++) {
+        number += gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 ? 1 : 0;
+    }
+    return number;
+}
+
+static const struct gs_origin_state *origin_numbered(const struct gs_core *core, uint32_t number) {
+    for (uint32_t i = 0; i < core->origin_count; i++) {
+        if (gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 && number-- == 0) {
+            return core->origins[i];
+        }
+    }
+    return NULL;
+}
+
+void gs_witness_write(const struct gs_core *core, const struct gs_witness *witness, struct gs_buffer *out) {
+    gs_write_uint(out, witness->known_from);
+    gs_write_array(out, 3 * witness->count);
+    for (uint32_t i = 0; i < witness->count; i++) {
+        gs_write_uint(out, witness->steps[i].first_seq);
+        gs_write_uint(out, number_of(core, witness->steps[i].of));
+        gs_write_uint(out, witness->steps[i].seq);
+    }
+}
+
+int gs_witness_read(struct gs_reader *reader, struct gs_witness *witness) {
+    witness->known_from = gs_read_uint(reader);
+    for (uint32_t left = gs_read_array(reader, 3 * WITNESS_MAX); left >= 3 && reader->error == 0; left -= 3) {
+        if (gs_array_reserve((void **)&witness->steps, &witness->capacity, witness->count, sizeof *witness->steps) !=
+            0) {
+            return GS_ENOMEM;
+        }
+        struct gs_witness_step *step = &witness->steps[witness->count++];
+        *step = (struct gs_witness_step){.first_seq = gs_read_uint(reader)};
+        step->number = gs_read_u32(reader, GS_VECTOR_MAX);
+        step->seq = gs_read_uint(reader);
+    }
+    return 0;
+}
+
+int gs_witness_resolve(struct gs_core *core) {
+    for (uint32_t i = 0; i < core->origin_count; i++) {
+        struct gs_witness *witness = &core->origins[i]->witness;
+        for (uint32_t j = 0; j < witness->count; j++) {
+            witness->steps[j].of = origin_numbered(core, witness->steps[j].number);
+            if (witness->steps[j].of == NULL) {
+                return GS_ECORRUPT;
+            }
+        }
+    }
+    return 0;
 }
 
 void gs_witness_close(struct gs_witness *witness) {

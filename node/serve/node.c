@@ -3,6 +3,7 @@
 #include "gossip/transport_uv.h"
 #include "node/serve/gateway_loop.h"
 #include "node/serve/note_writer.h"
+#include "node/serve/recovery.h"
 #include "node/store/notes.h"
 #include "node/store/store_thread.h"
 
@@ -108,6 +109,10 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     if (update->has_commit) {
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
+    }
+    if (update->keep != NULL) {
+        gs_store_thread_keep(node->store, update->keep);
+        update->keep = NULL;
     }
     for (uint32_t i = 0; i < update->answer_count; i++) {
         gs_gateway_answer(node->gateway, update->answers[i]);
@@ -224,6 +229,10 @@ static void on_away(void *context, bool away, const char *reason) {
     }
 }
 
+static void on_kept(void *context, int error) {
+    step(context, &(struct gs_core_event){.type = GS_CORE_KEPT, .kept = error});
+}
+
 static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more) {
     step(context, &(struct gs_core_event){
                       .type = GS_CORE_LOG_READ,
@@ -291,24 +300,6 @@ static void on_status(uv_timer_t *timer) {
     gs_gateway_set_status(node->gateway, &status);
 }
 
-static int recover_record(void *context, uint64_t position, struct gs_slice record) {
-    struct gs_update update = {0};
-    struct gs_core_event event = {.type = GS_CORE_RECOVER, .now_ms = wall_ms(), .mono_ms = mono_ms(), .record = record};
-    (void)position;
-    int error = gs_core_step(context, &event, &update);
-    gs_update_clear(&update);
-    return error;
-}
-
-static int recover_note(void *context, const char *name, struct gs_slice bytes) {
-    struct gs_update update = {0};
-    struct gs_core_event event = {
-        .type = GS_CORE_NOTE, .now_ms = wall_ms(), .mono_ms = mono_ms(), .note = {.name = name, .bytes = bytes}};
-    int error = gs_core_step(context, &event, &update);
-    gs_update_clear(&update);
-    return error;
-}
-
 static void on_note_failed(void *context, const char *name, int error) {
     (void)context;
     fprintf(stderr, "globalstate: the note %s could not be written: %s\n", name, gs_error_message(error));
@@ -325,27 +316,18 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     struct gs_core_config config = node->config.core;
     randombytes_buf(config.seed, sizeof config.seed);
     config.now_ms = wall_ms();
-    error = gs_core_new(&config, &core);
-    if (error == 0) {
-        error = gs_notes_visit(node->config.notes_directory, recover_note, core, problem);
-        if (error != 0) {
-            gs_core_free(core);
-            store->methods->close(store);
-            return error;
-        }
-    }
-    if (error == 0) {
-        error = store->methods->replay(store, recover_record, core);
-    }
+    struct gs_recovery_report report;
+    error = gs_recover_core(store, &config, node->config.notes_directory, &core, &report, problem);
     if (error != 0) {
-        gs_core_free(core);
+        struct gs_problem cause = *problem;
         store->methods->close(store);
         char shown[GS_STORE_URL_SHOWN_MAX];
         gs_store_url_shown(node->config.database_url, shown);
-        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown,
-                              error == GS_EUNTRUSTED ? "the trust file lacks the key of this region, or of one whose "
-                                                       "batches are in the log"
-                                                     : gs_error_message(error));
+        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown, cause.detail);
+    }
+    if (report.damage[0] != '\0') {
+        fprintf(stderr, "globalstate: %s: it was forgotten, and all states were made anew from the log\n",
+                report.damage);
     }
     snprintf(node->store_name, sizeof node->store_name, "%s", store->methods->name);
     node->core = core;
@@ -364,7 +346,7 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
         return error;
     }
     struct gs_store_callbacks callbacks = {
-        .context = node, .appended = on_appended, .log_read = on_log_read, .away = on_away};
+        .context = node, .appended = on_appended, .log_read = on_log_read, .kept = on_kept, .away = on_away};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
     error = gs_history_pool_attach(history, store);
     if (error == 0) {

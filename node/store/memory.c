@@ -115,15 +115,19 @@ static int memory_append(struct gs_store *store, struct gs_slice records, uint32
 }
 
 /* Only the store's own thread appends, so what it reads needs no lock. */
-static int memory_replay(struct gs_store *store, gs_store_record_fn visit, void *context) {
+static int memory_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context) {
     const struct gs_memory_data *memory = data_of(store);
-    for (size_t i = 0; i < memory->count; i++) {
+    for (size_t i = after; i < memory->count; i++) {
         int result = visit(context, i + 1, gs_slice_make(memory->rows[i].bytes, memory->rows[i].length));
         if (result != 0) {
             return result;
         }
     }
     return 0;
+}
+
+static int memory_replay(struct gs_store *store, gs_store_record_fn visit, void *context) {
+    return memory_replay_after(store, 0, visit, context);
 }
 
 static int append_bytes(const struct gs_memory_row *row, struct gs_buffer *ret_record) {
@@ -176,6 +180,7 @@ void gs_memory_release(struct gs_memory_data *memory) {
         gs_buffer_close(&memory->rows[i].versions);
     }
     gs_memory_index_close(memory);
+    gs_memory_kept_close(memory);
     gs_chain_close(&memory->chain);
     free(memory->rows);
     free(memory->index);
@@ -196,6 +201,10 @@ static const struct gs_store_methods memory_methods = {
     .read_event = memory_read_event,
     .project = gs_memory_project,
     .open_history = gs_memory_open_history,
+    .replay_after = memory_replay_after,
+    .keep = gs_memory_keep,
+    .visit_kept = gs_memory_visit_kept,
+    .forget_kept = gs_memory_forget_kept,
     .close = memory_close,
 };
 

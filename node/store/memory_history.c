@@ -92,11 +92,7 @@ static int origin_record(struct gs_history_reader *base, const gs_origin *wanted
 
 static int state(struct gs_history_reader *base, struct gs_slice type, struct gs_slice id, uint64_t version_max,
                  struct gs_kept_state *ret_state) {
-    const struct gs_memory_aggregate *aggregate = gs_memory_find(data_of(base), type, id);
-    const struct gs_kept_state *found = NULL;
-    for (uint32_t i = 0; aggregate != NULL && i < aggregate->state_count; i++) {
-        found = aggregate->states[i].version <= version_max ? &aggregate->states[i] : found;
-    }
+    const struct gs_keep_state *found = gs_memory_state(data_of(base), type, id, version_max);
     if (found == NULL) {
         return GS_ENOTFOUND;
     }

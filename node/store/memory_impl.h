@@ -28,8 +28,6 @@ struct gs_memory_aggregate {
     struct gs_version_vector vector;
     struct gs_history_entry *entries;
     uint64_t count, capacity;
-    struct gs_kept_state *states; /* sorted by version */
-    uint32_t state_count, state_capacity;
     uint8_t key[];
 };
 
@@ -47,6 +45,7 @@ struct gs_memory_data {
     uint64_t aggregate_count, aggregate_capacity;
     gs_origin *origins; /* by number − 1; owned */
     uint32_t origin_count, origin_capacity;
+    struct gs_memory_kept *kept; /* owned; memory_keep.c */
 };
 
 struct gs_memory_store {
@@ -65,6 +64,15 @@ int gs_memory_project(struct gs_store *store, uint32_t events_max, bool *ret_mor
 /* NULL if it has no events. */
 struct gs_memory_aggregate *gs_memory_find(const struct gs_memory_data *data, struct gs_slice type, struct gs_slice id);
 void gs_memory_index_close(struct gs_memory_data *data);
+
+/* memory_keep.c */
+int gs_memory_keep(struct gs_store *store, const struct gs_keep *keep);
+int gs_memory_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
+int gs_memory_forget_kept(struct gs_store *store);
+/* The newest state of an aggregate up to `version`, or NULL. */
+const struct gs_keep_state *gs_memory_state(const struct gs_memory_data *data, struct gs_slice type, struct gs_slice id,
+                                            uint64_t version);
+void gs_memory_kept_close(struct gs_memory_data *data);
 
 /* memory_history.c */
 int gs_memory_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);

@@ -165,10 +165,6 @@ void gs_memory_index_close(struct gs_memory_data *data) {
     for (uint64_t i = 0; i < data->aggregate_count; i++) {
         struct gs_memory_aggregate *aggregate = data->numbered[i];
         gs_version_vector_close(&aggregate->vector);
-        for (uint32_t j = 0; j < aggregate->state_count; j++) {
-            gs_buffer_close(&aggregate->states[j].state);
-        }
-        free(aggregate->states);
         free(aggregate->entries);
         free(aggregate);
     }

@@ -38,9 +38,15 @@ enum gs_sqlite_statement {
     GS_SQLITE_ORIGIN_FIND,
     GS_SQLITE_ORIGIN_ADD,
     GS_SQLITE_EVENT_ADD,
-    GS_SQLITE_VERSIONS_ADD
+    GS_SQLITE_VERSIONS_ADD,
+    GS_SQLITE_STATE_ADD,
+    GS_SQLITE_STATES_BEFORE,
+    GS_SQLITE_STATE_DROP,
+    GS_SQLITE_CHECKPOINT_SET,
+    GS_SQLITE_ENTRIES_ADD,
+    GS_SQLITE_ENTRIES_DROP
 };
-enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_VERSIONS_ADD + 1 };
+enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_ENTRIES_DROP + 1 };
 
 struct gs_sqlite {
     struct gs_store base;
@@ -92,6 +98,7 @@ int gs_sqlite_wal_grew(void *context, sqlite3 *db, const char *name, int pages);
 
 /* sqlite_read.c */
 int gs_sqlite_replay(struct gs_store *store, gs_store_record_fn visit, void *context);
+int gs_sqlite_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context);
 int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                            struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
 int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
@@ -99,6 +106,14 @@ int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64
 /* sqlite_project.c, sqlite_history.c */
 int gs_sqlite_project(struct gs_store *store, uint32_t events_max, bool *ret_more);
 int gs_sqlite_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);
+
+/* Whether commits from now on are left to be synced by the next one that is. SQLITE_OK or an SQLite error. */
+int gs_sqlite_sync_lazily(struct gs_sqlite *sqlite, bool lazily);
+
+/* sqlite_keep.c */
+int gs_sqlite_keep(struct gs_store *store, const struct gs_keep *keep);
+int gs_sqlite_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
+int gs_sqlite_forget_kept(struct gs_store *store);
 
 /* sqlite_state.c: the row (version, position, updated, hash, state) on which `statement` stands. GS_ECORRUPT,
  * GS_ENOMEM. */

@@ -33,6 +33,10 @@ static const struct gs_store_methods sqlite_methods = {
     .read_event = gs_sqlite_read_event,
     .project = gs_sqlite_project,
     .open_history = gs_sqlite_open_history,
+    .replay_after = gs_sqlite_replay_after,
+    .keep = gs_sqlite_keep,
+    .visit_kept = gs_sqlite_visit_kept,
+    .forget_kept = gs_sqlite_forget_kept,
     .close = sqlite_close,
 };
 

@@ -200,7 +200,8 @@ static int project_rows(struct slice *slice, struct gs_projection *projection, u
     return error;
 }
 
-static int set_sync(struct gs_sqlite *sqlite, const char *pragma) {
+int gs_sqlite_sync_lazily(struct gs_sqlite *sqlite, bool lazily) {
+    const char *pragma = lazily ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
     return sqlite3_exec(sqlite->db, pragma, NULL, NULL, NULL);
 }
 
@@ -222,7 +223,7 @@ int gs_sqlite_project(struct gs_store *base, uint32_t events_max, bool *ret_more
     if (error != 0 || sqlite->indexed + 1 >= sqlite->next_position) {
         return error;
     }
-    error = fail(&slice, set_sync(sqlite, "PRAGMA synchronous = NORMAL"));
+    error = fail(&slice, gs_sqlite_sync_lazily(sqlite, true));
     if (error == 0) {
         error = fail(&slice, gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE));
     }
@@ -235,7 +236,7 @@ int gs_sqlite_project(struct gs_store *base, uint32_t events_max, bool *ret_more
         error = undone == GS_EIO ? GS_EIO : error;
     }
     /* Whatever happened, an append must be synced. */
-    if (set_sync(sqlite, "PRAGMA synchronous = FULL") != SQLITE_OK) {
+    if (gs_sqlite_sync_lazily(sqlite, false) != SQLITE_OK) {
         error = gs_sqlite_undo(sqlite, SQLITE_IOERR, false);
     }
     return error;

@@ -17,10 +17,17 @@ static int visit_row(struct gs_sqlite *sqlite, uint64_t position, gs_store_recor
 }
 
 int gs_sqlite_replay(struct gs_store *store, gs_store_record_fn visit, void *context) {
+    return gs_sqlite_replay_after(store, 0, visit, context);
+}
+
+int gs_sqlite_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
     sqlite3_stmt *replay = sqlite->statements[GS_SQLITE_REPLAY];
     int error = check_readable(sqlite);
-    uint64_t position = 1;
+    uint64_t position = after + 1;
+    if (error == 0) {
+        error = sqlite3_bind_int64(replay, 1, (int64_t)after) == SQLITE_OK ? 0 : GS_EIO;
+    }
     while (error == 0) {
         int result = sqlite3_step(replay);
         if (result != SQLITE_ROW) {

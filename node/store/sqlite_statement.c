@@ -8,7 +8,7 @@ static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
     [GS_SQLITE_COMMIT] = "COMMIT",
     [GS_SQLITE_ROLLBACK] = "ROLLBACK",
     [GS_SQLITE_INSERT] = "INSERT INTO delta_log (" ROW_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [GS_SQLITE_REPLAY] = "SELECT " ROW_COLUMNS " FROM delta_log ORDER BY position",
+    [GS_SQLITE_REPLAY] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE position > ?1 ORDER BY position",
     [GS_SQLITE_ROW] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = ?1",
     [GS_SQLITE_FIND] =
         "SELECT position, last_seq FROM delta_log WHERE origin = ?1 AND last_seq > ?2 ORDER BY last_seq LIMIT 1",
@@ -25,6 +25,13 @@ static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
     [GS_SQLITE_ORIGIN_ADD] = "INSERT INTO origins (origin) VALUES (?1)",
     [GS_SQLITE_EVENT_ADD] = "INSERT INTO aggregate_events VALUES (?1, ?2, ?3, ?4, ?5)",
     [GS_SQLITE_VERSIONS_ADD] = "INSERT INTO event_versions VALUES (?1, ?2)",
+    [GS_SQLITE_STATE_ADD] = "INSERT OR REPLACE INTO aggregate_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [GS_SQLITE_STATES_BEFORE] = "SELECT version FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version < ?3 "
+                                "ORDER BY version DESC LIMIT 2",
+    [GS_SQLITE_STATE_DROP] = "DELETE FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version = ?3",
+    [GS_SQLITE_CHECKPOINT_SET] = "INSERT OR REPLACE INTO checkpoints VALUES (1, ?1, ?2, ?3, ?4)",
+    [GS_SQLITE_ENTRIES_ADD] = "INSERT INTO kept_entries VALUES (?1, ?2, ?3, ?4, ?5)",
+    [GS_SQLITE_ENTRIES_DROP] = "DELETE FROM kept_entries WHERE journal = ?1 AND last < ?2",
 };
 
 int gs_sqlite_prepare(struct gs_sqlite *sqlite) {

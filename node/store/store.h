@@ -9,12 +9,22 @@
 
 #include "gossip/batch.h"
 #include "gossip/vector.h"
+#include "node/core/keep.h"
 #include "node/store/history.h"
 
 struct gs_store;
 
 /* Receives one stored record; bytes are borrowed. Non-zero stops the walk and is returned by it. */
 typedef int (*gs_store_record_fn)(void *context, uint64_t position, struct gs_slice record);
+
+/* What was kept (node/core/keep.h), in the order in which a core restores it: the checkpoint, then journals' entries in
+ * order, then the newest state of each aggregate. Everything is borrowed. Non-zero stops the walk and is returned. */
+struct gs_kept_visitor {
+    void *context;
+    int (*checkpoint)(void *context, uint64_t low, uint64_t position, struct gs_slice core);
+    int (*entries)(void *context, enum gs_keep_journal journal, uint64_t first, uint64_t last, struct gs_slice entries);
+    int (*state)(void *context, const struct gs_keep_state *state);
+};
 
 struct gs_store_methods {
     const char *name; /* "sqlite", "postgres", "memory" */
@@ -37,6 +47,9 @@ struct gs_store_methods {
      * or GS_ESTORE (the store is away), as all methods that read. */
     int (*replay)(struct gs_store *store, gs_store_record_fn visit, void *context);
 
+    /* The same for the records after position `after`. */
+    int (*replay_after)(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context);
+
     /* Appends to `ret_records` the records that `have` lacks, in log order, until `bytes_max` is reached (at least one
      * if there is any); `ret_count` of them; `ret_more` if there are others. */
     int (*read_lacking)(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
@@ -53,6 +66,17 @@ struct gs_store_methods {
     /* A reader of the past; any number of them, and each may be used by another thread than the store's. They must be
      * closed before the store is, unless the engine is on disk. GS_ENOMEM, GS_EIO, GS_ECORRUPT. */
     int (*open_history)(struct gs_store *store, struct gs_history_reader **ret_reader);
+
+    /* NULL, and `visit_kept`, `forget_kept` and `replay_after` with it: the engine keeps nothing, and every start
+     * replays the whole log. Else: keeps states beside the log, all of it or nothing; not synced, it may be lost in
+     * favour of an earlier keep. GS_ESTORE (nothing was written: no room, or `position` is past the log), GS_EIO
+     * (fail-stop). */
+    int (*keep)(struct gs_store *store, const struct gs_keep *keep);
+    /* GS_ENOTFOUND (nothing was ever kept), GS_ECORRUPT (something does not match its hash: `problem` names it), the
+     * visitor's result, GS_EIO, GS_ENOMEM. */
+    int (*visit_kept)(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
+    /* Forgets all that was kept: it was damaged, and the log has it all. GS_ESTORE, GS_EIO. */
+    int (*forget_kept)(struct gs_store *store);
 
     void (*close)(struct gs_store *store); /* frees `store` */
 };

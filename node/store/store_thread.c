@@ -19,7 +19,7 @@ enum {
     INDEX_SLICE_LATE = 8192      /* … this large, so that the lag stays bounded */
 };
 
-enum job_type { JOB_APPEND, JOB_READ };
+enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP };
 
 struct job {
     struct job *next;
@@ -28,6 +28,7 @@ struct job {
     int error;
     struct gs_buffer records; /* to append, or that were read */
     uint32_t count;
+    struct gs_keep *keep; /* owned */
     struct gs_vector have;
     size_t bytes_max;
     bool more;
@@ -90,6 +91,7 @@ static struct job *pop(struct job_list *list) {
 static void job_free(struct job *job) {
     gs_buffer_close(&job->records);
     gs_vector_close(&job->have);
+    gs_keep_free(job->keep);
     free(job);
 }
 
@@ -138,6 +140,8 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
     struct gs_store *store = thread->store;
     if (job->type == JOB_APPEND) {
         job->error = append(thread, job);
+    } else if (job->type == JOB_KEEP) {
+        job->error = store->methods->keep != NULL ? store->methods->keep(store, job->keep) : GS_EUNSUPPORTED;
     } else if (stopping) {
         job->error = GS_ESHUTDOWN;
     } else {
@@ -230,6 +234,8 @@ static void run(void *argument) {
 static void deliver(const struct gs_store_callbacks *callbacks, const struct job *job) {
     if (job->type == JOB_APPEND) {
         callbacks->appended(callbacks->context, job->tag, job->error);
+    } else if (job->type == JOB_KEEP) {
+        callbacks->kept(callbacks->context, job->error);
     } else {
         callbacks->log_read(callbacks->context, job->tag, job->error,
                             gs_slice_make(job->records.bytes, job->records.length), job->count, job->more);
@@ -375,6 +381,16 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
     *have = (struct gs_vector){0};
     submit(thread, job);
     return 0;
+}
+
+void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep) {
+    struct job *job;
+    if (make_job(thread, JOB_KEEP, 0, &job) != 0) {
+        gs_keep_free(keep); /* the core keeps on waiting for it, and keeps no more: the log has it all */
+        return;
+    }
+    job->keep = keep;
+    submit(thread, job);
 }
 
 void gs_store_thread_hurry(struct gs_store_thread *thread) {

@@ -24,6 +24,7 @@ enum {
 struct gs_store_callbacks {
     void *context;
     void (*appended)(void *context, uint64_t tag, int error);
+    void (*kept)(void *context, int error);
     void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
     /* An append found the store away, or an append succeeded after that. `reason` is one line. May be NULL. */
     void (*away)(void *context, bool away, const char *reason);
@@ -38,6 +39,9 @@ int gs_store_thread_start(uv_loop_t *loop, struct gs_store *store, const struct 
 int gs_store_thread_append(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *records, uint32_t count);
 /* Takes the contents of `have` on success. Errors as above. */
 int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs_vector *have, size_t bytes_max);
+
+/* Takes `keep`; what becomes of it is told by `kept`; if it cannot be handed over, it is freed and nothing is told. */
+void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep);
 
 /* Somebody waits for the index over the log to catch up. Any thread may call it, as long as the store's is not stopped.
  */

@@ -54,6 +54,7 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from) {
 }
 
 void sim_disk_clear(struct sim_disk *disk) {
+    sim_keep_clear(disk);
     for (uint32_t i = 0; i < disk->count; i++) {
         free(disk->records[i].bytes);
     }

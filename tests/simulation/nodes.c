@@ -22,6 +22,7 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .idempotency_ms = 86400000,
         .idempotency_max = 100000,
         .now_ms = sim_node_wall_ms(world, node),
+        .keep = {.spacing = 4, .behind_events = 24, .behind_ms = 400, .interval_ms = 20},
     };
     for (size_t i = 0; i < sizeof config.seed; i += 8) {
         uint64_t word = sim_random(&world->rng);
@@ -34,9 +35,8 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
     return core;
 }
 
-void sim_node_start(struct sim_world *world, struct sim_node *node) {
-    struct gs_core *core = make_core(world, node);
-    for (uint32_t i = 0; core != NULL && i < SIM_NOTES_MAX; i++) {
+static void recover_notes(struct sim_world *world, const struct sim_node *node, struct gs_core *core) {
+    for (uint32_t i = 0; i < SIM_NOTES_MAX; i++) {
         const struct gs_core_note *note = &node->disk.notes[i];
         struct gs_update update = {0};
         struct gs_core_event event = {.type = GS_CORE_NOTE, .note = {.name = note->name}};
@@ -46,7 +46,10 @@ void sim_node_start(struct sim_world *world, struct sim_node *node) {
         }
         gs_update_clear(&update);
     }
-    for (uint32_t i = 0; core != NULL && i < node->disk.count; i++) {
+}
+
+static void recover_log(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t after) {
+    for (uint64_t i = after; i < node->disk.count; i++) {
         struct gs_update update = {0};
         struct gs_core_event event = {
             .type = GS_CORE_RECOVER,
@@ -57,8 +60,26 @@ void sim_node_start(struct sim_world *world, struct sim_node *node) {
         int error = gs_core_step(core, &event, &update);
         gs_update_clear(&update);
         if (error != 0) {
-            sim_fail(world, "node %u cannot recover record %u: %s", node->index, i, gs_error_name(error));
-            break;
+            sim_fail(world, "node %u cannot recover record %u: %s", node->index, (unsigned)i, gs_error_name(error));
+            return;
+        }
+    }
+}
+
+/* From what was kept, if anything was, and then it must be the same as from the log alone. */
+void sim_node_start(struct sim_world *world, struct sim_node *node) {
+    struct gs_core *core = make_core(world, node);
+    uint64_t low = 0;
+    if (core != NULL) {
+        recover_notes(world, node, core);
+        bool kept = sim_keep_restore(world, node, core, &low);
+        recover_log(world, node, core, low);
+        struct gs_core *whole = kept && !world->failed ? make_core(world, node) : NULL;
+        if (whole != NULL) {
+            recover_notes(world, node, whole);
+            recover_log(world, node, whole, 0);
+            sim_keep_check(world, node, core, whole);
+            gs_core_free(whole);
         }
     }
     node->core = core;
@@ -129,6 +150,7 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     }
     gs_buffer_close(&node->pending);
     node->pending_count = 0;
+    sim_keep_crash(world, node);
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         if (i != node->index) {
             sim_link_down(world, node->index, i);
@@ -159,6 +181,10 @@ static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_
     }
     if (update->has_commit) {
         start_commit(world, node, &update->commit);
+    }
+    if (update->keep != NULL) {
+        sim_keep_start(world, node, update->keep);
+        update->keep = NULL;
     }
     for (uint32_t i = 0; i < update->answer_count; i++) {
         sim_client_answered(world, node, update->answers[i]);

@@ -91,6 +91,11 @@ static void dispatch(struct sim_world *world, const struct sim_event *event) {
             sim_node_disk_done(world, node, event);
         }
         break;
+    case SIM_KEPT:
+        if (valid) {
+            sim_keep_done(world, node);
+        }
+        break;
     case SIM_LOG_READ:
         if (valid) {
             sim_node_log_read(world, node, event);
@@ -214,6 +219,7 @@ void sim_world_close(struct sim_world *world) {
         struct sim_node *node = &world->nodes[i];
         gs_core_free(node->core);
         gs_buffer_close(&node->pending);
+        gs_keep_free(node->pending_keep);
         sim_disk_clear(&node->disk);
         sim_disk_clear(&node->backup);
     }

@@ -46,7 +46,11 @@ struct sim_record {
     uint64_t first_seq;
 };
 
+enum { SIM_KEEPS_MAX = 4096 };
+
 struct sim_disk {
+    struct gs_keep **keeps; /* that were written, oldest first; owned */
+    uint32_t keep_count;
     struct sim_record *records; /* durable, in log order; owned */
     uint32_t count, capacity;
     struct gs_core_note notes[SIM_NOTES_MAX]; /* owned; an empty name: free */
@@ -58,10 +62,11 @@ struct sim_node {
     struct gs_core *core; /* NULL while it is down */
     uint64_t epoch;       /* rises with every crash: what was under way for an earlier one is void */
     struct sim_disk disk;
-    struct sim_disk backup;   /* a copy of the disk at some time before */
-    bool backup_due;          /* the next fault of this kind puts it back */
-    uint32_t unaware;         /* a set of nodes that were cut off when it was taken */
-    struct gs_buffer pending; /* the commit on its way to the disk */
+    struct sim_disk backup;       /* a copy of the disk at some time before */
+    bool backup_due;              /* the next fault of this kind puts it back */
+    uint32_t unaware;             /* a set of nodes that were cut off when it was taken */
+    struct gs_buffer pending;     /* the commit on its way to the disk */
+    struct gs_keep *pending_keep; /* on its way, too; owned */
     uint32_t pending_count;
     int64_t clock_offset_ms;
     uint64_t timer_ms;                /* when the core wants to be called */
@@ -95,6 +100,7 @@ struct sim_call {
 enum sim_event_type {
     SIM_DELIVER,
     SIM_DISK_DONE,
+    SIM_KEPT,
     SIM_LOG_READ,
     SIM_TIMER,
     SIM_CLIENT,
@@ -153,6 +159,18 @@ void sim_trace(struct sim_world *world, const void *bytes, size_t length);
 void sim_schedule(struct sim_world *world, uint64_t delay_ms, struct sim_event event);
 bool sim_next(struct sim_world *world, struct sim_event *ret_event);
 void sim_event_close(struct sim_event *event);
+
+/* keeps.c: states kept beside the log. */
+void sim_keep_start(struct sim_world *world, struct sim_node *node, struct gs_keep *keep);
+void sim_keep_done(struct sim_world *world, struct sim_node *node);
+/* The node crashes: what was on its way is written, or not. */
+void sim_keep_crash(struct sim_world *world, struct sim_node *node);
+/* Restores what was kept into a new core; `ret_low`: where the replay begins. False: nothing was. */
+bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low);
+void sim_keep_clear(struct sim_disk *disk);
+/* That a core made from what was kept equals one made from the whole log. */
+void sim_keep_check(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
+                    const struct gs_core *whole);
 
 /* disk.c */
 void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length, const struct gs_batch_head *head);

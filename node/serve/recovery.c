@@ -1,0 +1,124 @@
+#include "node/serve/recovery.h"
+
+#include "node/store/notes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct recovery {
+    const struct gs_core_config *config;
+    struct gs_core *core;
+    uint64_t low;
+    uint64_t at; /* the record that is being replayed */
+    struct gs_recovery_report *report;
+};
+
+/* Time is of no matter before START, but for what is too old to be remembered. */
+static int step(struct recovery *recovery, struct gs_core_event event) {
+    struct gs_update update = {0};
+    event.now_ms = recovery->config->now_ms;
+    int error = gs_core_step(recovery->core, &event, &update);
+    gs_update_clear(&update);
+    return error;
+}
+
+static int on_note(void *context, const char *name, struct gs_slice bytes) {
+    return step(context, (struct gs_core_event){.type = GS_CORE_NOTE, .note = {.name = name, .bytes = bytes}});
+}
+
+static int on_record(void *context, uint64_t position, struct gs_slice record) {
+    struct recovery *recovery = context;
+    recovery->at = position;
+    recovery->report->records++;
+    return step(recovery, (struct gs_core_event){.type = GS_CORE_RECOVER, .record = record});
+}
+
+static int on_checkpoint(void *context, uint64_t low, uint64_t position, struct gs_slice core) {
+    struct recovery *recovery = context;
+    recovery->low = low;
+    return step(recovery, (struct gs_core_event){.type = GS_CORE_RESTORE,
+                                                 .restore = {.low = low, .position = position, .bytes = core}});
+}
+
+static int on_entries(void *context, enum gs_keep_journal journal, uint64_t first, uint64_t last,
+                      struct gs_slice entries) {
+    return step(
+        context,
+        (struct gs_core_event){
+            .type = GS_CORE_RESTORE,
+            .restore = {.is_journal = true, .journal = journal, .first = first, .last = last, .bytes = entries}});
+}
+
+static int on_state(void *context, const struct gs_keep_state *state) {
+    return step(context, (struct gs_core_event){.type = GS_CORE_RESTORE, .restore = {.state = state}});
+}
+
+/* A new core that knows the notes. */
+static int begin(struct recovery *recovery, const char *notes_directory, struct gs_problem *problem) {
+    recovery->low = 0;
+    int error = gs_core_new(recovery->config, &recovery->core);
+    if (error != 0) {
+        return gs_problem_set(problem, error, NULL, "%s", gs_error_message(error));
+    }
+    return notes_directory != NULL ? gs_notes_visit(notes_directory, on_note, recovery, problem) : 0;
+}
+
+/* What was kept: 0, GS_ENOTFOUND, or why it is of no use. */
+static int restore(struct recovery *recovery, struct gs_store *store, struct gs_problem *damage) {
+    const struct gs_kept_visitor visitor = {
+        .context = recovery, .checkpoint = on_checkpoint, .entries = on_entries, .state = on_state};
+    return store->methods->visit_kept != NULL ? store->methods->visit_kept(store, &visitor, damage) : GS_ENOTFOUND;
+}
+
+static int replay(struct recovery *recovery, struct gs_store *store) {
+    recovery->at = 0;
+    return recovery->low == 0 ? store->methods->replay(store, on_record, recovery)
+                              : store->methods->replay_after(store, recovery->low, on_record, recovery);
+}
+
+static int name_damage(const struct recovery *recovery, int error, struct gs_problem *problem) {
+    const char *cause = error == GS_EUNTRUSTED
+                            ? "the trust file lacks the key of this region, or of one whose batches are in the log"
+                            : gs_error_message(error);
+    if (error == GS_ECORRUPT) {
+        return gs_problem_set(problem, error, NULL, "the log is damaged at or after record %llu: %s",
+                              (unsigned long long)(recovery->at > 0 ? recovery->at : recovery->low + 1), cause);
+    }
+    return gs_problem_set(problem, error, NULL, "%s", cause);
+}
+
+/* Whether an error says that what was kept is of no use, rather than that nothing can be read. */
+static bool is_damage(int error) {
+    return error == GS_ECORRUPT || error == GS_EVERSION || error == GS_EFORMAT || error == GS_ETOOBIG;
+}
+
+int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const char *notes_directory,
+                    struct gs_core **ret_core, struct gs_recovery_report *ret_report, struct gs_problem *problem) {
+    struct recovery recovery = {.config = config, .report = ret_report};
+    struct gs_problem damage = {0};
+    *ret_report = (struct gs_recovery_report){0};
+    int error = begin(&recovery, notes_directory, problem);
+    if (error == 0) {
+        int kept = restore(&recovery, store, &damage);
+        ret_report->used_kept = kept == 0;
+        error = kept == GS_ENOTFOUND ? 0 : kept;
+        error = error == 0 ? replay(&recovery, store) : error;
+        if (error != 0 && is_damage(error) && kept != GS_ENOTFOUND) {
+            snprintf(ret_report->damage, sizeof ret_report->damage, "%s",
+                     damage.detail[0] != '\0' ? damage.detail : "the kept states do not fit the log");
+            ret_report->used_kept = false;
+            ret_report->records = 0;
+            gs_core_free(recovery.core);
+            error = begin(&recovery, notes_directory, problem);
+            error = error == 0 ? store->methods->forget_kept(store) : error;
+            error = error == 0 ? replay(&recovery, store) : error;
+        }
+    }
+    if (error != 0) {
+        gs_core_free(recovery.core);
+        return problem->code != 0 ? error : name_damage(&recovery, error, problem);
+    }
+    ret_report->last_position = recovery.at > recovery.low ? recovery.at : recovery.low;
+    *ret_core = recovery.core;
+    return 0;
+}

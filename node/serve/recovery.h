@@ -1,0 +1,21 @@
+/* From a store to a core: what was kept, and the log after it. */
+#ifndef GS_NODE_SERVE_RECOVERY_H
+#define GS_NODE_SERVE_RECOVERY_H
+
+#include "node/core/core.h"
+#include "node/store/store.h"
+
+struct gs_recovery_report {
+    bool used_kept;         /* the start did not begin at the first record */
+    char damage[240];       /* what of the kept states was damaged and is forgotten; empty: nothing */
+    uint64_t records;       /* replayed */
+    uint64_t last_position; /* of the log */
+};
+
+/* Makes a core from what `store` holds; it is not started yet. What was kept and does not match its hash, or its log,
+ * is named in the report, forgotten, and rebuilt from the log. A record of the log that is damaged ends the recovery:
+ * the problem names it. `notes_directory` may be NULL. GS_ECORRUPT, GS_EUNTRUSTED, GS_EIO, GS_ENOMEM. */
+int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const char *notes_directory,
+                    struct gs_core **ret_core, struct gs_recovery_report *ret_report, struct gs_problem *problem);
+
+#endif

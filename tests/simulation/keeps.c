@@ -1,0 +1,199 @@
+/* What nodes keep beside their logs, and whether a start from it is a start from the log. */
+#include "tests/simulation/checks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void push(struct sim_world *world, struct sim_disk *disk, struct gs_keep *keep) {
+    if (disk->keep_count == SIM_KEEPS_MAX) {
+        sim_fail(world, "bounded: more than %d keeps", SIM_KEEPS_MAX);
+        gs_keep_free(keep);
+        return;
+    }
+    if (disk->keeps == NULL) {
+        disk->keeps = calloc(SIM_KEEPS_MAX, sizeof *disk->keeps);
+    }
+    disk->keeps[disk->keep_count++] = keep;
+}
+
+void sim_keep_start(struct sim_world *world, struct sim_node *node, struct gs_keep *keep) {
+    if (node->pending_keep != NULL) {
+        sim_fail(world, "node %u: a second keep before the first was written", node->index);
+        gs_keep_free(keep);
+        return;
+    }
+    if (keep->low > keep->position || keep->position > node->disk.count + node->pending_count) {
+        sim_fail(world, "keep: node %u keeps more than its log will have", node->index);
+    }
+    node->pending_keep = keep;
+    struct sim_event done = {.type = SIM_KEPT, .node = node->index, .epoch = node->epoch};
+    sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), done);
+}
+
+void sim_keep_done(struct sim_world *world, struct sim_node *node) {
+    if (node->pending_keep->position > node->disk.count) { /* the commit comes first */
+        struct sim_event again = {.type = SIM_KEPT, .node = node->index, .epoch = node->epoch};
+        sim_schedule(world, 1, again);
+        return;
+    }
+    push(world, &node->disk, node->pending_keep);
+    node->pending_keep = NULL;
+    sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_KEPT});
+}
+
+void sim_keep_crash(struct sim_world *world, struct sim_node *node) {
+    struct gs_keep *keep = node->pending_keep;
+    node->pending_keep = NULL;
+    if (keep != NULL && keep->position <= node->disk.count && sim_chance(&world->rng, 50)) {
+        push(world, &node->disk, keep);
+    } else {
+        gs_keep_free(keep);
+    }
+    /* Nothing of it is synced: the newest ones may be gone. */
+    while (node->disk.keep_count > 0 && sim_chance(&world->rng, 20)) {
+        gs_keep_free(node->disk.keeps[--node->disk.keep_count]);
+    }
+}
+
+void sim_keep_clear(struct sim_disk *disk) {
+    for (uint32_t i = 0; i < disk->keep_count; i++) {
+        gs_keep_free(disk->keeps[i]);
+    }
+    free(disk->keeps);
+    disk->keeps = NULL;
+    disk->keep_count = 0;
+}
+
+static void restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core,
+                    struct gs_core_event event) {
+    struct gs_update update = {0};
+    event.type = GS_CORE_RESTORE;
+    event.now_ms = sim_node_wall_ms(world, node);
+    event.mono_ms = world->now_ms;
+    int error = gs_core_step(core, &event, &update);
+    gs_update_clear(&update);
+    if (error != 0) {
+        sim_fail(world, "keep: node %u cannot restore what it kept: %s", node->index, gs_error_name(error));
+    }
+}
+
+static bool is_newest(const struct sim_disk *disk, const struct gs_keep_state *state, uint32_t keep) {
+    for (uint32_t i = keep + 1; i < disk->keep_count; i++) {
+        for (uint32_t j = 0; j < disk->keeps[i]->count; j++) {
+            const struct gs_keep_state *other = &disk->keeps[i]->states[j];
+            if (gs_slice_compare(state->type, other->type) == 0 && gs_slice_compare(state->id, other->id) == 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void restore_entries(struct sim_world *world, const struct sim_node *node, struct gs_core *core, int journal) {
+    const struct sim_disk *disk = &node->disk;
+    for (uint32_t i = 0; i < disk->keep_count; i++) {
+        const struct gs_keep_entries *entries = &disk->keeps[i]->journals[journal];
+        if (entries->first <= entries->last &&
+            entries->last >= disk->keeps[disk->keep_count - 1]->journals[journal].oldest) {
+            restore(world, node, core,
+                    (struct gs_core_event){
+                        .restore = {.is_journal = true,
+                                    .journal = (enum gs_keep_journal)journal,
+                                    .first = entries->first,
+                                    .last = entries->last,
+                                    .bytes = gs_slice_make(entries->entries.bytes, entries->entries.length)}});
+        }
+    }
+}
+
+bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low) {
+    const struct sim_disk *disk = &node->disk;
+    *ret_low = 0;
+    if (disk->keep_count == 0) {
+        return false;
+    }
+    const struct gs_keep *newest = disk->keeps[disk->keep_count - 1];
+    restore(world, node, core,
+            (struct gs_core_event){.restore = {.low = newest->low,
+                                               .position = newest->position,
+                                               .bytes = gs_slice_make(newest->core.bytes, newest->core.length)}});
+    for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
+        restore_entries(world, node, core, i);
+    }
+    for (uint32_t i = 0; i < disk->keep_count; i++) {
+        for (uint32_t j = 0; j < disk->keeps[i]->count; j++) {
+            if (is_newest(disk, &disk->keeps[i]->states[j], i)) {
+                restore(world, node, core, (struct gs_core_event){.restore = {.state = &disk->keeps[i]->states[j]}});
+            }
+        }
+    }
+    *ret_low = newest->low;
+    return true;
+}
+
+struct comparing {
+    struct sim_world *world;
+    const struct sim_node *node;
+    const struct gs_core *other;
+    struct gs_slice type, id;
+    uint64_t version;
+    const struct gs_aggregate *aggregate;
+    bool found;
+};
+
+static int compare_one(void *context, struct gs_slice type, struct gs_slice id, uint64_t version,
+                       const struct gs_aggregate *aggregate) {
+    struct comparing *comparing = context;
+    if (gs_slice_compare(type, comparing->type) != 0 || gs_slice_compare(id, comparing->id) != 0) {
+        return 0;
+    }
+    struct gs_buffer left = {0};
+    struct gs_buffer right = {0};
+    (void)gs_aggregate_encode(aggregate, GS_ENCODE_FULL, &left);
+    (void)gs_aggregate_encode(comparing->aggregate, GS_ENCODE_FULL, &right);
+    comparing->found = version == comparing->version && left.length == right.length &&
+                       memcmp(left.bytes, right.bytes, left.length) == 0;
+    gs_buffer_close(&left);
+    gs_buffer_close(&right);
+    return 1;
+}
+
+static int look_up(void *context, struct gs_slice type, struct gs_slice id, uint64_t version,
+                   const struct gs_aggregate *aggregate) {
+    struct comparing *comparing = context;
+    struct comparing inner = *comparing;
+    inner.type = type;
+    inner.id = id;
+    inner.version = version;
+    inner.aggregate = aggregate;
+    inner.found = false;
+    (void)gs_core_visit(comparing->other, compare_one, &inner);
+    if (!inner.found) {
+        sim_fail(comparing->world, "keep: node %u has another %.*s/%.*s from what it kept than from its log",
+                 comparing->node->index, (int)type.length, (const char *)type.bytes, (int)id.length,
+                 (const char *)id.bytes);
+    }
+    return 0;
+}
+
+void sim_keep_check(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
+                    const struct gs_core *whole) {
+    struct comparing comparing = {.world = world, .node = node, .other = kept};
+    (void)gs_core_visit(whole, look_up, &comparing);
+    comparing.other = whole;
+    (void)gs_core_visit(kept, look_up, &comparing);
+    if (!gs_vector_equal(gs_core_applied(kept), gs_core_applied(whole))) {
+        sim_fail(world, "keep: node %u has other heads from what it kept than from its log", node->index);
+    }
+    struct gs_core_stats a;
+    struct gs_core_stats b;
+    gs_core_get_stats(kept, &a);
+    gs_core_get_stats(whole, &b);
+    if (a.requests_known != b.requests_known || a.conflicts_known != b.conflicts_known) {
+        sim_fail(
+            world,
+            "keep: node %u remembers %llu requests and %llu conflicts from what it kept, %llu and %llu from its log",
+            node->index, (unsigned long long)a.requests_known, (unsigned long long)a.conflicts_known,
+            (unsigned long long)b.requests_known, (unsigned long long)b.conflicts_known);
+    }
+}
