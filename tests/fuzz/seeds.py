@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes inputs to begin with: valid bytes of every kind, from the test vectors and by hand.
 
-usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: delta, state, json, batch, message or link"""
+usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: delta, state, join, json, batch, message or link"""
 import hashlib
 import json
 import pathlib
@@ -36,6 +36,16 @@ def deltas(data):
             yield bytes([delta["seq"]]) + bytes.fromhex(delta["bytes"])
 
 
+def joins(data):
+    """Each state with the next, and each of its history's deltas."""
+    found = vectors(data)
+    for left, right in zip(found, found[1:] + found[:1]):
+        a, b = bytes.fromhex(left["full"]), bytes.fromhex(right["full"])
+        for delta in left["deltas"] or [{"seq": 1, "bytes": ""}]:
+            head = len(a).to_bytes(2, "little") + len(b).to_bytes(2, "little") + bytes([delta["seq"]])
+            yield head + a + b + bytes.fromhex(delta["bytes"])
+
+
 def body(record):
     """The body of a record's batch, as fuzz_batch.c takes it: count and time between the events in front."""
     start = {0xC4: 3, 0xC5: 4, 0xC6: 6}[record[1]]
@@ -58,6 +68,7 @@ def messages(data):
 
 SEEDS = {
     "delta": deltas,
+    "join": joins,
     "state": lambda data: (bytes.fromhex(vector["full"]) for vector in vectors(data)),
     "json": lambda data: (b"\x18" + text.encode() for text in JSON + [json.dumps(v["json"]) for v in vectors(data)]),
     "batch": lambda data: batches(data) + [body(record) for record in batches(data)],
