@@ -49,6 +49,8 @@ void gs_core_free(struct gs_core *core) {
     gs_update_clear(&core->later);
     gs_vector_close(&core->applied);
     gs_vector_close(&core->stored);
+    gs_vector_close(&core->young);
+    gs_vector_close(&core->aged);
     gs_aggregate_free(core->empty);
     free(core->backlog);
     free(core);
@@ -254,6 +256,14 @@ const struct gs_vector *gs_core_applied(const struct gs_core *core) {
 
 const struct gs_vector *gs_core_stored(const struct gs_core *core) {
     return &core->stored;
+}
+
+bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_public_key *ret_key) {
+    const struct gs_origin_state *state = gs_registry_find(core, origin);
+    if (state != NULL) {
+        *ret_key = state->key;
+    }
+    return state != NULL;
 }
 
 gs_origin gs_core_origin(const struct gs_core *core) {

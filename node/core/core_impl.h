@@ -43,7 +43,8 @@
 #define GS_QUARANTINE_TYPE "gs.quarantine"
 
 enum {
-    TELL_PEERS_MAX = 8, /* with more peers than this, only the random exchange tells them what we have */
+    TELL_PEERS_MAX = 8,     /* with more peers than this, only the random exchange tells them what we have */
+    PEERS_PER_EXCHANGE = 8, /* one exchange an interval for so many peers */
     PING_INTERVAL_MS = 1000,
     PEER_SUSPECT_MS = 3000,
     PEER_SILENCE_MS = 15000,           /* a link on which nothing was heard for so long is dropped */
@@ -247,6 +248,8 @@ struct gs_core {
     struct gs_origin_state *self;
     struct gs_vector applied;
     struct gs_vector stored;
+    struct gs_vector young; /* stored, as of the last exchange; */
+    struct gs_vector aged;  /* as of the one before it: what was pushed by then has arrived, or is lost */
 
     struct gs_ledger ledger;
     struct gs_table cells;
@@ -456,7 +459,7 @@ int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, c
 /* held.c */
 /* Keeps a verified batch whose turn has come, with the reason for which it was not applied. */
 int gs_held_put(struct gs_core *core, const struct gs_batch_head *head, struct gs_slice record, int reason);
-/* What is held of an origin, or NULL. */
+/* The batch of an origin that is held, if it is the next one to apply; or NULL. */
 const struct gs_held *gs_held_find(const struct gs_core *core, const gs_origin *origin);
 /* Applies what is due or released, forgets what is there already. */
 int gs_held_retry(struct gs_core *core);

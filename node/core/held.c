@@ -52,9 +52,14 @@ bool gs_held_is_released(const struct gs_core *core, const gs_hash *hash) {
     return released;
 }
 
+/* A log that has lost its tail has older batches to take first. */
+static bool is_next(const struct gs_core *core, const struct gs_held *held) {
+    return held->first_seq == gs_vector_seq(&core->applied, &held->origin) + 1;
+}
+
 const struct gs_held *gs_held_find(const struct gs_core *core, const gs_origin *origin) {
     for (const struct gs_held *held = core->held; held != NULL; held = held->next) {
-        if (gs_origin_equal(&held->origin, origin)) {
+        if (gs_origin_equal(&held->origin, origin) && is_next(core, held)) {
             return held;
         }
     }
@@ -160,7 +165,7 @@ int gs_held_retry(struct gs_core *core) {
     while (*link != NULL) {
         struct gs_held *held = *link;
         struct gs_origin_state *origin = gs_registry_find(core, &held->origin);
-        bool gone = origin == NULL || origin->forked || held->last_seq <= gs_vector_seq(&core->applied, &held->origin);
+        bool gone = origin == NULL || origin->forked || !is_next(core, held);
         int error = gone ? 0 : GS_EBUSY;
         if (!gone && is_worth_trying(core, held)) {
             error = gs_remote_apply_held(core, origin, held);
@@ -208,7 +213,7 @@ int gs_held_recover(struct gs_core *core, const char *name, struct gs_slice byte
     if (error != 0) {
         return error == GS_ENOMEM ? error : 0;
     }
-    if (gs_batch_verify(&head, &origin->key) != 0 || gs_held_find(core, &head.origin) != NULL) {
+    if (gs_batch_verify(&head, &origin->key) != 0) {
         return 0;
     }
     struct gs_held *held = new_held(&head, encoded, (int)reason, held_ms);

@@ -146,6 +146,7 @@ static int renew_base(const struct gs_core *core, struct gs_peer_state *peer) {
  * batches that have not been missing for long: their origins push them. */
 static int leave_out(const struct gs_core *core, const struct gs_peer_state *peer, bool urgent,
                      struct gs_vector *ret_have) {
+    uint64_t interval = core->config.sync_interval_ms;
     int error = gs_vector_copy(ret_have, &peer->known);
     for (uint32_t i = 0; error == 0 && i < peer->spared_count; i++) {
         const struct gs_head *head = gs_vector_find(&core->stored, &peer->spared[i].origin);
@@ -153,9 +154,10 @@ static int leave_out(const struct gs_core *core, const struct gs_peer_state *pee
     }
     for (uint32_t i = 0; error == 0 && !urgent && i < core->stored.count; i++) {
         const struct gs_head *head = &core->stored.heads[i];
+        uint64_t told = gs_vector_seq(&peer->told, &head->origin);
         bool long_missing =
-            gs_vector_seq(&peer->told, &head->origin) < gs_vector_seq(&peer->base_stored, &head->origin) &&
-            base_is_old(core, peer);
+            (told < gs_vector_seq(&core->aged, &head->origin) && 2 * peer->round_trip_ms < interval / 2) ||
+            (told < gs_vector_seq(&peer->base_stored, &head->origin) && base_is_old(core, peer));
         if (!long_missing && !gs_origin_equal(&head->origin, &core->self->origin)) {
             error = gs_vector_set(ret_have, head);
         }
@@ -437,6 +439,13 @@ static int tick_peer(struct gs_core *core, struct gs_peer_state *peer, struct gs
     return gs_update_send(update, peer->id, &message);
 }
 
+static int age_vectors(struct gs_core *core) {
+    struct gs_vector oldest = core->aged;
+    core->aged = core->young;
+    core->young = oldest;
+    return gs_vector_copy(&core->young, &core->stored);
+}
+
 int gs_sync_tick(struct gs_core *core, struct gs_update *update) {
     int error = 0;
     core->ping_mono_ms = core->mono_ms + PING_INTERVAL_MS;
@@ -452,7 +461,11 @@ int gs_sync_tick(struct gs_core *core, struct gs_update *update) {
     if (core->peer_count == 0) {
         return 0;
     }
-    error = gs_sync_pull(core, &core->peers[gs_rng_below(&core->rng, core->peer_count)], false, update);
+    error = age_vectors(core);
+    /* The more peers there are, the more of them are asked: any two meet every few intervals. */
+    for (uint32_t i = 0; error == 0 && i <= core->peer_count / PEERS_PER_EXCHANGE; i++) {
+        error = gs_sync_pull(core, &core->peers[gs_rng_below(&core->rng, core->peer_count)], false, update);
+    }
     /* The others hear what we have, if it is news: that is what their view of our lag rests on. */
     for (uint32_t i = 0; error == 0 && i < core->peer_count && core->peer_count <= TELL_PEERS_MAX; i++) {
         if (core->peers[i].vector_group != core->stored_group) {

@@ -53,6 +53,13 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from) {
     }
 }
 
+void sim_disk_cut(struct sim_disk *disk, uint32_t records) {
+    sim_keep_clear(disk); /* they were written after what they stand on */
+    while (disk->count > 0 && records-- > 0) {
+        free(disk->records[--disk->count].bytes);
+    }
+}
+
 void sim_disk_clear(struct sim_disk *disk) {
     sim_keep_clear(disk);
     for (uint32_t i = 0; i < disk->count; i++) {

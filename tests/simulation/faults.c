@@ -86,13 +86,73 @@ static void restore(struct sim_world *world, struct sim_node *node) {
     }
 }
 
+/* Two halves, one of which may still hear the other, or which one node still reaches both of. */
+static void split(struct sim_world *world) {
+    uint32_t side = (uint32_t)sim_random(&world->rng);
+    uint32_t bridge = (uint32_t)sim_below(&world->rng, world->plan.nodes);
+    bool one_way = world->plan.one_way && sim_chance(&world->rng, 40);
+    bool bridged = world->plan.bridges && sim_chance(&world->rng, 50);
+    for (uint32_t a = 0; a < world->plan.nodes; a++) {
+        for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
+            bool crosses = (side >> a & 1) != (side >> b & 1);
+            if (!crosses || (bridged && (a == bridge || b == bridge))) {
+                continue;
+            }
+            struct sim_link *link = &world->links[a][b];
+            link->cut[0] = !one_way || (side >> a & 1) != 0;
+            link->cut[1] = !one_way || (side >> b & 1) != 0;
+            if (!one_way) {
+                sim_link_down(world, a, b);
+            }
+        }
+    }
+}
+
+static void slow_down(struct sim_world *world) {
+    uint32_t a = (uint32_t)sim_below(&world->rng, world->plan.nodes);
+    for (uint32_t b = 0; b < world->plan.nodes; b++) {
+        if (b != a && sim_chance(&world->rng, 50)) {
+            struct sim_link *link = a < b ? &world->links[a][b] : &world->links[b][a];
+            link->slow_ms = sim_chance(&world->rng, 40) ? 0 : (uint32_t)sim_below(&world->rng, 2500);
+        }
+    }
+}
+
+/* More of them in worlds whose plan has them. */
+static void swarm_fault(struct sim_world *world, struct sim_node *node) {
+    const struct sim_plan *plan = &world->plan;
+    switch (sim_below(&world->rng, 4)) {
+    case 0:
+        if (plan->partitions) {
+            split(world);
+        }
+        break;
+    case 1:
+        if (plan->slow_links) {
+            slow_down(world);
+        }
+        break;
+    case 2:
+        if (plan->pauses) {
+            node->paused_until_ms =
+                world->now_ms + 50 + sim_below(&world->rng, sim_chance(&world->rng, 20) ? 20000 : 2000);
+        }
+        break;
+    default:
+        if (plan->clock_drift) {
+            node->drift_ppm = (int64_t)sim_below(&world->rng, 400000) - 200000;
+        }
+        break;
+    }
+}
+
 void sim_fault(struct sim_world *world) {
     const struct sim_plan *plan = &world->plan;
     if (world->healed) {
         return;
     }
     struct sim_node *node = &world->nodes[sim_below(&world->rng, plan->nodes)];
-    switch (sim_below(&world->rng, 10)) {
+    switch (sim_below(&world->rng, 13)) {
     case 0:
     case 1:
         if (plan->crashes) {
@@ -124,6 +184,11 @@ void sim_fault(struct sim_world *world) {
             restore(world, node);
         }
         break;
+    case 9:
+    case 10:
+    case 11:
+        swarm_fault(world, node);
+        break;
     default:
         if (plan->clock_steps) {
             node->clock_offset_ms = (int64_t)sim_below(&world->rng, 40000) - 20000;
@@ -136,5 +201,14 @@ void sim_fault(struct sim_world *world) {
 
 void sim_heal(struct sim_world *world) {
     world->healed = true;
+    for (uint32_t a = 0; a < world->plan.nodes; a++) {
+        world->nodes[a].paused_until_ms = 0;
+        for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
+            world->links[a][b].slow_ms = 0;
+        }
+        if (world->byzantine != NULL) {
+            sim_link_down(world, a, world->plan.nodes);
+        }
+    }
     mend_links(world);
 }

@@ -11,13 +11,25 @@
 #include <string.h>
 
 static void print_plan(const struct sim_plan *plan) {
-    printf("  %u nodes, %u calls, loss %u%%, dup %u%%, delay ≤ %u ms, disk ≤ %u ms, faults every %u ms,%s%s%s%s%s%s%s "
-           "%llu ms\n",
+    const struct {
+        bool on;
+        const char *name;
+    } faults[] = {
+        {plan->crashes, "crashes"},         {plan->partitions, "partitions"},
+        {plan->one_way, "one-way"},         {plan->failed_commits, "failed-commits"},
+        {plan->wiped_disks, "wiped-disks"}, {plan->restored_disks, "restored-disks"},
+        {plan->lying_disks, "lying-disks"}, {plan->clock_steps, "clock-steps"},
+        {plan->clock_drift, "clock-drift"}, {plan->pauses, "pauses"},
+        {plan->bridges, "bridges"},         {plan->slow_links, "slow-links"},
+        {plan->byzantine, "byzantine"},
+    };
+    printf("  %u nodes, %u calls, loss %u%%, dup %u%%, delay ≤ %u ms, disk ≤ %u ms, faults every %u ms, %llu ms:",
            plan->nodes, plan->calls, plan->loss_percent, plan->dup_percent, plan->delay_ms_max, plan->disk_ms_max,
-           plan->fault_every_ms, plan->crashes ? " crashes" : "", plan->partitions ? " partitions" : "",
-           plan->one_way ? " one-way" : "", plan->failed_commits ? " failed-commits" : "",
-           plan->wiped_disks ? " wiped-disks" : "", plan->restored_disks ? " restored-disks" : "",
-           plan->clock_steps ? " clock-steps" : "", (unsigned long long)plan->chaos_ms);
+           plan->fault_every_ms, (unsigned long long)plan->chaos_ms);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        printf("%s%s", faults[i].on ? " " : "", faults[i].on ? faults[i].name : "");
+    }
+    printf("\n");
 }
 
 static bool run_seed(struct sim_world *world, uint64_t seed, uint64_t *ret_trace, uint64_t *ret_steps) {

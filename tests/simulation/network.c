@@ -1,3 +1,4 @@
+#include "tests/simulation/byzantine.h"
 #include "tests/simulation/checks.h"
 
 static struct sim_link *link_of(struct sim_world *world, uint32_t a, uint32_t b) {
@@ -5,7 +6,7 @@ static struct sim_link *link_of(struct sim_world *world, uint32_t a, uint32_t b)
 }
 
 struct sim_node *sim_link_other(struct sim_world *world, const struct sim_node *node, uint64_t id) {
-    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (world->byzantine != NULL ? 1 : 0); i++) {
         const struct sim_link *link = link_of(world, node->index, i);
         if (i != node->index && link->up && link->id == id) {
             return &world->nodes[i];
@@ -14,10 +15,11 @@ struct sim_node *sim_link_other(struct sim_world *world, const struct sim_node *
     return NULL;
 }
 
-static void schedule_copy(struct sim_world *world, const struct sim_node *to, const struct gs_core_send *send) {
+static void schedule_copy(struct sim_world *world, const struct sim_link *link, const struct sim_node *to,
+                          const struct gs_core_send *send) {
     struct sim_event event = {.type = SIM_DELIVER, .node = to->index, .number = send->peer};
     gs_buffer_append(&event.bytes, send->message.bytes, send->message.length);
-    sim_schedule(world, 1 + sim_below(&world->rng, world->plan.delay_ms_max), event);
+    sim_schedule(world, 1 + link->slow_ms + sim_below(&world->rng, world->plan.delay_ms_max), event);
 }
 
 void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send) {
@@ -33,14 +35,18 @@ void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_co
     if (lost) {
         return;
     }
-    schedule_copy(world, to, send);
+    schedule_copy(world, link, to, send);
     if (!world->healed && sim_chance(&world->rng, world->plan.dup_percent)) {
-        schedule_copy(world, to, send);
+        schedule_copy(world, link, to, send);
     }
 }
 
 void sim_deliver(struct sim_world *world, const struct sim_event *event) {
     struct sim_node *to = &world->nodes[event->node];
+    if (world->byzantine != NULL && to->index == sim_byzantine_index(world)) {
+        sim_byzantine_receive(world, event->number, gs_slice_make(event->bytes.bytes, event->bytes.length));
+        return;
+    }
     if (to->core == NULL || sim_link_other(world, to, event->number) == NULL) {
         return;
     }
@@ -84,6 +90,10 @@ void sim_relink(struct sim_world *world) {
             if (possible && !link->up && sim_chance(&world->rng, 50)) {
                 link_up(world, a, b);
             }
+        }
+        uint32_t evil = world->plan.nodes;
+        if (world->byzantine != NULL && world->nodes[a].core != NULL && !world->links[a][evil].up && !world->healed) {
+            link_up(world, a, evil);
         }
     }
 }

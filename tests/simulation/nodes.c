@@ -7,7 +7,8 @@
 #define EPOCH_MS UINT64_C(1767225600000)
 
 uint64_t sim_node_wall_ms(const struct sim_world *world, const struct sim_node *node) {
-    return EPOCH_MS + world->now_ms + (uint64_t)(node->clock_offset_ms + 1000000);
+    int64_t drift_ms = (int64_t)world->now_ms * node->drift_ppm / 1000000;
+    return EPOCH_MS + world->now_ms + (uint64_t)(node->clock_offset_ms + drift_ms + 1000000);
 }
 
 static struct gs_core *make_core(struct sim_world *world, const struct sim_node *node) {
@@ -151,10 +152,16 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     gs_buffer_close(&node->pending);
     node->pending_count = 0;
     sim_keep_crash(world, node);
-    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (world->byzantine != NULL ? 1 : 0); i++) {
         if (i != node->index) {
             sim_link_down(world, node->index, i);
         }
+    }
+    if (world->plan.lying_disks && !world->healed && sim_chance(&world->rng, 20)) {
+        /* It said that it had them. */
+        sim_disk_cut(&node->disk, 1 + (uint32_t)sim_below(&world->rng, 4));
+        sim_node_disk_changed(node);
+        sim_forgive(world, node);
     }
     sim_check_chain(world, node);
     struct sim_event restart = {.type = SIM_RESTART, .node = node->index, .epoch = node->epoch};

@@ -1,3 +1,4 @@
+#include "tests/simulation/byzantine.h"
 #include "tests/simulation/checks.h"
 
 #include <stdarg.h>
@@ -44,7 +45,7 @@ void sim_trace(struct sim_world *world, const void *bytes, size_t length) {
 void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     struct sim_rng rng = {.state = seed};
     struct sim_plan plan = {.seed = seed};
-    plan.nodes = 2 + (uint32_t)sim_below(&rng, SIM_NODES_MAX - 1);
+    plan.nodes = 2 + (uint32_t)sim_below(&rng, sim_chance(&rng, 2) ? SIM_NODES_MAX - 1 : 4);
     plan.calls = 10 + (uint32_t)sim_below(&rng, 50);
     plan.loss_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 31) : 0;
     plan.dup_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 51) : 0;
@@ -57,6 +58,16 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.failed_commits = sim_chance(&rng, 30);
     plan.wiped_disks = sim_chance(&rng, 15);
     plan.restored_disks = sim_chance(&rng, 25);
+    plan.lying_disks = sim_chance(&rng, 10);
+    plan.pauses = sim_chance(&rng, 30);
+    plan.bridges = sim_chance(&rng, 30);
+    plan.slow_links = sim_chance(&rng, 20);
+    plan.clock_drift = sim_chance(&rng, 20);
+    plan.byzantine = sim_chance(&rng, 25);
+    if (plan.byzantine) {
+        /* Somebody who holds what a disk has lost, and says that he does not, can bring about a fork; no more. */
+        plan.restored_disks = plan.lying_disks = false;
+    }
     plan.clock_steps = sim_chance(&rng, 40);
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
@@ -66,7 +77,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
 static void make_keys(struct sim_world *world) {
     struct gs_buffer text = {0};
     struct gs_problem problem = {0};
-    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (world->plan.byzantine ? 1 : 0); i++) {
         uint8_t seed[GS_SEED_SIZE] = {(uint8_t)(i + 1), 0x5e};
         char key[45];
         gs_key_pair_from_seed(seed, &world->nodes[i].keys);
@@ -79,9 +90,30 @@ static void make_keys(struct sim_world *world) {
     gs_buffer_close(&text);
 }
 
-static void dispatch(struct sim_world *world, const struct sim_event *event) {
+/* Puts off what a paused node cannot do now. */
+static bool put_off(struct sim_world *world, struct sim_event *event) {
+    uint32_t index = event->type == SIM_CLIENT ? world->calls[event->number].node : event->node;
+    struct sim_node *node = &world->nodes[index];
+    bool its_own = event->type == SIM_DELIVER || event->type == SIM_DISK_DONE || event->type == SIM_LOG_READ ||
+                   event->type == SIM_TIMER || event->type == SIM_CLIENT;
+    if (!its_own || node->paused_until_ms <= world->now_ms) {
+        return false;
+    }
+    uint64_t delay_ms = node->paused_until_ms - world->now_ms;
+    if (event->type == SIM_TIMER && node->timer_ms == event->at_ms) {
+        node->timer_ms += delay_ms;
+    }
+    sim_schedule(world, delay_ms, *event);
+    *event = (struct sim_event){0};
+    return true;
+}
+
+static void dispatch(struct sim_world *world, struct sim_event *event) {
     struct sim_node *node = &world->nodes[event->node];
     bool valid = node->core != NULL && event->epoch == node->epoch;
+    if (put_off(world, event)) {
+        return;
+    }
     switch (event->type) {
     case SIM_DELIVER:
         sim_deliver(world, event);
@@ -117,6 +149,9 @@ static void dispatch(struct sim_world *world, const struct sim_event *event) {
             sim_node_start(world, node);
         }
         break;
+    case SIM_BYZANTINE:
+        sim_byzantine_act(world);
+        break;
     case SIM_RELINK:
         sim_relink(world);
         sim_schedule(world, RELINK_MS, (struct sim_event){.type = SIM_RELINK});
@@ -136,6 +171,9 @@ static void schedule_beginning(struct sim_world *world) {
         sim_schedule(world, sim_below(&world->rng, plan->fault_every_ms) + 1, (struct sim_event){.type = SIM_FAULT});
     }
     sim_schedule(world, 1, (struct sim_event){.type = SIM_RELINK});
+    if (world->byzantine != NULL) {
+        sim_schedule(world, 10, (struct sim_event){.type = SIM_BYZANTINE});
+    }
 }
 
 static bool calls_done(const struct sim_world *world) {
@@ -183,22 +221,56 @@ static void check_quiet(struct sim_world *world) {
     gs_vector_close(&before);
 }
 
-bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
+/* Origins, as far as each node has them stored, with a byte of the hash. */
+static void print_vectors(const struct sim_world *world) {
+    for (uint32_t i = 0; getenv("SIM_DUMP") != NULL && i < world->plan.nodes; i++) {
+        const struct gs_core *core = world->nodes[i].core;
+        printf("node %u:%s", i, core == NULL ? " down" : "");
+        for (uint32_t j = 0; core != NULL && j < gs_core_stored(core)->count; j++) {
+            const struct gs_head *head = &gs_core_stored(core)->heads[j];
+            printf(" %02x%02x:%llu/%02x", head->origin.bytes[0], head->origin.bytes[1], (unsigned long long)head->seq,
+                   head->hash.bytes[0]);
+        }
+        struct gs_core_stats stats = {0};
+        if (core != NULL) {
+            gs_core_get_stats(core, &stats);
+        }
+        printf(" (%u origins, causal %llu, held %llu, forks %llu, refused %llu)\n",
+               core != NULL ? gs_core_stored(core)->count : 0, (unsigned long long)stats.causal_bytes,
+               (unsigned long long)stats.held, (unsigned long long)stats.forks,
+               (unsigned long long)stats.batches_refused);
+    }
+}
+
+void sim_run(struct sim_world *world, uint64_t for_ms) {
+    run_until(world, world->now_ms + for_ms, false);
+}
+
+void sim_world_open(struct sim_world *world, const struct sim_plan *plan) {
     *world = (struct sim_world){.plan = *plan, .rng = {.state = plan->seed ^ UINT64_C(0xa5a5a5a5)}};
     world->trace = UINT64_C(14695981039346656037);
     world->cluster = gs_cluster_from_name("simulation");
     make_keys(world);
+    if (plan->byzantine) {
+        world->nodes[plan->nodes].index = plan->nodes;
+        sim_byzantine_open(world);
+    }
     for (uint32_t i = 0; i < plan->nodes && !world->failed; i++) {
         world->nodes[i].index = i;
         world->nodes[i].clock_offset_ms = (int64_t)sim_below(&world->rng, 10000) - 5000;
         sim_node_start(world, &world->nodes[i]);
     }
     schedule_beginning(world);
+}
+
+bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
+    sim_world_open(world, plan);
     run_until(world, plan->chaos_ms, false);
     sim_check_agreement(world);
     sim_heal(world);
     run_until(world, plan->chaos_ms + plan->settle_ms, true);
     if (!world->failed && (!calls_done(world) || !sim_all_agree(world))) {
+        print_vectors(world);
         sim_fail(world, "not settled %llu ms after everything healed: calls %s, vectors %s",
                  (unsigned long long)plan->settle_ms, calls_done(world) ? "done" : "open",
                  sim_all_agree(world) ? "equal" : "differ");
@@ -215,6 +287,7 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
 }
 
 void sim_world_close(struct sim_world *world) {
+    sim_byzantine_close(world);
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         struct sim_node *node = &world->nodes[i];
         gs_core_free(node->core);

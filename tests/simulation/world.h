@@ -12,7 +12,12 @@
 
 #include "node/core/core.h"
 
-enum { SIM_NODES_MAX = 5, SIM_CALLS_MAX = 512, SIM_AGGREGATES = 4, SIM_NOTES_MAX = 64 };
+enum {
+    SIM_NODES_MAX = 32,
+    /* and a Byzantine peer behind them */ SIM_CALLS_MAX = 512,
+    SIM_AGGREGATES = 4,
+    SIM_NOTES_MAX = 64
+};
 
 struct sim_rng {
     uint64_t state;
@@ -33,7 +38,8 @@ struct sim_plan {
     uint32_t delay_ms_max;
     uint32_t disk_ms_max;
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
-    bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, clock_steps;
+    bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, lying_disks, clock_steps;
+    bool pauses, bridges, slow_links, clock_drift, byzantine;
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -69,6 +75,8 @@ struct sim_node {
     struct gs_keep *pending_keep; /* on its way, too; owned */
     uint32_t pending_count;
     int64_t clock_offset_ms;
+    int64_t drift_ppm;                /* its clock gains this much */
+    uint64_t paused_until_ms;         /* it does nothing until then; its links stay */
     uint64_t timer_ms;                /* when the core wants to be called */
     uint64_t shown[SIM_AGGREGATES];   /* the greatest version that any answer or published view has shown */
     uint64_t durable[SIM_AGGREGATES]; /* the version of each that the disk amounts to */
@@ -81,8 +89,9 @@ struct sim_node {
 
 struct sim_link {
     bool up;
-    uint64_t id; /* the same on both sides; 0 before the first */
-    bool cut[2]; /* messages from the lower (0) or the higher (1) node vanish */
+    uint64_t id;      /* the same on both sides; 0 before the first */
+    uint32_t slow_ms; /* on top of the delay of all messages */
+    bool cut[2];      /* messages from the lower (0) or the higher (1) node vanish */
 };
 
 /* One thing that a client wants, until it knows that it is done. */
@@ -106,7 +115,8 @@ enum sim_event_type {
     SIM_CLIENT,
     SIM_FAULT,
     SIM_RESTART,
-    SIM_RELINK
+    SIM_RELINK,
+    SIM_BYZANTINE
 };
 
 struct sim_event {
@@ -121,6 +131,8 @@ struct sim_event {
     bool failed;
 };
 
+struct sim_byzantine;
+
 struct sim_world {
     struct sim_plan plan;
     struct sim_rng rng;
@@ -130,8 +142,9 @@ struct sim_world {
     bool healed;
     struct gs_trust trust;
     gs_cluster cluster;
-    struct sim_node nodes[SIM_NODES_MAX];
-    struct sim_link links[SIM_NODES_MAX][SIM_NODES_MAX]; /* [lower][higher] */
+    struct sim_node nodes[SIM_NODES_MAX + 1];
+    struct sim_link links[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* [lower][higher] */
+    struct sim_byzantine *byzantine;                             /* owned; NULL: none */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t call_count;
     struct sim_event *events; /* a heap; owned */
@@ -146,6 +159,9 @@ struct sim_world {
 
 /* Draws a plan from a seed. */
 void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan);
+/* Makes a world and starts its nodes; sim_run lets time pass in it. */
+void sim_world_open(struct sim_world *world, const struct sim_plan *plan);
+void sim_run(struct sim_world *world, uint64_t for_ms);
 /* Runs one world from beginning to end. True if every check held; else `failure` says what did not. */
 bool sim_world_run(struct sim_world *world, const struct sim_plan *plan);
 void sim_world_close(struct sim_world *world);
@@ -178,6 +194,8 @@ void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length,
 void sim_disk_note(struct sim_world *world, struct sim_disk *disk, struct gs_core_note *note);
 /* `to` is overwritten. */
 void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from);
+/* The last records are gone. */
+void sim_disk_cut(struct sim_disk *disk, uint32_t records);
 void sim_disk_clear(struct sim_disk *disk);
 
 /* nodes.c */

@@ -134,6 +134,25 @@ static void test_what_follows_takes_no_room(void **state) {
     gs_buffer_close(&second);
 }
 
+/* A log that lost its tail (its notes are another file) has to take what comes before what was held. */
+static void test_it_is_in_nobodys_way_before_its_turn(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_buffer first = {0};
+    test_author_batch(&fixture->authors[0], 1, 0, &first);
+    struct gs_head head = test_author_head(&fixture->authors[0]);
+    core_push(fixture, 0, &first);
+    core_settle(fixture);
+    struct gs_buffer second = hold_one(fixture);
+    gs_buffer_close(&fixture->disk[--fixture->disk_count]);
+    core_restart(fixture);
+    core_link(fixture, 0, NULL, 0);
+    core_deliver(fixture, 0, GS_BATCHES_LAST, NULL, 0);
+    core_tell(fixture, 0, GS_VECTOR_TELL, &head, 1);
+    assert_true(core_asked(fixture, 0));
+    gs_buffer_close(&first);
+    gs_buffer_close(&second);
+}
+
 /* Peers hear that it is of no use to send it. */
 static void test_the_vector_spares_the_origin(void **state) {
     struct core_fixture *fixture = *state;
@@ -267,6 +286,7 @@ int main(void) {
         LINKED(test_it_is_held_over_a_restart_and_applied_when_due),
         LINKED(test_it_is_held_once),
         LINKED(test_what_follows_takes_no_room),
+        LINKED(test_it_is_in_nobodys_way_before_its_turn),
         LINKED(test_the_vector_spares_the_origin),
         LINKED(test_an_operator_releases_it),
         LINKED(test_a_release_counts_once_it_is_stored),
