@@ -34,6 +34,9 @@ static int diff_field(struct diffing *diffing, const struct gs_field *field, str
         return gs_op_list_push(&diffing->list, GS_OP_SET, path, value);
     }
     int error = gs_field_ops(field)->diff(&field->store, path, value, &diffing->list);
+    if (error == GS_ETYPE && diffing->list.reason[0]) {
+        return fail(diffing, error, path, diffing->list.reason);
+    }
     if (error == GS_ETYPE) {
         char message[64] = "a ";
         strncat(message, gs_type_name(field->type), 16);

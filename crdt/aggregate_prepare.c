@@ -87,6 +87,9 @@ int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_o
     if (result == GS_EDEPTH) {
         return gs_preparing_fail(preparing, GS_EDEPTH, "/value", &op->path, "is set to a value nested too deep");
     }
+    if (result == GS_ETYPE) {
+        return gs_preparing_fail(preparing, GS_ETYPE, "/value", &op->path, "holds no values of this kind");
+    }
     return result > 0 ? gs_preparing_emit(preparing, &change) : result;
 }
 
@@ -168,14 +171,17 @@ static int check_op(struct gs_preparing *preparing, const struct gs_op *op) {
         return gs_preparing_fail(preparing, GS_EINVAL, "/op", &op->path, "is addressed by an unknown op");
     }
     bool fits = true;
-    const char *member = info->member && strcmp(info->member, "by") == 0 ? "/by" : "/value";
+    char member[16];
+    snprintf(member, sizeof(member), "/%s", info->member ? info->member : "by");
     if (op->kind == GS_OP_SET) {
         fits = op->value.length > 0;
     } else if (info->parts & GS_PART_VALUE) {
         fits = !info->fits || info->fits(op->value);
     } else if ((info->parts & (GS_PART_TALLY | GS_PART_SPAN)) && op->kind != GS_OP_GRANT) {
         fits = gs_value_kind(op->value) == GS_KIND_INT;
-        member = "/by";
+    }
+    if ((info->parts & GS_PART_MEMBER) && !gs_name_valid(op->member)) {
+        return gs_preparing_fail(preparing, GS_EINVAL, "/member", &op->path, "cannot have a member of this name");
     }
     return fits ? 0 : gs_preparing_fail(preparing, GS_ETYPE, member, &op->path, "cannot take this kind of value");
 }

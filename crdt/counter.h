@@ -4,8 +4,15 @@
 #ifndef GS_CRDT_COUNTER_H
 #define GS_CRDT_COUNTER_H
 
-#include <globalstate/dot.h>
+#include <globalstate/delta.h>
 #include <globalstate/memory.h>
+
+/* Sums over origins, exactly. */
+__extension__ typedef __int128 gs_wide;
+
+static inline int64_t gs_saturate(gs_wide sum) {
+    return sum > INT64_MAX ? INT64_MAX : sum < INT64_MIN ? INT64_MIN : (int64_t)sum;
+}
 
 /* Up to `at`, the increments of the current frame sum to `total`. */
 struct gs_mark {
@@ -35,5 +42,11 @@ static inline bool gs_tally_alive(const struct gs_tally *tally) {
 const struct gs_tally *gs_counter_find(const struct gs_counter *counter, const gs_origin *origin);
 /* Raises the marks of `tally->origin` to at least those of `tally`. 0 or GS_ENOMEM (then unchanged). */
 int gs_counter_raise(struct gs_counter *counter, struct gs_memory *memory, const struct gs_tally *tally);
+/* The sum of the increments that are not cancelled. */
+gs_wide gs_counter_sum(const struct gs_counter *counter);
+/* Fills the tally of a change that adds `by` to what is `shown`: continues the frame of `writer`, or begins one.
+ * `counter` may be NULL. 1, or GS_EOVERFLOW: what is shown, or the writer's own total, would leave int64. */
+int gs_counter_continue(const struct gs_counter *counter, const gs_origin *writer, gs_wide shown, int64_t by,
+                        struct gs_change *change);
 
 #endif

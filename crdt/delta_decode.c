@@ -107,16 +107,21 @@ static const struct gs_counter_mark *read_marks(struct decoding *decoding, uint3
     return marks;
 }
 
-static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named, uint32_t depth, uint32_t *ret_count);
+static const struct gs_cleared *read_nodes(struct decoding *decoding, const struct gs_type_ops *around, uint32_t depth,
+                                           uint32_t *ret_count);
 
 /* Something must be taken away at every node: nothing else is written. `depth` counts the names that lead here. */
 static void read_payload(struct decoding *decoding, uint32_t depth, bool present, struct gs_cleared *node) {
     struct gs_reader *reader = decoding->reader;
-    switch (gs_type_find((int)node->type)->clears) {
+    const struct gs_type_ops *ops = gs_type_find((int)node->type);
+    switch (ops->clears) {
     case GS_CLEARS_TREE:
         gs_read_array_exact(reader, 2);
         node->dots = read_dots(decoding, &node->dot_count);
-        node->children = read_nodes(decoding, true, depth + 1, &node->child_count);
+        node->children = read_nodes(decoding, ops, depth + !ops->holds, &node->child_count);
+        if (ops->holds && node->dot_count > 0) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
         break;
     case GS_CLEARS_MARKS:
         node->marks = read_marks(decoding, &node->mark_count);
@@ -139,8 +144,12 @@ static bool in_order(const struct gs_cleared *a, const struct gs_cleared *b) {
     return order < 0 || (order == 0 && a->type < b->type);
 }
 
-static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named, uint32_t depth, uint32_t *ret_count) {
+/* The nodes in a tree of type `around`, which have names; NULL: those at the top. */
+static const struct gs_cleared *read_nodes(struct decoding *decoding, const struct gs_type_ops *around, uint32_t depth,
+                                           uint32_t *ret_count) {
     struct gs_reader *reader = decoding->reader;
+    bool named = around != NULL;
+    bool held = around && around->holds;
     uint32_t count = gs_read_array(reader, UINT32_MAX);
     if (count > 0 && depth > GS_PATH_DEPTH_MAX) {
         gs_reader_fail(reader, GS_EFORMAT);
@@ -155,15 +164,15 @@ static const struct gs_cleared *read_nodes(struct decoding *decoding, bool named
         decoding->owed -= least;
         uint32_t members = named ? 3 : 2;
         uint32_t length = gs_read_array(reader, UINT32_MAX);
-        if (length < members || length > members + 1) {
+        if (length < members || length > members + !held) {
             gs_reader_fail(reader, GS_EFORMAT);
         }
         if (named) {
             node->name = gs_read_str(reader, GS_NAME_BYTES_MAX);
         }
         node->type = (enum gs_type)gs_read_u32(reader, UINT8_MAX);
-        if (reader->error == 0 && (!gs_type_find((int)node->type) || !gs_name_valid(node->name) ||
-                                   (i > 0 && !in_order(&nodes[i - 1], node)))) {
+        if (reader->error == 0 && (!gs_type_find((int)node->type) || (held && !around->holds((int)node->type)) ||
+                                   !gs_name_valid(node->name) || (i > 0 && !in_order(&nodes[i - 1], node)))) {
             gs_reader_fail(reader, GS_EFORMAT);
         }
         if (reader->error == 0) {
@@ -201,7 +210,7 @@ static void read_sum(struct decoding *decoding, bool fresh, struct gs_change *ch
 }
 
 static void read_cleared(struct decoding *decoding, struct gs_change *change) {
-    change->cleared = read_nodes(decoding, false, change->path.depth, &change->cleared_count);
+    change->cleared = read_nodes(decoding, NULL, change->path.depth, &change->cleared_count);
     bool root_map =
         change->cleared_count == 1 && decoding->reader->error == 0 && change->cleared[0].type == GS_TYPE_MAP;
     if (change->cleared_count == 0 || (change->path.depth == 0 && !root_map)) {

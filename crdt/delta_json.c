@@ -13,7 +13,7 @@ static void write_members(const struct gs_change *change, const struct gs_kind_i
         gs_buffer_printf(out, ",\"type\":\"%s\"", gs_type_name((int)change->type));
     }
     if (info->parts & GS_PART_MEMBER) {
-        gs_buffer_text(out, ",\"member\":");
+        gs_buffer_text(out, change->kind == GS_OP_REMOVE_MEMBER ? ",\"value\":" : ",\"member\":");
         gs_json_write_string(change->member.bytes, change->member.length, out);
     }
     if (info->parts & GS_PART_TARGET) {

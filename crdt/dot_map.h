@@ -18,13 +18,14 @@ struct gs_dot_map {
     struct gs_ordered fields; /* of struct gs_field, owned, by (name, type) */
 };
 
-/* What a field holds; which member, its type says. Zero is the empty store, except for a map. */
+/* What a field holds; which member, its type says. Zero is the empty store, except for a map and a leaderboard. */
 union gs_store {
-    struct gs_dot_map *map; /* owned */
+    struct gs_dot_map *map; /* owned; a leaderboard's too */
     struct gs_dot_fun fun;
     struct gs_ordered elements;
     struct gs_set_rw *set_rw; /* owned; NULL is the empty store */
     struct gs_counter counter;
+    struct gs_sketch *sketch; /* owned; NULL is the empty store */
 };
 
 struct gs_field {

@@ -50,7 +50,7 @@ static int apply_here(struct gs_dot_map *map, const struct gs_applying *applying
 static bool brings_something(const struct gs_applying *applying) {
     const struct gs_change *change = applying->change;
     uint32_t traits = gs_kind_find((int)change->kind)->traits;
-    if (traits & GS_KIND_MARKS) {
+    if ((traits & GS_KIND_MARKS) || change->mark_count > 0) {
         return true;
     }
     for (uint32_t i = 0; i < change->cleared_count; i++) {

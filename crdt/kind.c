@@ -1,6 +1,7 @@
 #include "crdt/kind.h"
 
 #include "crdt/number.h"
+#include "crdt/sketch.h"
 
 #include <globalstate/json.h>
 
@@ -15,6 +16,10 @@ static bool is_register_value(struct gs_slice value) {
 
 static bool is_array(struct gs_slice value) {
     return gs_value_kind(value) == GS_KIND_ARRAY;
+}
+
+static bool is_integer(struct gs_slice value) {
+    return gs_value_kind(value) == GS_KIND_INT;
 }
 
 static const struct gs_kind_info kinds[GS_OP_KIND_COUNT] = {
@@ -34,6 +39,12 @@ static const struct gs_kind_info kinds[GS_OP_KIND_COUNT] = {
     [GS_OP_DISABLE_DW] = {"disable", GS_TYPE_FLAG_DW, GS_PART_DOTS, 0, NULL, NULL},
     [GS_OP_ADD_RW] = {"add", GS_TYPE_SET_RW, GS_PART_DOTS | GS_PART_VALUE, 0, "value", gs_is_scalar},
     [GS_OP_REMOVE_RW] = {"remove", GS_TYPE_SET_RW, GS_PART_DOTS | GS_PART_VALUE, 0, "value", gs_is_scalar},
+    [GS_OP_SCORE_TO] = {"score", GS_TYPE_LEADERBOARD, GS_PART_DOTS | GS_PART_MEMBER | GS_PART_MARKS | GS_PART_VALUE, 0,
+                        "to", is_integer},
+    [GS_OP_SCORE_BY] = {"score", GS_TYPE_LEADERBOARD, GS_PART_MEMBER | GS_PART_TALLY, GS_KIND_MARKS, NULL, NULL},
+    [GS_OP_REMOVE_MEMBER] = {"remove", GS_TYPE_LEADERBOARD, GS_PART_DOTS | GS_PART_MEMBER | GS_PART_MARKS,
+                             GS_KIND_TAKES, NULL, NULL},
+    [GS_OP_OBSERVE] = {"observe", GS_TYPE_HYPERLOGLOG, GS_PART_DOTS | GS_PART_VALUE, 0, "value", gs_is_observation},
 };
 
 const struct gs_kind_info *gs_kind_find(int kind) {
@@ -42,8 +53,11 @@ const struct gs_kind_info *gs_kind_find(int kind) {
 
 int gs_kind_on_type(int kind, int type) {
     const struct gs_kind_info *wanted = gs_kind_find(kind);
+    if (wanted && wanted->type == type) {
+        return kind;
+    }
     if (wanted && strcmp(wanted->op, "set") == 0) { /* what a set becomes depends on its value too */
-        return wanted->type == type ? kind : -1;
+        return -1;
     }
     for (int i = 0; wanted && i < GS_OP_KIND_COUNT; i++) {
         if (kinds[i].op && kinds[i].type == type && strcmp(kinds[i].op, wanted->op) == 0) {

@@ -119,6 +119,31 @@ static int read_number_by(struct parsing *parsing, const struct members *members
     return gs_is_number(op->value) ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a number");
 }
 
+static int read_observed(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    op->value = members->other[VALUE];
+    return gs_is_scalar(op->value) ? 0 : fail(parsing, GS_ETYPE, "/value", "only a scalar can be observed");
+}
+
+static int read_score(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    struct gs_slice to = members->other[TO];
+    struct gs_slice by = members->other[BY];
+    if (!read_text(members->other[MEMBER], &op->member)) {
+        return fail(parsing, GS_EINVAL, "/member", "\"member\" must be a string");
+    }
+    if (!gs_name_valid(op->member)) {
+        return fail(parsing, GS_EINVAL, "/member", "a member's name has at most 256 bytes, none of them NUL");
+    }
+    if ((to.length > 0) == (by.length > 0)) {
+        return fail(parsing, GS_EINVAL, "", "a score has one of \"to\" and \"by\"");
+    }
+    if (by.length > 0) {
+        op->kind = GS_OP_SCORE_BY;
+        return read_integer_by(parsing, members, op);
+    }
+    op->value = to;
+    return gs_value_kind(to) == GS_KIND_INT ? 0 : fail(parsing, GS_ETYPE, "/to", "\"to\" must be a 64-bit integer");
+}
+
 static int read_create(struct parsing *parsing, const struct members *members, struct gs_op *op) {
     struct gs_slice name;
     if (!read_text(members->other[TYPE], &name)) {
@@ -154,6 +179,8 @@ static const struct op_form forms[] = {
     {"disable", GS_OP_DISABLE, 0, 0, NULL},
     {"max", GS_OP_MAX, 1 << BY, 0, read_number_by},
     {"min", GS_OP_MIN, 1 << BY, 0, read_number_by},
+    {"score", GS_OP_SCORE_TO, 1 << MEMBER, 1 << TO | 1 << BY, read_score},
+    {"observe", GS_OP_OBSERVE, 1 << VALUE, 0, read_observed},
     {"create", GS_OP_CREATE, 1 << TYPE, 1 << BOUND | 1 << INITIAL, read_create},
 };
 

@@ -115,9 +115,9 @@ static int list_diff(struct gs_preparing *preparing, const struct gs_path *path,
                      struct gs_slice value, struct gs_op_list *list) {
     int error = gs_type_find(type)->diff(store, path, value, list);
     if (error == GS_ETYPE || error == GS_EOVERFLOW) {
+        const char *misfit = list->reason[0] ? list->reason : "is of a type that this value does not fit";
         return gs_preparing_fail(preparing, error, "/value", path,
-                                 error == GS_ETYPE ? "is of a type that this value does not fit"
-                                                   : "cannot get there by one 64-bit increment");
+                                 error == GS_ETYPE ? misfit : "cannot get there by one 64-bit increment");
     }
     return error;
 }

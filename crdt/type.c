@@ -5,10 +5,12 @@ static const struct gs_type_ops *const types[GS_TYPE_COUNT] = {
     [GS_TYPE_SET] = &gs_type_set_aw,
     [GS_TYPE_SET_RW] = &gs_type_set_rw,
     [GS_TYPE_COUNTER] = &gs_type_counter,
+    [GS_TYPE_LEADERBOARD] = &gs_type_leaderboard,
     [GS_TYPE_MAX] = &gs_type_max,
     [GS_TYPE_MIN] = &gs_type_min,
     [GS_TYPE_FLAG_EW] = &gs_type_flag_ew,
     [GS_TYPE_FLAG_DW] = &gs_type_flag_dw,
+    [GS_TYPE_HYPERLOGLOG] = &gs_type_hyperloglog,
     [GS_TYPE_MVREGISTER] = &gs_type_mvregister,
     [GS_TYPE_REGISTER] = &gs_type_register,
 };

@@ -48,6 +48,7 @@ struct gs_op_list {
     struct gs_op *ops;
     uint32_t count;
     uint32_t capacity;
+    char reason[64]; /* why a value does not fit (GS_ETYPE), where a type can say more than that; else empty */
 };
 
 /* Appends an op; 0 or GS_ENOMEM. */
@@ -75,6 +76,9 @@ struct gs_type_ops {
     const char *name;
     bool creatable; /* by GS_OP_CREATE; other types come with a first value */
     enum gs_clears clears;
+    /* For a tree whose names are no part of a path; optional. What may lie in it, without presence; it has no dots of
+     * its own. */
+    bool (*holds)(int type);
     /* For types whose store is `fun`; optional. The entry that is shown, NULL if there is none. */
     const struct gs_entry *(*winner)(const struct gs_dot_fun *fun);
     /* How rival entries of a `fun` are settled, for types that report it; optional. */
@@ -135,6 +139,8 @@ extern const struct gs_type_ops gs_type_set_rw;
 extern const struct gs_type_ops gs_type_flag_ew;
 extern const struct gs_type_ops gs_type_flag_dw;
 extern const struct gs_type_ops gs_type_mvregister;
+extern const struct gs_type_ops gs_type_leaderboard;
+extern const struct gs_type_ops gs_type_hyperloglog;
 
 /* The functions of `type`, or NULL if there is no such type. */
 const struct gs_type_ops *gs_type_find(int type);
@@ -155,6 +161,22 @@ bool gs_origin_decode(struct gs_decoding *decoding, gs_origin *ret_origin);
 gs_point gs_point_decode(struct gs_reader *reader);
 /* A dot that must be in the context; false after an error. */
 bool gs_dot_decode(struct gs_decoding *decoding, gs_dot *ret_dot);
+
+/* The store of maps and leaderboards: functions that they share. */
+int gs_store_map_open(union gs_store *store, struct gs_memory *memory);
+void gs_store_map_close(union gs_store *store, struct gs_memory *memory);
+bool gs_store_map_is_empty(const union gs_store *store);
+bool gs_store_map_is_alive(const union gs_store *store);
+int gs_store_map_join(union gs_store *store, const union gs_store *other, const struct gs_joining *joining);
+void gs_store_map_retain(union gs_store *store, struct gs_memory *memory, const struct gs_context *seen);
+void gs_store_map_compact(union gs_store *store, const struct gs_compacting *compacting);
+void gs_store_map_encode(const union gs_store *store, const struct gs_encoding *encoding);
+/* `holds` as in the table of types: NULL for a map, which is a level of paths. */
+void gs_store_map_decode(union gs_store *store, struct gs_decoding *decoding, bool (*holds)(int type));
+int gs_store_map_visit_origins(const union gs_store *store, enum gs_encode_form form, gs_origin_visit_fn visit,
+                               void *context);
+int gs_store_map_collect(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared);
+int gs_store_map_clear(union gs_store *store, const struct gs_cleared *cleared, struct gs_memory *memory);
 
 /* The store of registers, flags, max and min: functions that they share. */
 void gs_store_fun_close(union gs_store *store, struct gs_memory *memory);

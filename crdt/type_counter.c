@@ -7,8 +7,6 @@
 
 #include <inttypes.h>
 
-__extension__ typedef __int128 wide;
-
 /* Index of the first tally whose origin is not less. */
 static uint32_t find_index(const struct gs_counter *counter, const gs_origin *origin) {
     uint32_t low = 0;
@@ -60,20 +58,19 @@ int gs_counter_raise(struct gs_counter *counter, struct gs_memory *memory, const
     return 0;
 }
 
-static wide sum(const union gs_store *store) {
-    wide total = 0;
-    for (uint32_t i = 0; store && i < store->counter.count; i++) {
-        const struct gs_tally *tally = &store->counter.tallies[i];
+gs_wide gs_counter_sum(const struct gs_counter *counter) {
+    gs_wide total = 0;
+    for (uint32_t i = 0; i < counter->count; i++) {
+        const struct gs_tally *tally = &counter->tallies[i];
         if (gs_tally_alive(tally)) {
-            total += (wide)tally->last.total - tally->reset.total;
+            total += (gs_wide)tally->last.total - tally->reset.total;
         }
     }
     return total;
 }
 
 static int64_t shown(const union gs_store *store) {
-    wide total = sum(store);
-    return total > INT64_MAX ? INT64_MAX : total < INT64_MIN ? INT64_MIN : (int64_t)total;
+    return gs_saturate(gs_counter_sum(&store->counter));
 }
 
 static void close_store(union gs_store *store, struct gs_memory *memory) {
@@ -269,26 +266,32 @@ static int clear(union gs_store *store, const struct gs_cleared *cleared, struct
     return error;
 }
 
-static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
-                   struct gs_change *ret_change) {
-    (void)arena;
-    int64_t by = 0;
+int gs_counter_continue(const struct gs_counter *counter, const gs_origin *writer, gs_wide shown, int64_t by,
+                        struct gs_change *change) {
     int64_t total = 0;
-    if (!gs_integer_read(op->value, &by)) {
-        return GS_EINVAL;
-    }
-    wide after = sum(store) + by;
-    const struct gs_tally *tally = store ? gs_counter_find(&store->counter, writer) : NULL;
+    gs_wide after = shown + by;
+    const struct gs_tally *tally = counter ? gs_counter_find(counter, writer) : NULL;
     bool fresh = !tally || !gs_tally_alive(tally);
     int64_t before = fresh ? 0 : tally->last.total;
     /* A sum that merging carried past int64 may still be led back. */
     if ((after > INT64_MAX && by > 0) || (after < INT64_MIN && by < 0) || __builtin_add_overflow(before, by, &total)) {
         return GS_EOVERFLOW;
     }
-    ret_change->by = by;
-    ret_change->before = before;
-    ret_change->fresh = fresh;
+    change->by = by;
+    change->before = before;
+    change->fresh = fresh;
     return 1;
+}
+
+static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
+                   struct gs_change *change) {
+    (void)arena;
+    int64_t by = 0;
+    if (!gs_integer_read(op->value, &by)) {
+        return GS_EINVAL;
+    }
+    const struct gs_counter *counter = store ? &store->counter : NULL;
+    return gs_counter_continue(counter, writer, counter ? gs_counter_sum(counter) : 0, by, change);
 }
 
 static int diff(const union gs_store *store, const struct gs_path *path, struct gs_slice value,
@@ -297,7 +300,7 @@ static int diff(const union gs_store *store, const struct gs_path *path, struct 
     if (!gs_integer_read(value, &wanted)) {
         return GS_ETYPE;
     }
-    wide by = (wide)wanted - sum(store);
+    gs_wide by = (gs_wide)wanted - gs_counter_sum(&store->counter);
     if (by == 0) {
         return 0;
     }

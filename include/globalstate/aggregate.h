@@ -70,7 +70,8 @@ int gs_aggregate_inverse(const struct gs_aggregate *now, const struct gs_aggrega
                          struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
 
 /* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counters, max and min →
- * number, flag → boolean, mvregister → array of its values sorted by encoding, register → its winner. A name with two
+ * number, flag → boolean, mvregister → array of its values sorted by encoding, leaderboard → array of
+ * {"member", "score"} from the highest score down, hyperloglog → its estimate, register → its winner. A name with two
  * types shows the least type. Counter sums past int64 are shown saturated. */
 int gs_aggregate_write_json(const struct gs_aggregate *aggregate, struct gs_buffer *out);
 
@@ -79,11 +80,11 @@ int gs_aggregate_write_value(const struct gs_aggregate *aggregate, struct gs_buf
 
 /* One value that takes part in a conflict. */
 struct gs_conflict_value {
-    const char *op; /* what was done: "set", "add", "remove", "enable" …; "" for a whole field of another type */
+    const char *op; /* what was done: "set", "add", "enable", "score" …; "" for a whole field of another type */
     gs_dot dot;
     gs_hlc clock; /* 0 where the type keeps none */
     enum gs_type type;
-    struct gs_slice value; /* canonical; empty for a whole field of another type */
+    struct gs_slice value; /* canonical; leaderboard: {"member", "to"}; empty for a whole field of another type */
 };
 
 /* A field where concurrent writes stand side by side: the winner comes first. */

@@ -74,7 +74,7 @@ enum gs_op_kind {
     GS_OP_SCORE_TO = 21,      /* leaderboard: the score of `member`, an integer */
     GS_OP_SCORE_BY = 22,      /* leaderboard: by, for `member` */
     GS_OP_REMOVE_MEMBER = 23, /* leaderboard: `member` */
-    GS_OP_OBSERVE = 24,       /* hyperloglog: value */
+    GS_OP_OBSERVE = 24,       /* hyperloglog: value, or [register, rank] */
     GS_OP_KIND_COUNT
 };
 

@@ -9,7 +9,8 @@ import sys
 
 JSON = ['null', '[true,false,-0,1e300,0.1,-9223372036854775808]', '"\\ud83d\\ude00\\u0000\\n\u00e9"',
         '{"b":{"":[]},"a":{"a/b":{},"~":"\\""},"c":[[[[1.5]]]]}', '[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]',
-        '{"a":1,"a":2}', '[{"op":"set","path":"/a/0","value":{"x":[1,null]}},{"op":"max","path":"/m","by":2.5}]']
+        '{"a":1,"a":2}', '[{"op":"set","path":"/a/0","value":{"x":[1,null]}},{"op":"max","path":"/m","by":2.5}]',
+        '[{"op":"score","path":"/b","member":"ada","to":7},{"op":"observe","path":"/h","value":"ada"}]']
 
 # Actions of fuzz_link.c: a handshake, messages, and what may go wrong with them.
 PASS, ALTER, INJECT, ANSWER = range(4)
@@ -31,6 +32,7 @@ def batches(data):
 
 
 def deltas(data):
+    yield bytes.fromhex("0192009195180091a16890920506")  # observe [5, 6], as an inverse writes it
     for vector in vectors(data):
         for delta in vector["deltas"]:
             yield bytes([delta["seq"]]) + bytes.fromhex(delta["bytes"])

@@ -2,6 +2,7 @@
 
 Origins are 16-byte strings here. `delta` and `state` compute the bytes from the model's records."""
 
+import hashlib
 import struct
 
 
@@ -60,9 +61,10 @@ class Raw:
 
 
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-UNSET, REMOVE, REMOVE_RW = 101, 102, 103
+LEADERBOARD, HYPERLOGLOG = 7, 12
+UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER = 101, 102, 103, 104, 105
 KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MIN: 6, MAP: 7, MVREGISTER: 9, SET_RW: 14,
-         REMOVE_RW: 15}
+         REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24}
 CREATE, FLAG_KINDS = 8, {(FLAG_EW, True): 10, (FLAG_EW, False): 11, (FLAG_DW, True): 12, (FLAG_DW, False): 13}
 
 
@@ -91,15 +93,28 @@ class Delta:
         if record.kind in (FLAG_EW, FLAG_DW):
             return [FLAG_KINDS[record.kind, record.value]] + where + [self.dots(record.takes)]
         start = [KINDS[record.kind]] + where
-        if record.kind == COUNTER:
+        if record.kind in (COUNTER, SCORE):
             before = [sum(r.value for r in record.frame[:-1])] if len(record.frame) > 1 else []
-            return start + [record.value] + before
+            return start + ([record.member] if record.kind == SCORE else []) + [record.value] + before
+        if record.kind in (LEADERBOARD, REMOVE_MEMBER):
+            dots = self.dots([r.dot for r in self.taken(record) if r.kind == LEADERBOARD])
+            value = [record.value] if record.kind == LEADERBOARD else []
+            return start + [dots, record.member, self.marks(record.marks)] + value
         if record.kind == UNSET:
-            taken = [r for r in map(self.dots_known.get, record.takes) if r.kind != COUNTER] + list(record.marks)
+            taken = [r for r in self.taken(record) if r.kind not in (COUNTER, SCORE)] + list(record.marks)
             return start + [self.nodes(taken, record.path)]
         if record.kind == MAP:
             return start + [self.dots(record.takes)]
         return start + [self.dots(record.takes), record.value]
+
+    def taken(self, record):
+        return [self.dots_known[dot] for dot in record.takes]
+
+    def marks(self, records):
+        """> marks := [origin, seq, index, total, …]"""
+        rows = ((self.number(r.dot[0]), r.dot[1], r.dot[2], sum(f.value for f in r.frame))
+                for r in sorted(records, key=lambda r: r.dot))
+        return [n for row in rows for n in row]
 
     def nodes(self, records, path):
         """> node := [type, payload] at the top, [name, type, payload] below; and dots: presence"""
@@ -113,9 +128,10 @@ class Delta:
 
     def payload(self, kind, here, records, path):
         if kind == COUNTER:
-            marks = sorted(here, key=lambda r: r.dot)
-            rows = ((self.number(r.dot[0]), r.dot[1], r.dot[2], sum(f.value for f in r.frame)) for r in marks)
-            return [n for row in rows for n in row]
+            return self.marks(here)
+        if kind == LEADERBOARD:
+            return [[], [[member, lies, self.marks(held) if lies == COUNTER else self.dots([r.dot for r in held])]
+                         for member, lies, held in members(here)]]
         dots = self.dots([r.dot for r in here])
         if kind != MAP:
             return dots
@@ -127,7 +143,25 @@ class Delta:
 
 
 def type_of(record):
-    return SET_RW if record.kind == REMOVE_RW else record.kind
+    return {REMOVE_RW: SET_RW, SCORE: LEADERBOARD}.get(record.kind, record.kind)
+
+
+def observation(value):
+    """> the first 11 bits of the hash are the register; the zeros that follow, plus one, the rank; [register,
+    > rank]: what an inverse writes"""
+    if isinstance(value, list):
+        return tuple(value)
+    bits = "{:064b}".format(int.from_bytes(hashlib.blake2b(msgpack(value), digest_size=16).digest()[:8], "big"))
+    return int(bits[:11], 2), (bits[11:] + "1").index("1") + 1
+
+
+def members(records):
+    """The fields of a leaderboard, (member, type, records): a counter of increments, and a register of `to`s."""
+    for member in sorted({r.member for r in records}, key=str.encode):
+        for kind, lies in ((SCORE, COUNTER), (LEADERBOARD, REGISTER)):
+            held = [r for r in records if r.member == member and r.kind == kind]
+            if held:
+                yield member, lies, held
 
 
 def just_before(dot):
@@ -155,7 +189,7 @@ class State:
 
     def full(self):
         """Bookkeeping too: > cancelled marks of counters; hidden adds and removes of remove-wins sets"""
-        self.fields = self.fields_of(self.view.kept + [r for r in self.records if r.kind == COUNTER])
+        self.fields = self.fields_of(self.view.kept + [r for r in self.records if r.kind in (COUNTER, SCORE)])
         self.is_full = True
         return msgpack([3, self.origins, self.context, self.map_payload(())])
 
@@ -183,29 +217,50 @@ class State:
 
     def payload(self, path, kind):
         here = sorted(self.view.at(path, kind), key=lambda r: r.dot)
+        if kind == LEADERBOARD:
+            return self.board(path, here)
+        if kind == HYPERLOGLOG:
+            rows = sorted((observation(r.value), r.dot) for r in here)
+            return [n for (register, rank), dot in sorted(rows, key=lambda row: (row[0][0], row[1]))
+                    for n in [register, rank] + self.triple(dot)]
         if kind == MAP:
             return self.map_payload(path)
         if kind == COUNTER:
             chains = [r for r in self.records if r.kind == COUNTER and r.path == path] if self.is_full else here
-            return [self.mark(path, o) for o in self.origins if any(r.dot[0] == o for r in chains)]
+            return self.tallies(chains)
         if kind == SET_RW and self.is_full:
             kept = self.view.rivals(path)
             return [self.elements([r for r in kept if r.kind == k]) for k in (SET_RW, REMOVE_RW)]
         if kind in (SET, SET_RW):
             return self.elements(here)
-        return [self.triple(r.dot) + [0 if kind in (MAX, MIN) else r.clock, r.value] for r in here]
+        return self.entries(here, kind not in (MAX, MIN))
+
+    def entries(self, records, clocks=True):
+        return [self.triple(r.dot) + [r.clock if clocks else 0, r.value] for r in records]
+
+    def board(self, path, here):
+        """> leaderboard: map-payload whose fields are the members' registers and counters"""
+        steps = [r for r in self.records if r.kind == SCORE and r.path == path] if self.is_full else \
+            self.view.at(path, SCORE)
+        return [[], [[member, lies, self.tallies(held) if lies == COUNTER else self.entries(held)]
+                     for member, lies, held in members(here + steps)]]
+
+    def tallies(self, records):
+        return [self.mark([r for r in records if r.dot[0] == o][0]) for o in self.origins
+                if any(r.dot[0] == o for r in records)]
 
     def elements(self, records):
         values = sorted({msgpack(r.value) for r in records})
         return [x for v in values for x in (Raw(v), self.dots([r for r in records if msgpack(r.value) == v]))]
 
-    def mark(self, path, origin):
-        """> [origin, last.seq, last.index, last.total, reset.seq, reset.index, reset.total]"""
-        chain = [r for r in self.records if r.kind == COUNTER and r.path == path and r.dot[0] == origin]
-        last = max(chain, key=lambda r: r.dot)
+    def mark(self, one):
+        """> [origin, last.seq, last.index, last.total, reset.seq, reset.index, reset.total], of the chain of `one`"""
+        def is_of_chain(r):
+            return (r.kind, r.path, r.member, r.dot[0]) == (one.kind, one.path, one.member, one.dot[0])
+
+        last = max(filter(is_of_chain, self.records), key=lambda r: r.dot)
         resets = [just_before(last.frame[0].dot) + (0,)]
         for record in self.records:
-            resets += [m.dot[1:] + (sum(f.value for f in m.frame),) for m in record.marks
-                       if m.path == path and m.dot[0] == origin]
+            resets += [m.dot[1:] + (sum(f.value for f in m.frame),) for m in record.marks if is_of_chain(m)]
         total = sum(r.value for r in last.frame)
-        return [self.origins.index(origin), last.dot[1], last.dot[2], total, *max(resets)]
+        return [self.origins.index(one.dot[0]), last.dot[1], last.dot[2], total, *max(resets)]

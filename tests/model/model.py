@@ -9,20 +9,24 @@ state is a function of a set of known events:
 No causal contexts, no marks or frames, no deltas. Quotes ("> …") are from SEMANTICS.md.
 """
 
+import math
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from format import msgpack  # noqa: E402  the canonical encoding: identity and order of set elements
+from format import msgpack, observation, type_of  # noqa: E402  the canonical encoding: identity and order
 
 # > Numbers: map 1, list 2, set 3, set_rw 4, bounded_counter 5, counter 6, leaderboard 7, max 8, min 9, flag_ew 10,
 # > flag_dw 11, hyperloglog 12, mvregister 13, register 14
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", COUNTER: "counter", MAX: "max", MIN: "min",
-              FLAG_EW: "flag_ew", FLAG_DW: "flag_dw", MVREGISTER: "mvregister", REGISTER: "register"}
+LEADERBOARD, HYPERLOGLOG = 7, 12
+TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", COUNTER: "counter", LEADERBOARD: "leaderboard", MAX: "max",
+              MIN: "min", FLAG_EW: "flag_ew", FLAG_DW: "flag_dw", HYPERLOGLOG: "hyperloglog",
+              MVREGISTER: "mvregister", REGISTER: "register"}
 TYPES = {name: number for number, name in TYPE_NAMES.items()}
 UNSET, REMOVE = 101, 102  # records that only take away
 REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it takes it away
+SCORE, REMOVE_MEMBER = 104, 105  # leaderboard: an increment, which stays as a counter's does; and a remove
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DEPTH_MAX = 16
 
@@ -36,6 +40,7 @@ class Refused(Exception):
 class Record:
     def __init__(self, kind, dot, path, value, takes, clock):
         self.kind, self.dot, self.path, self.value, self.clock = kind, dot, path, value, clock
+        self.member = None  # leaderboard
         self.takes = frozenset(takes)
         self.presence = False  # made by `create`: keeps a field of the type `kind` there
         self.frame = ()  # an increment: the writer's own increments of its frame, itself last
@@ -62,6 +67,12 @@ def is_scalar(value):
     return not isinstance(value, (list, dict))
 
 
+def is_row(value):
+    """An entry of a leaderboard that is written out."""
+    return (isinstance(value, dict) and value.keys() == {"member", "score"} and isinstance(value["member"], str)
+            and is_int(value["score"]))
+
+
 def fits(number):
     return INT_MIN <= number <= INT_MAX
 
@@ -73,6 +84,51 @@ def pointer(text):
 
 def to_pointer(path):
     return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
+
+
+def chain_of(record):
+    """What an origin's increments add up in: a counter, or a member's score."""
+    return (record.kind, record.path, record.member)
+
+
+# ---- hyperloglog ---------------------------------------------------------------------------------------------------
+
+
+REGISTERS, RANK_MAX = 2048, 54
+
+
+def estimate(ranks):
+    """> Ertl 2017, algorithm 6. `ranks`: the greatest rank of each register that has one."""
+    counts = [0] * (RANK_MAX + 1)
+    for rank in ranks.values():
+        counts[rank] += 1
+    counts[0] = REGISTERS - len(ranks)
+    if not ranks:
+        return 0
+    m = float(REGISTERS)
+    z = m * tau(1 - counts[RANK_MAX] / m)
+    for count in counts[RANK_MAX - 1:0:-1]:
+        z = 0.5 * (z + count)
+    z += m * sigma(counts[0] / m)
+    return math.floor(0.72134752044448170368 * m * m / z + 0.5) if z > 0 else INT_MAX
+
+
+def sigma(x):
+    y, z, before = 1.0, x, None
+    while z != before:
+        x *= x
+        before, z, y = z, z + x * y, y + y
+    return z
+
+
+def tau(x):
+    if x in (0, 1):
+        return 0.0
+    y, z, before = 1.0, 1 - x, None
+    while z != before:
+        x, y = math.sqrt(x), y * 0.5
+        before, z = z, z - (1 - x) * (1 - x) * y
+    return z / 3
 
 
 # ---- what is alive -------------------------------------------------------------------------------------------------
@@ -93,7 +149,7 @@ def kept_records(records):
     gone = set()
     for record in known.values():
         gone |= record.takes
-    return [r for r in known.values() if (r.kind in TYPE_NAMES or r.kind == REMOVE_RW) and r.dot not in gone]
+    return [r for r in known.values() if (r.kind in TYPE_NAMES or r.kind in (REMOVE_RW, SCORE)) and r.dot not in gone]
 
 
 def alive_records(kept):
@@ -131,7 +187,7 @@ class View:
 
     def types(self, path):
         """> A field is *there* while something of it is alive; map: its own presence, or a field that is alive."""
-        return {r.kind if r.path == path else MAP for r in self.below(path)}
+        return {type_of(r) if r.path == path else MAP for r in self.below(path)}
 
     def shown(self, path):
         """> both are kept, the one with the smaller type number is shown"""
@@ -148,6 +204,34 @@ class View:
     def exact_sum(self, path):
         """> sum of the increments not cancelled"""
         return sum(r.value for r in self.at(path, COUNTER))
+
+    def members(self, path):
+        """The names that a leaderboard shows, sorted by bytes."""
+        return sorted({r.member for kind in (LEADERBOARD, SCORE) for r in self.at(path, kind)}, key=str.encode)
+
+    def score_writes(self, path, member):
+        return [r for r in self.writes(path, LEADERBOARD) if r.member == member]
+
+    def score_steps(self, path, member):
+        return [r for r in self.at(path, SCORE) if r.member == member]
+
+    def score(self, path, member):
+        """> a score is the last `to`, 0 if there is none, and the increments not cancelled"""
+        writes = self.score_writes(path, member)
+        return (writes[0].value if writes else 0) + sum(r.value for r in self.score_steps(path, member))
+
+    def board(self, path):
+        """> from the highest score down, equal scores by the member's bytes"""
+        rows = [{"member": m, "score": min(max(self.score(path, m), INT_MIN), INT_MAX)} for m in self.members(path)]
+        return sorted(rows, key=lambda row: (-row["score"], row["member"].encode()))
+
+    def ranks(self, path):
+        """> a register's rank is the greatest of its entries"""
+        found = {}
+        for record in self.at(path, HYPERLOGLOG):
+            register, rank = observation(record.value)
+            found[register] = max(rank, found.get(register, 0))
+        return found
 
     def greatest(self, path):
         """> the greatest entry (integers and floats compare as numbers; equal numbers: the integer is shown)"""
@@ -184,6 +268,10 @@ class View:
             return self.least(path)
         if kind in (FLAG_EW, FLAG_DW):
             return self.flag(path, kind)[0].value
+        if kind == LEADERBOARD:
+            return self.board(path)
+        if kind == HYPERLOGLOG:
+            return estimate(self.ranks(path))
         if kind == MVREGISTER:
             return self.values(path)
         if kind == REGISTER:
@@ -203,6 +291,11 @@ class View:
                 if len(writes) > 1 and not same:  # > several alive = conflict; flags: that say different things
                     found.append((path, rule, [(r.clock, r.dot[0], r.dot[1], r.value) for r in writes]))
             found += self.rival_elements(path)
+            for member in self.members(path):
+                writes = self.score_writes(path, member)
+                if len(writes) > 1:
+                    found.append((path, "last_writer_wins", [(r.clock, r.dot[0], r.dot[1],
+                                                              {"member": member, "to": r.value}) for r in writes]))
         return found
 
     def rival_elements(self, path):
@@ -271,21 +364,61 @@ class Writer:
 
     def increment(self, path, by):
         self.typed(path, COUNTER)
+        self.count(COUNTER, path, None, by, self.view.exact_sum(path), self.view.at(path, COUNTER))
+
+    def count(self, kind, path, member, by, shown, alive):
+        """An increment of what is `shown`, where the increments `alive` stand."""
         own = sorted((r for r in self.view.known.values()
-                      if r.kind == COUNTER and r.path == path and r.dot[0] == self.origin), key=lambda r: r.dot)
-        living = [r for r in self.view.at(path, COUNTER) if r.dot[0] == self.origin]
+                      if chain_of(r) == (kind, path, member) and r.dot[0] == self.origin), key=lambda r: r.dot)
+        living = [r for r in alive if r.dot[0] == self.origin]
         # > If the origin's contribution is none (nothing alive of its own), it starts a new *frame*
         frame = own[-1].frame if living else ()
         # > An increment that would take the exact sum out of int64 (or further out, …; one that leads back is fine), or
         # > the origin's own total: `counter_overflow`
-        after = self.view.exact_sum(path) + by
+        after = shown + by
         leaves = (after > INT_MAX and by > 0) or (after < INT_MIN and by < 0)
         if leaves or not fits(sum(r.value for r in frame) + by):
             raise Refused("counter_overflow", path)
         in_frame = {r.dot for r in frame}
-        record = self.record(COUNTER, path, by, [r.dot for r in own if r.dot not in in_frame])
+        record = self.record(kind, path, by, [r.dot for r in own if r.dot not in in_frame])
+        record.member = member
         record.frame = frame + (record,)
         self.commit()
+
+    def score_by(self, path, member, by):
+        self.typed(path, LEADERBOARD)
+        self.count(SCORE, path, member, by, self.view.score(path, member), self.view.score_steps(path, member))
+
+    def score_to(self, path, member, to):
+        """> a `to` supersedes the `to`s and cancels the increments of the member that it sees"""
+        self.typed(path, LEADERBOARD)
+        self.take_member(LEADERBOARD, path, member, to)
+
+    def take_member(self, kind, path, member, value=None):
+        writes, steps = self.view.score_writes(path, member), self.view.score_steps(path, member)
+        takes, marks = self.cancel(steps)
+        record = self.record(kind, path, value, {r.dot for r in writes} | takes)
+        record.member, record.marks = member, marks
+        self.commit()
+
+    def cancel(self, increments):
+        """> it cancels all increments of that origin up to the newest one seen"""
+        takes, marks = set(), []
+        for chain, origin in sorted({(chain_of(r), r.dot[0]) for r in increments}, key=repr):
+            seen = [r for r in self.view.known.values() if chain_of(r) == chain and r.dot[0] == origin]
+            takes |= {r.dot for r in seen}
+            marks.append(max(seen, key=lambda r: r.dot))
+        return takes, tuple(marks)
+
+    def observe(self, path, value):
+        """> an observation that raises its register supersedes the entries that it sees there; one that does not
+        > changes nothing and leaves no trace"""
+        self.typed(path, HYPERLOGLOG)
+        register, rank = observation(value)
+        if rank > self.view.ranks(path).get(register, 0):
+            takes = [r.dot for r in self.view.at(path, HYPERLOGLOG) if observation(r.value)[0] == register]
+            self.record(HYPERLOGLOG, path, value, takes)
+            self.commit()
 
     def add(self, path, value):
         if self.typed(path, SET, SET_RW) == SET_RW:
@@ -302,8 +435,15 @@ class Writer:
         self.commit()
 
     def remove(self, path, value):
-        if self.typed(path, SET, SET_RW) == SET_RW:
+        kind = self.typed(path, SET, SET_RW, LEADERBOARD)
+        if kind == SET_RW:
             self.write_rw(REMOVE_RW, path, value)
+            return
+        if kind == LEADERBOARD:
+            if not isinstance(value, str):
+                raise Refused("type_mismatch", path)
+            if value in self.view.members(path):  # > takes away what of the member it sees; not in: nothing
+                self.take_member(REMOVE_MEMBER, path, value, value)
             return
         dots = self.element_dots(path, value)
         if dots:  # > takes away the adds of the element that it sees; element absent: nothing
@@ -374,14 +514,8 @@ class Writer:
         takes = {r.dot for r in seen}
         # > set_rw: adds and removes alike, hidden ones too
         takes |= {r.dot for r in self.view.kept if r.path[: len(path)] == path and r.kind in (SET_RW, REMOVE_RW)}
-        marks = []
-        for path_origin in sorted({(r.path, r.dot[0]) for r in seen if r.kind == COUNTER}):
-            # > it cancels all increments of that origin up to the newest one seen
-            chain = [r for r in self.view.known.values()
-                     if r.kind == COUNTER and (r.path, r.dot[0]) == path_origin]
-            takes |= {r.dot for r in chain}
-            marks.append(max(chain, key=lambda r: r.dot))
-        self.record(UNSET, path, None, takes).marks = tuple(marks)
+        cancelled, marks = self.cancel([r for r in seen if r.kind in (COUNTER, SCORE)])
+        self.record(UNSET, path, None, takes | cancelled).marks = marks
         self.commit()
 
     def set(self, path, value, in_document=False):
@@ -400,6 +534,11 @@ class Writer:
             self.set_extremum(path, value, shown)
         elif shown in (FLAG_EW, FLAG_DW):
             self.set_flag(path, value)
+        elif shown == LEADERBOARD:
+            self.set_board(path, value)
+        elif shown == HYPERLOGLOG:
+            if not is_int(value) or value != self.view.value(path):  # > the number shown: nothing
+                raise Refused("type_mismatch", path)
         elif shown == MVREGISTER:
             self.set_values(path, value, in_document)
         else:
@@ -450,6 +589,21 @@ class Writer:
             if not self.has(path, element, kind):
                 self.add(path, element)
 
+    def set_board(self, path, value):
+        """> an array of members and scores → `to` where the score is another, then remove the members that it lacks"""
+        if not isinstance(value, list) or not all(is_row(row) for row in value):
+            raise Refused("type_mismatch", path)
+        wanted = {row["member"]: row["score"] for row in value}
+        if len(wanted) < len(value):
+            raise Refused("type_mismatch", path)
+        before = self.view.members(path)
+        for member in sorted(wanted, key=str.encode):
+            if member not in before or self.view.score(path, member) != wanted[member]:
+                self.score_to(path, member, wanted[member])
+        for member in before:
+            if member not in wanted:
+                self.remove(path, member)
+
     def has(self, path, element, kind):
         return msgpack(element) in map(msgpack, self.view.elements(path, kind))
 
@@ -495,6 +649,11 @@ class Writer:
             self.switch(path, kind == "enable")
         elif kind == "create":
             self.create(path, op["type"])
+        elif kind == "score":
+            if "to" in op:
+                self.score_to(path, op["member"], op["to"])
+            else:
+                self.score_by(path, op["member"], op["by"])
         else:
             getattr(self, kind)(path, op["by"] if kind in ("increment", "max", "min") else op["value"])
 
@@ -505,7 +664,9 @@ def check_arguments(op):
     if (
         (kind == "increment" and not is_int(op["by"]))  # > `increment by` wants an integer
         or (kind in ("max", "min") and not is_number(op["by"]))  # > `max by` a finite number
+        or (kind == "observe" and isinstance(op["value"], dict))
         or (kind in ("add", "remove") and not is_scalar(op["value"]))  # > Set elements: … scalars
+        or (kind == "score" and not is_int(op.get("to", op.get("by"))))
     ):
         raise Refused("type_mismatch", path)
 
@@ -539,7 +700,7 @@ def mixes_frames(events):
     dots = {r.dot for r in records_of(events)}
     newest = {}
     for record in records_of(events):
-        if record.kind == COUNTER:
-            key = (record.path, record.dot[0])
+        if record.kind in (COUNTER, SCORE):
+            key = (chain_of(record), record.dot[0])
             newest[key] = max(newest.get(key, record), record, key=lambda r: r.dot)
     return any(earlier.dot not in dots for record in newest.values() for earlier in record.frame)

@@ -223,6 +223,41 @@ class Conflicts(unittest.TestCase):
         self.assertEqual(self.a.state(), {"a": {"y": 1}})
 
 
+def score(member, **number):
+    return dict({"op": "score", "path": "/b", "member": member}, **number)
+
+
+class Boards(unittest.TestCase):
+    """The rows of leaderboards and hyperloglogs."""
+
+    def shows(self, state, **scores):
+        self.assertEqual({row["member"]: row["score"] for row in state.get("b", [])}, scores)
+
+    def test_alone(self):
+        self.shows(alone(score("x", to=3), score("x", by=4)), x=7)
+        self.shows(alone(score("x", to=3), score("x", by=4), score("x", to=1)), x=1)
+        self.shows(alone(score("x", to=3), op("remove", "/b", "x")))
+        self.assertEqual(alone(score("b", by=1), score("a", by=1), score("c", by=9))["b"],
+                         [{"member": "c", "score": 9}, {"member": "a", "score": 1}, {"member": "b", "score": 1}])
+
+    def test_apart(self):
+        start = [score("x", to=3), score("x", by=4)]
+        self.shows(together(start, [score("x", to=1)], [score("x", by=10)]), x=11)
+        self.shows(together(start, [op("remove", "/b", "x")], [score("x", by=10)]), x=10)
+        self.shows(together(start, [op("unset", "/b")], [score("x", by=10)]), x=10)
+        self.shows(together(start, [score("x", to=1)], [score("x", to=2)], clocks=(5, 4)), x=1)
+        self.shows(together(start, [op("remove", "/b", "x")], [score("x", to=2)]), x=2)
+
+    def test_registers(self):
+        def seen(*values):
+            return [op("observe", "/h", value) for value in values]
+
+        self.assertEqual(alone(*seen("x", "y", "x", 1, 1.0)), {"h": 4})
+        self.assertEqual(together(seen("x"), [op("unset", "/h")], seen("y")), {"h": 1})
+        self.assertEqual(together(seen("x"), [op("unset", "/h")], seen("x")), {})  # it raised nothing
+        self.assertLess(abs(alone(op("set", "/q", 0), *seen(*range(40)))["h"] - 40), 3)
+
+
 class OutOfOrder(unittest.TestCase):
     def test_superseded_before_it_came(self):
         a, b = Replica(A), Replica(B)

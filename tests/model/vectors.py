@@ -44,6 +44,18 @@ def maximum(path, by):
     return {"op": "max", "path": path, "by": by}
 
 
+def score(member, **number):
+    return dict({"op": "score", "path": "/b", "member": member}, **number)
+
+
+def observe(*values):
+    return [{"op": "observe", "path": "/h", "value": value} for value in values]
+
+
+def create(path, name):
+    return {"op": "create", "path": path, "type": name}
+
+
 def solo(*events):
     return [["A", clock, list(ops)] for clock, ops in enumerate(events, 1)]
 
@@ -85,6 +97,26 @@ HISTORIES = {
     "max, greater": solo([maximum("/a", 1)], [maximum("/a", 2.5)]),
     "max, apart": apart(None, [maximum("/a", 2)], [maximum("/a", 2.0)]),
     "max, set to less": solo([maximum("/a", 5)], [put("/a", 3)]),
+    "leaderboard, in order": solo([score("ada", to=3), score("bob", by=7), score("", to=3), score("é", by=-1)]),
+    "leaderboard, by upon to": solo([score("ada", to=3)], [score("ada", by=4)], [score("ada", by=-300)]),
+    "leaderboard, to ends what it saw": solo([score("ada", to=3), score("ada", by=4)], [score("ada", to=1)]),
+    "leaderboard, to and by apart": apart([score("ada", to=3), score("ada", by=4)], [score("ada", to=1)],
+                                          [score("ada", by=10)]),
+    "leaderboard, to and to apart": apart([score("ada", by=1)], [score("ada", to=2)], [score("ada", to=5)]),
+    "leaderboard, remove": solo([score("ada", to=3), score("ada", by=4), score("bob", by=1)], [remove("/b", "ada")],
+                                [score("ada", by=2)]),
+    "leaderboard, remove and by apart": apart([score("ada", to=3), score("ada", by=4)], [remove("/b", "ada")],
+                                              [score("ada", by=10)]),
+    "leaderboard, set to an array": solo([score("ada", to=3), score("bob", by=4)],
+                                         [put("/b", [{"member": "bob", "score": 4}, {"member": "eve", "score": 9}])]),
+    "leaderboard, created and unset": solo([create("/b", "leaderboard")], [score("ada", to=3), score("ada", by=1)],
+                                           [unset("/b")]),
+    "hyperloglog, one value": solo(observe("ada")),
+    "hyperloglog, more of one value": solo(observe("ada", "ada", "bob")),
+    "hyperloglog, some values": solo(observe(1, 1.0, "1", True, None, *range(50))),
+    "hyperloglog, apart": apart(observe("ada", 1), observe("bob", 2), observe("bob", 3)),
+    "hyperloglog, unset apart": apart(observe("ada"), [unset("/h")], observe("bob")),
+    "hyperloglog, created": solo([create("/h", "hyperloglog")]),
     "map, empty": solo([put("/m", {})]),
     "map, members": solo([put("/m", {"b": 1, "a": {"c": 2}})]),
     "map, by path": solo([increment("/m/n/o", 1)]),

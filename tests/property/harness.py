@@ -94,7 +94,7 @@ class Op:
         self.clock, self.dot = event.clock, (event.origin, event.seq, index)
         op = event.ops[index]
         self.kind, self.path, self.value, self.by = op["op"], op["path"], op.get("value"), op.get("by")
-        self.type = op.get("type")
+        self.type, self.member, self.to = op.get("type"), op.get("member"), op.get("to")
 
     def sees(self, other):
         if self.event is other.event:
@@ -170,13 +170,17 @@ class Run:
         """The delta as a person reads it: one op for each change."""
         names = {model.REGISTER: "set", model.MAP: "set", model.UNSET: "unset", model.COUNTER: "increment",
                  model.SET: "add", model.REMOVE: "remove", model.MAX: "max", model.MIN: "min", model.SET_RW: "add",
-                 model.REMOVE_RW: "remove", model.MVREGISTER: "set"}
+                 model.REMOVE_RW: "remove", model.MVREGISTER: "set", model.LEADERBOARD: "score", model.SCORE: "score",
+                 model.REMOVE_MEMBER: "remove", model.HYPERLOGLOG: "observe"}
         switches = {True: "enable", False: "disable"}
         wanted = [("create", model.to_pointer(r.path), None) if r.presence else
                   (switches[r.value], model.to_pointer(r.path), None) if r.kind in (model.FLAG_EW, model.FLAG_DW) else
                   (names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else r.value)
                   for r in event.records]
-        got = [(op["op"], op["path"], op.get("by", op.get("value"))) for op in written]
+        wanted = [op + (r.member,) * (r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence)
+                  for op, r in zip(wanted, event.records)]
+        got = [(op["op"], op["path"], op.get("to", op.get("by", op.get("value")))) + tuple(
+            op[key] for key in ("member",) if key in op) for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
             raise Failure("deltajson\n     got %s\nexpected %s" % (got, wanted))
 
@@ -418,6 +422,9 @@ def mutate(rng, value, depth):
         return rng.choice([1, {}]) if rng.random() < 0.1 else random_document(rng, value, depth + 1)
     if isinstance(value, bool):
         return rng.choice([True, False])
+    if isinstance(value, list) and value and model.is_row(value[0]):
+        rows = [dict(row, score=rng.choice((row["score"], 3, -9))) for row in value if rng.random() < 0.7]
+        return rows + rng.choice([[], [], [{"member": "q", "score": 1}], [{"member": "q"}]])
     if isinstance(value, list):
         return [v for v in value if rng.random() < 0.6] + rng.choice([[], [rng.randint(0, 5), "m"]])
     if model.is_int(value):
@@ -441,7 +448,7 @@ class Mixed:
     def generate(rng):
         path = "".join("/" + rng.choice(NAMES) for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 2, 3))))
         kinds = ("set", "set", "object", "unset", "increment", "increment", "add", "add", "remove", "max", "min",
-                 "enable", "disable", "create", "add", "set")
+                 "enable", "disable", "create", "add", "set", "score", "score", "observe")
         # A path has a favourite op, so that fields last, which others disturb now and then.
         kind = kinds[sum(map(ord, path)) * 7 % len(kinds)] if rng.random() < 0.5 else rng.choice(kinds)
         if kind == "unset":
@@ -451,6 +458,11 @@ class Mixed:
             return {"op": kind, "path": path, "by": by}
         if kind in ("enable", "disable"):
             return {"op": kind, "path": path}
+        if kind == "score":
+            return {"op": kind, "path": path, "member": rng.choice(("x", "y")),
+                    rng.choice(("to", "by")): rng.choice((0, 1, 5, -3, 2**63 - 1))}
+        if kind == "observe":
+            return {"op": kind, "path": path, "value": rng.choice((1, 2, "x", 2.0, False))}
         if kind == "create":
             return {"op": kind, "path": path, "type": rng.choice(sorted(model.TYPES))}
         if kind in ("max", "min"):

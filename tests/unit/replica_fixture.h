@@ -120,6 +120,28 @@ static inline void assert_round_trip(const struct gs_aggregate *aggregate) {
     gs_buffer_close(&bytes);
 }
 
+/* Decodes a state of nine events of origin 1 with one field, "b", of the given type and payload (crdt/FORMAT.md). */
+static inline int decode_field(enum gs_type type, const char *payload, size_t length) {
+    struct gs_buffer bytes = {0};
+    gs_origin own = origin_of(1);
+    struct gs_aggregate *state = NULL;
+    gs_write_array(&bytes, 4);
+    gs_write_uint(&bytes, 3); /* the version */
+    gs_write_array(&bytes, 1);
+    gs_write_bin(&bytes, own.bytes, sizeof(own.bytes));
+    gs_buffer_text(&bytes, "\x92");
+    gs_write_uint(&bytes, 0);
+    gs_write_uint(&bytes, 9);
+    gs_buffer_text(&bytes, "\x92\x90\x91\x93\xa1");
+    gs_buffer_byte(&bytes, 'b');
+    gs_write_uint(&bytes, (uint64_t)type);
+    gs_buffer_append(&bytes, payload, length);
+    int error = gs_aggregate_decode(bytes.bytes, bytes.length, NULL, &state);
+    gs_aggregate_free(state);
+    gs_buffer_close(&bytes);
+    return error;
+}
+
 /* join(X, apply(∅, d)), as in the textbook. */
 static inline void join_delta(struct gs_aggregate *aggregate, const struct gs_delta *delta) {
     struct gs_aggregate *alone = gs_aggregate_new(NULL);

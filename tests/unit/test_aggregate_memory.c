@@ -11,19 +11,27 @@ static const char *const first_ops =
     "{'op':'set','path':'/r','value':1},{'op':'min','path':'/l','by':2},{'op':'enable','path':'/f'},"
     "{'op':'create','path':'/rw','type':'set_rw'},{'op':'add','path':'/rw','value':1},"
     "{'op':'add','path':'/rw','value':2},{'op':'create','path':'/mv','type':'mvregister'},"
-    "{'op':'create','path':'/dw','type':'flag_dw'},{'op':'set','path':'/mv','value':['x']}]";
+    "{'op':'create','path':'/dw','type':'flag_dw'},{'op':'set','path':'/mv','value':['x']},"
+    "{'op':'score','path':'/lb/b','member':'ada','to':3},"
+    "{'op':'score','path':'/lb/b','member':'bob','by':3},{'op':'score','path':'/lb/b','member':'ada','by':1},"
+    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'bob'}]";
 static const char *const second_ops =
     "[{'op':'unset','path':'/m/x'},{'op':'unset','path':'/c'},{'op':'remove','path':'/s','value':1},"
     "{'op':'set','path':'/a','value':4},{'op':'max','path':'/h','by':7},{'op':'increment','path':'/c/d','by':1},"
     "{'op':'add','path':'/s','value':4},{'op':'set','path':'/n1/n2/n3','value':{}},"
     "{'op':'min','path':'/l','by':1},{'op':'disable','path':'/f'},{'op':'remove','path':'/rw','value':1},"
-    "{'op':'remove','path':'/rw','value':7},{'op':'set','path':'/mv','value':2},{'op':'enable','path':'/dw'}]";
+    "{'op':'remove','path':'/rw','value':7},{'op':'set','path':'/mv','value':2},{'op':'enable','path':'/dw'},"
+    "{'op':'score','path':'/lb/b','member':'bob','to':9},{'op':'score','path':'/lb/b','member':'eve','by':9},"
+    "{'op':'remove','path':'/lb/b','value':'ada'},{'op':'unset','path':'/u'},{'op':'observe','path':'/u','value':1}]";
 static const char *const other_ops =
     "[{'op':'set','path':'/a/b','value':'other'},{'op':'add','path':'/s','value':3},{'op':'set','path':'/m','value':0},"
     "{'op':'increment','path':'/c/d','by':8},{'op':'increment','path':'/m2/d','by':8},{'op':'max','path':'/h','by':1},"
     "{'op':'set','path':'/r','value':2},{'op':'min','path':'/l','by':5},{'op':'enable','path':'/f'},"
     "{'op':'create','path':'/rw','type':'set_rw'},{'op':'add','path':'/rw','value':1},"
-    "{'op':'create','path':'/mv','type':'mvregister'},{'op':'set','path':'/mv','value':3}]";
+    "{'op':'create','path':'/mv','type':'mvregister'},{'op':'set','path':'/mv','value':3},"
+    "{'op':'score','path':'/lb/b','member':'bob','by':5},"
+    "{'op':'score','path':'/lb/b','member':'ada','to':5},{'op':'score','path':'/lb/b','member':'cy','to':5},"
+    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'eve'}]";
 
 struct scene {
     struct gs_arena arena;
@@ -134,8 +142,10 @@ static int use_once(const struct scene *scene, struct gs_aggregate *target, stru
         error = gs_aggregate_prepare(target, ops, count, &stamp, "/ops", &arena, &delta, NULL);
         break;
     case 1:
-        error = gs_aggregate_diff(target, value_of(&calm, "{'a':1,'s':[9],'c':{'d':100},'new':{'k':1}}"), &arena, &ops,
-                                  &count, NULL);
+        error = gs_aggregate_diff(target,
+                                  value_of(&calm, "{'a':1,'s':[9],'c':{'d':100},'new':{'k':1},"
+                                                  "'lb':{'b':[{'member':'cy','score':1}]}}"),
+                                  &arena, &ops, &count, NULL);
         break;
     case 2:
         error = gs_aggregate_encode(target, GS_ENCODE_FULL, &out);

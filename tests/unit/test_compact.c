@@ -21,7 +21,9 @@ static void a_deleted_aggregate_shrinks_to_its_context(void **state) {
     replica_write(&a, 1,
                   "[{'op':'increment','path':'/c','by':5},{'op':'set','path':'/m','value':{'x':{'y':[1]}}},"
                   "{'op':'create','path':'/rw','type':'set_rw'},{'op':'add','path':'/rw','value':1},"
-                  "{'op':'remove','path':'/rw','value':1},{'op':'increment','path':'/m/n','by':1}]",
+                  "{'op':'remove','path':'/rw','value':1},{'op':'increment','path':'/m/n','by':1},"
+                  "{'op':'score','path':'/b','member':'x','to':1},{'op':'score','path':'/b','member':'x','by':1},"
+                  "{'op':'observe','path':'/u','value':1}]",
                   &arena);
     assert_int_equal(gs_aggregate_join(b.state, a.state), 0);
     struct gs_delta deletion = replica_write(&b, 2, "[{'op':'unset','path':''}]", &arena);
