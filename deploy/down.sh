@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # usage: deploy/down.sh
-# Stops the nodes that deploy/up.sh of this folder started. Keys, secrets and data stay in var/cluster/.
+# Stops the nodes, and their TLS proxies, that deploy/up.sh of this folder started. Keys, secrets and data stay in
+# var/cluster/.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=deploy/nodes.sh
 source "$root/deploy/nodes.sh"
+# shellcheck source=deploy/proxy.sh
+source "$root/deploy/proxy.sh"
 
 case ${1-} in
 '') ;;
 -h | --help)
-    sed -n '2,3s/^# //p' "$0"
+    sed -n '2,4s/^# //p' "$0"
     exit 0
     ;;
 *)
@@ -20,6 +23,11 @@ esac
 
 stopped=0
 for region in "${regions[@]}"; do
+    if pid=$(proxy_pid "$region"); then
+        proxy_stop "$region"
+        echo "$region: proxy stopped (process $pid)"
+        stopped=$((stopped + 1))
+    fi
     if pid=$(node_pid "$region"); then
         node_stop "$region"
         echo "$region stopped (process $pid)"

@@ -9,7 +9,7 @@ packages_file="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
 packages_missing() {
     local purpose name
     while read -r purpose name _; do
-        if [[ $purpose == run || $purpose == "$1" ]]; then
+        if [[ $purpose == run || $purpose == "$1" || $1 == test ]]; then
             command -v "$name" >/dev/null ||
                 [[ $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) == 'install ok installed' ]] ||
                 printf '%s\n' "$name"

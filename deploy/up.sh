@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# usage: deploy/up.sh [--no-demo]
+# usage: deploy/up.sh [--no-demo] [--tls]
 # Installs packages, builds, starts the regions eu-west, us-east and ap-south on this machine, replays the bundled
 # battle trace through all three and shows that they converged. Run again, it starts what is down and keeps keys,
 # secrets and data.
 #   --no-demo       leave the replay out
+#   --tls           HAProxy before each region, TLS 1.3 on its HTTP port + 3, with deploy/haproxy.cfg; run again, it
+#                   reads configuration and certificate (var/cluster/tls/proxy.pem) again
 #   UP_FIRST_PORT   environment: HTTP port of the first region, 8087; the others follow at +10 and +20, gossip at +2
 # Data, logs, process ids: var/cluster/REGION/. Stop: deploy/down.sh.
 set -euo pipefail
@@ -12,6 +14,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 source "$root/deploy/packages.sh"
 # shellcheck source=deploy/nodes.sh
 source "$root/deploy/nodes.sh"
+# shellcheck source=deploy/proxy.sh
+source "$root/deploy/proxy.sh"
 
 start_seconds=60
 converge_seconds=60
@@ -20,6 +24,7 @@ token_days=30
 trace="$root/tests/data/battles.jsonl.gz"
 demo=yes
 said=no
+tls=no
 started=()
 
 die() { # LINE
@@ -33,7 +38,8 @@ read_arguments() {
     for argument in "$@"; do
         case $argument in
         --no-demo) demo=no ;;
-        --postgres | --redis | --tls) die "$argument is not available yet" 2 ;;
+        --tls) tls=yes ;;
+        --postgres | --redis) die "$argument is not available yet" 2 ;;
         -h | --help)
             sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
             exit 0
@@ -211,6 +217,25 @@ show_convergence() {
     grep -q '^CONVERGED' <<<"$report" || die "the regions did not converge within $converge_seconds s"
 }
 
+# The nodes believe what their proxies say of clients' addresses: nodes.sh names them.
+start_proxies() {
+    local region deadline=$((SECONDS + start_seconds))
+    [[ $tls == yes ]] || return 0
+    packages_ensure tls || { said=yes; exit 1; }
+    proxy_make_certificate || die "no certificate: $cluster/tls/openssl.log"
+    for region in "${regions[@]}"; do
+        proxy_start "$region" || die "$(tail -n 1 "$cluster/$region/proxy.log")"
+    done
+    for region in "${regions[@]}"; do
+        until proxy_answers "$region"; do
+            ((SECONDS < deadline)) || die "the proxy of $region does not answer: $cluster/$region/proxy.log"
+            sleep 0.1
+        done
+        echo "$region: $(proxy_url "$region") (HAProxy, process $(proxy_pid "$region"))"
+    done
+    printf 'Try: curl -s --cacert %q %s/health\n' "$cluster/tls/certificate.pem" "$(proxy_url eu-west)"
+}
+
 show_lines_to_try() {
     local token
     printf -v token '%q' "$cluster/token"
@@ -244,6 +269,7 @@ main() {
     [[ $demo == no ]] || replay
     show_convergence
     show_lines_to_try
+    start_proxies
 }
 
 main "$@"

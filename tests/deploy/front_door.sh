@@ -125,6 +125,49 @@ check_failing_node() {
     mv "$home/key" "$cluster/ap-south/key"
 }
 
+# fetch STATUS ARGUMENT…: curl to the first region's proxy, which must answer with the status.
+fetch() {
+    local wanted=$1
+    shift
+    said=$(curl -s --noproxy '*' --max-time 10 -o "$home/body" -w '%{http_code} %{http_version} %{ssl_verify_result}' \
+        --cacert "$cluster/tls/certificate.pem" "$@") || true
+    [[ $said == "$wanted "* ]] || fail "curl $* answered $said: $(head -c 300 "$home/body" 2>/dev/null)"
+}
+
+# TLS 1.3 at the proxy, the client's address at the node, a certificate that changes under open connections, a node that
+# goes and comes, and down again.
+check_tls() {
+    local url="https://localhost:$((UP_FIRST_PORT + 3))" token before serial
+    expect 0 "$copy/deploy/up.sh" --no-demo --tls
+    [[ $said == *"eu-west: $url (HAProxy"* ]] || fail "up --tls: $said"
+    fetch 200 "$url/health"
+    [[ $said == "200 2 0" ]] || fail "not HTTP/2 with a certificate that verifies: $said"
+    fetch 200 --http1.1 "$url/health"
+    fetch 000 --tls-max 1.2 "$url/health"
+    fetch 401 "$url/state/player/none"
+    token="Authorization: Bearer $(<"$cluster/token")"
+    fetch 201 -X PUT -H "$token" -d '{"name":"Ada"}' "$url/state/player/tls"
+    fetch 200 -H "$token" "$url/state/player/tls"
+    fetch 200 -D "$home/head" "$url/health"
+    grep -qi '^strict-transport-security: max-age' "$home/head" || fail "no Strict-Transport-Security"
+    fetch 400 --http1.1 -H 'Transfer-Encoding: chunked, x' "$url/health"
+    before=$(<"$cluster/eu-west/proxy.pid")
+    serial=$(openssl x509 -noout -serial -in "$cluster/tls/certificate.pem")
+    rm "$cluster/tls/proxy.pem"
+    expect 0 "$copy/deploy/up.sh" --no-demo --tls
+    [[ $(<"$cluster/eu-west/proxy.pid") == "$before" ]] || fail "the proxy was not reloaded but replaced"
+    [[ $(openssl x509 -noout -serial -in "$cluster/tls/certificate.pem") != "$serial" ]] || fail "no new certificate"
+    fetch 200 "$url/health" # with the new one
+    kill -KILL "$(<"$cluster/eu-west/pid")"
+    sleep 2
+    fetch 503 "$url/health"
+    expect 0 "$copy/deploy/up.sh" --no-demo --tls
+    fetch 200 "$url/health"
+    expect 0 "$copy/deploy/down.sh"
+    fetch 000 "$url/health"
+    expect 0 "$copy/deploy/up.sh" --no-demo
+}
+
 # A process that got the number of a node that is gone is not ours.
 check_foreign_process() {
     sleep 600 &
@@ -141,6 +184,7 @@ check_busy_port
 check_up
 check_lines_to_try
 check_again
+check_tls
 check_failing_node
 check_foreign_process
 echo "front door: all well"

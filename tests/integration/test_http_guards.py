@@ -160,6 +160,7 @@ class Figures(unittest.TestCase):
             for _ in range(3):
                 server.call("GET", "/state/a/none")
             server.call("GET", "/nothing")
+            time.sleep(0.5)  # an answer is counted after it is sent
             answer = server.call("GET", "/metrics", bearer="")
             self.assertEqual(answer.status, 200)
             self.assertTrue(answer.headers["content-type"].startswith("text/plain; version=0.0.4"))
