@@ -19,13 +19,15 @@ build_library() {
     local objects=$out/objects
     exec 9>"$out/lock"
     flock 9
-    local -a inputs=("$root/crdt" "$root/gossip" "$root/include" "$root/tests/fuzz/run.sh")
+    local -a inputs=("$root/crdt" "$root/gossip" "$root/include" "$root/node/auth" "$root/node/http/framing.c"
+        "$root/node/http/target.c" "$root/node/http/fault.c" "$root/tests/fuzz/run.sh")
     if [[ -f $out/library.a && -z $(find "${inputs[@]}" -newer "$out/library.a" -name '*.[chs]*') ]]; then
         return 0
     fi
     rm -rf "$objects" "$out/library.a"
     mkdir -p "$objects"
-    find "$root/crdt" "$root/gossip" -name '*.c' ! -name 'transport_*' -print0 |
+    find "$root/crdt" "$root/gossip" "$root/node/auth" "$root/node/http/framing.c" "$root/node/http/target.c" \
+        "$root/node/http/fault.c" -name '*.c' ! -name 'transport_*' -print0 |
         xargs -0 -P "$(nproc)" -I '{}' sh -c 'source=$1; objects=$2; shift 2
             clang "$@" -fsanitize=fuzzer-no-link -c "$source" -o "$objects/$(basename "$source").o"' \
             sh '{}' "$objects" "${flags[@]}"

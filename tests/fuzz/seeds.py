@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Writes inputs to begin with: valid bytes of every kind, from the test vectors and by hand.
 
+<<<<<<< HEAD
 usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: delta, state, join, json, batch, message or link"""
+=======
+usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: the NAME of a fuzz_NAME.c"""
+>>>>>>> b3fddb8 (Fuzzers for heads of requests, tokens and JSON Pointers)
 import hashlib
 import json
 import pathlib
@@ -68,7 +72,32 @@ def messages(data):
     yield b"\x92\x04\xcf" + bytes([255] * 8)
 
 
+POINTERS = ["", "/", "/a/b", "/~0~1/\u00e9", "//", "/a" * 17, "/" + "x" * 257, "a", "/~2", "/~"]
+
+HEADS = ["GET /state/a/b?limit=1&cursor=%41 HTTP/1.1\r\nHost: x\r\n",
+         "POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n",
+         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
+         "PUT /%2e%2e/a HTTP/1.1\r\nHost: x\r\n y\r\n",
+         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5abc\r\n", "GET / HTTP/1.0\r\n",
+         "GET / HTTP/1.1\r\nHost : x\r\nExpect: 100-continue\r\nConnection: close, x\r\n", "GET / HTTP/1.1\nHost: x\n"]
+
+CLAIMS = [{"sub": "a", "exp": 1700000100, "scope": "state:read admin", "aggregates": ["player/*", "*"]},
+          {"sub": "a", "exp": 1.7e9, "nbf": 1600000000, "aud": ["x"], "iss": "y"}, {"sub": "", "exp": None}]
+
+
+def tokens(_data):
+    for header in ({"alg": "HS256"}, {"alg": "HS256", "kid": "key"}, {"alg": "none"}, {"alg": "HS256", "crit": ["x"]}):
+        for claims in CLAIMS:
+            yield b"\x01" + json.dumps(header).encode() + b"\n" + json.dumps(claims).encode()
+    yield b"\x00eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"
+    yield (b"\x02key HS256 YW4gSFMyNTYga2V5IG9mIDMyIGJ5dGVzIG9yIG1vcmU=\n"
+           b"b EdDSA GyRIAbyIXJ3nTUHdFzS0mKTyzkNZ3ba8LK0jfb5VfF0=\n")
+
+
 SEEDS = {
+    "head": lambda data: ((text + "\r\n").encode() for text in HEADS),
+    "jwt": tokens,
+    "pointer": lambda data: (text.encode() for text in POINTERS),
     "delta": deltas,
     "join": joins,
     "state": lambda data: (bytes.fromhex(vector["full"]) for vector in vectors(data)),
