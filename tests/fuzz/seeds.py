@@ -1,11 +1,7 @@
 #!/usr/bin/env python3
 """Writes inputs to begin with: valid bytes of every kind, from the test vectors and by hand.
 
-<<<<<<< HEAD
-usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: delta, state, join, json, batch, message or link"""
-=======
 usage: seeds.py DATA TARGET DIR     DATA: tests/data; TARGET: the NAME of a fuzz_NAME.c"""
->>>>>>> b3fddb8 (Fuzzers for heads of requests, tokens and JSON Pointers)
 import hashlib
 import json
 import pathlib
