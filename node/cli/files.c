@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TRUST_FILE_MAX = 1024 * 1024 };
+
 int gs_file_read(const char *path, size_t max, struct gs_buffer *ret_text, struct gs_problem *problem) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
@@ -72,6 +74,20 @@ int gs_key_file_read(const char *path, struct gs_key_pair *ret_pair, struct gs_p
     sodium_memzero(seed, sizeof seed);
     if (text.bytes != NULL) {
         sodium_memzero(text.bytes, text.length);
+    }
+    gs_buffer_close(&text);
+    return error;
+}
+
+int gs_trust_file_read(const char *path, struct gs_trust *ret_trust, struct gs_problem *problem) {
+    struct gs_buffer text = {0};
+    int error = gs_file_read(path, TRUST_FILE_MAX, &text, problem);
+    if (error == 0) {
+        error = gs_trust_parse((const char *)text.bytes, text.length, ret_trust, problem);
+        if (error != 0) {
+            struct gs_problem cause = *problem; /* its field is the line */
+            gs_problem_set(problem, error, path, "%s, %s: %s", path, cause.field, cause.detail);
+        }
     }
     gs_buffer_close(&text);
     return error;

@@ -3,6 +3,7 @@
 #define GS_NODE_CLI_FILES_H
 
 #include "gossip/identity.h"
+#include "gossip/trust.h"
 
 #include <globalstate/memory.h>
 
@@ -15,5 +16,8 @@ int gs_file_write_secret(const char *path, const void *bytes, size_t length, str
 
 /* Key files hold one line: the 32-byte seed, base64. */
 int gs_key_file_read(const char *path, struct gs_key_pair *ret_pair, struct gs_problem *problem);
+
+/* A trust file; on failure the problem names the line. GS_EIO, GS_ETOOBIG, GS_EINVAL, GS_ENOMEM. */
+int gs_trust_file_read(const char *path, struct gs_trust *ret_trust, struct gs_problem *problem);
 
 #endif

@@ -14,7 +14,10 @@ static const struct {
     {"keygen", gs_cli_keygen, "make a region's key; prints its line for the trust file"},
     {"token", gs_cli_token, "mint a JWT for clients"},
     {"status", gs_cli_status, "show regions: vectors, lag, whether they agree"},
-    {"replay", gs_cli_replay, "send a recorded trace to running regions, and check that they converge"},
+    {"replay", gs_cli_replay,
+     "send a recorded trace to running regions, or a store's log into a fresh store; and compare"},
+    {"events", gs_cli_events, "show the history of an aggregate, or a region's feed"},
+    {"verify", gs_cli_verify, "walk a stopped node's whole log and all that is kept beside it; name what is damaged"},
 };
 
 static void report(const char *command, const char *format, va_list arguments) {

@@ -5,6 +5,7 @@
 #include "node/cli/options.h"
 #include "node/cli/progress.h"
 #include "node/cli/regions.h"
+#include "node/cli/replay_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,7 @@ static void close_replay(struct replay *replay) {
 
 /* What the flags say. */
 struct wanted {
+    struct gs_replay_store store;
     const char *path;
     const char *token_file;
     const char *batch, *connections, *limit, *settle;
@@ -191,6 +193,18 @@ static bool read_numbers(struct wanted *wanted) {
 }
 
 /* 0 to go on, 1 when help was asked for, -1 when the command line is wrong (which was said). */
+static int check_store(const struct wanted *wanted, const struct replay *replay) {
+    if (wanted->path != NULL || replay->url_count > 0) {
+        gs_cli_usage("replay", "--from-store goes without a trace and --url");
+        return -1;
+    }
+    if (wanted->store.into == NULL || wanted->store.trust_file == NULL) {
+        gs_cli_usage("replay", "--from-store needs --into and --trust");
+        return -1;
+    }
+    return 0;
+}
+
 static int read_command_line(int argc, char **argv, struct wanted *wanted, struct replay *replay) {
     struct gs_option options[] = {
         {"url", replay->urls, GS_REGIONS_MAX, 0, "a region's node; repeat for each region (required)"},
@@ -200,6 +214,10 @@ static int read_command_line(int argc, char **argv, struct wanted *wanted, struc
         {"limit", &wanted->limit, 1, 0, "send only the first N events"},
         {"settle", &wanted->settle, 1, 0, "seconds to wait for the regions to agree (default 60)"},
         {"run-id", &wanted->run_id, 1, 0, "a name: the same run, repeated within a day, counts once"},
+        {"from-store", &wanted->store.from, 1, 0,
+         "instead of a trace: replay this store's log (its node is stopped) …"},
+        {"into", &wanted->store.into, 1, 0, "… into this one, which is empty, and compare the states byte for byte"},
+        {"trust", &wanted->store.trust_file, 1, 0, "the trust file, for --from-store"},
         {"retry", NULL, 1, 0, "resend after a lost connection or a 503, with the same Idempotency-Key"},
         {"json", NULL, 1, 0, "machine-readable"},
         {NULL, NULL, 0, 0, NULL},
@@ -211,8 +229,12 @@ static int read_command_line(int argc, char **argv, struct wanted *wanted, struc
         return parsed;
     }
     replay->url_count = options[0].count;
-    wanted->retry = options[7].count > 0;
-    replay->json = options[8].count > 0;
+    wanted->retry = options[10].count > 0;
+    replay->json = options[11].count > 0;
+    wanted->store.json = replay->json;
+    if (wanted->store.from != NULL) {
+        return check_store(wanted, replay);
+    }
     if (wanted->path == NULL || replay->url_count == 0) {
         gs_cli_usage("replay", "a trace and at least one --url are required");
         return -1;
@@ -252,6 +274,9 @@ int gs_cli_replay(int argc, char **argv) {
     int parsed = read_command_line(argc, argv, &wanted, &replay);
     if (parsed != 0) {
         return parsed > 0 ? 0 : 2;
+    }
+    if (wanted.store.from != NULL) {
+        return gs_replay_store(&wanted.store);
     }
     replay.settle_ms = wanted.settle_s * 1000;
     int status = replay_trace(&replay, &wanted);

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TRUST_FILE_MAX = 1024 * 1024, IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
+enum { IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
 
 #define IDEMPOTENCY_MS (UINT64_C(24) * 3600 * 1000)
 
@@ -34,20 +34,6 @@ struct service {
     bool stopping;
     int status;
 };
-
-static int read_trust(const char *path, struct gs_trust *ret_trust, struct gs_problem *problem) {
-    struct gs_buffer text = {0};
-    int error = gs_file_read(path, TRUST_FILE_MAX, &text, problem);
-    if (error == 0) {
-        error = gs_trust_parse((const char *)text.bytes, text.length, ret_trust, problem);
-        if (error != 0) {
-            struct gs_problem cause = *problem; /* its field is the line */
-            gs_problem_set(problem, error, path, "%s, %s: %s", path, cause.field, cause.detail);
-        }
-    }
-    gs_buffer_close(&text);
-    return error;
-}
 
 /* The region that a node is told to be must be the one its key stands for. */
 static int check_identity(const struct service *service, const struct gs_trust *trust, struct gs_problem *problem) {
@@ -74,7 +60,7 @@ static int make_data_dir(const char *path, struct gs_problem *problem) {
 static int read_files(struct service *service, struct gs_problem *problem) {
     int error = gs_key_file_read(service->config.key_file, &service->keys, problem);
     if (error == 0) {
-        error = read_trust(service->config.trust_file, &service->trust, problem);
+        error = gs_trust_file_read(service->config.trust_file, &service->trust, problem);
     }
     if (error == 0) {
         error = check_identity(service, &service->trust, problem);
@@ -126,7 +112,7 @@ static void on_failed(void *context, const char *reason) {
 static void reload_trust(struct service *service) {
     struct gs_trust trust = {0};
     struct gs_problem problem = {0};
-    int error = read_trust(service->config.trust_file, &trust, &problem);
+    int error = gs_trust_file_read(service->config.trust_file, &trust, &problem);
     if (error == 0) {
         error = check_identity(service, &trust, &problem);
     }

@@ -122,3 +122,23 @@ int gs_recover_core(struct gs_store *store, const struct gs_core_config *config,
     *ret_core = recovery.core;
     return 0;
 }
+
+enum { FIRST_SEEN = 1 };
+
+static int take_cluster(void *context, uint64_t position, struct gs_slice bytes) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    (void)position;
+    if (gs_record_parse(bytes, &record) != 0 ||
+        gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0) {
+        return GS_ECORRUPT;
+    }
+    *(gs_cluster *)context = head.cluster;
+    return FIRST_SEEN;
+}
+
+int gs_recover_cluster(struct gs_store *store, gs_cluster *ret_cluster) {
+    *ret_cluster = (gs_cluster){0};
+    int result = store->methods->replay(store, take_cluster, ret_cluster);
+    return result == FIRST_SEEN ? 0 : result;
+}

@@ -18,4 +18,7 @@ struct gs_recovery_report {
 int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const char *notes_directory,
                     struct gs_core **ret_core, struct gs_recovery_report *ret_report, struct gs_problem *problem);
 
+/* The cluster that a store's first record belongs to; zeros if it is empty. GS_ECORRUPT, GS_EIO. */
+int gs_recover_cluster(struct gs_store *store, gs_cluster *ret_cluster);
+
 #endif

@@ -34,8 +34,11 @@ class Keep(unittest.TestCase):
         return sqlite3.connect(os.path.join(self.node.directory, "data", names[0]))
 
     def kept(self):
-        with self.database() as database:
+        database = self.database()
+        try:
             return database.execute("SELECT count(*) FROM aggregate_states").fetchone()[0]
+        finally:
+            database.close()
 
     def picture(self):
         """All that a restart must not change."""

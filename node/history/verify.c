@@ -1,0 +1,324 @@
+#include "node/history/verify.h"
+
+#include "node/core/table.h"
+
+#include <globalstate/aggregate.h>
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_BYTES_MAX = 2 * GS_ID_BYTES_MAX + 1, ENTRIES_PAGE = 256 };
+
+struct aggregate {
+    struct gs_table_entry entry; /* key: "type/id" */
+    struct gs_aggregate *state;
+    uint64_t version;
+    uint64_t *kept; /* versions of which a state is kept, falling; owned */
+    uint32_t kept_count, kept_capacity;
+    uint8_t key[];
+};
+
+struct run {
+    const struct gs_verify *verify;
+    struct gs_verify_report *report;
+    struct gs_vector heads;
+    struct gs_table aggregates;
+    struct gs_arena arena; /* of the record that is looked at */
+    struct gs_buffer record;
+    struct gs_buffer versions;
+    struct gs_kept_state kept;
+};
+
+void gs_verify_report_close(struct gs_verify_report *report) {
+    gs_buffer_close(&report->named);
+    *report = (struct gs_verify_report){0};
+}
+
+__attribute__((format(printf, 2, 3))) static void find(struct run *run, const char *format, ...) {
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (run->report->findings++ < GS_VERIFY_NAMED_MAX) {
+        gs_buffer_text(&run->report->named, line);
+        gs_buffer_byte(&run->report->named, '\n');
+    }
+}
+
+/* The versions of which a state is kept. */
+static int list_kept(struct run *run, struct aggregate *aggregate, const struct gs_event_change *change) {
+    struct gs_history_reader *reader = run->verify->reader;
+    uint64_t version = UINT64_MAX;
+    while (version > 0) {
+        run->kept.version = 0;
+        int error = reader->methods->state(reader, change->aggregate_type, change->aggregate_id, version, &run->kept);
+        if (error == GS_ENOTFOUND) {
+            return 0;
+        }
+        if (error == GS_ECORRUPT && run->kept.version > 0 && run->kept.version <= version) {
+            find(run, "the kept state of %.*s/%.*s at version %" PRIu64 ": its hash does not match",
+                 (int)change->aggregate_type.length, (const char *)change->aggregate_type.bytes,
+                 (int)change->aggregate_id.length, (const char *)change->aggregate_id.bytes, run->kept.version);
+        } else if (error != 0) {
+            return error;
+        } else {
+            if (aggregate->kept_count == aggregate->kept_capacity) {
+                uint32_t capacity = aggregate->kept_capacity == 0 ? 4 : aggregate->kept_capacity * 2;
+                uint64_t *kept = realloc(aggregate->kept, capacity * sizeof *kept);
+                if (kept == NULL) {
+                    return GS_ENOMEM;
+                }
+                aggregate->kept = kept;
+                aggregate->kept_capacity = capacity;
+            }
+            aggregate->kept[aggregate->kept_count++] = run->kept.version;
+        }
+        version = run->kept.version - 1;
+    }
+    return 0;
+}
+
+static int get_aggregate(struct run *run, const struct gs_event_change *change, struct aggregate **ret_aggregate) {
+    uint8_t bytes[KEY_BYTES_MAX];
+    struct gs_slice type = change->aggregate_type;
+    struct gs_slice id = change->aggregate_id;
+    size_t length = type.length + 1 + id.length;
+    memcpy(bytes, type.bytes, type.length);
+    bytes[type.length] = '/';
+    memcpy(bytes + type.length + 1, id.bytes, id.length);
+    *ret_aggregate = (struct aggregate *)gs_table_find(&run->aggregates, gs_slice_make(bytes, length));
+    if (*ret_aggregate != NULL) {
+        return 0;
+    }
+    struct aggregate *aggregate = calloc(1, sizeof *aggregate + length);
+    if (aggregate == NULL) {
+        return GS_ENOMEM;
+    }
+    memcpy(aggregate->key, bytes, length);
+    aggregate->entry.key = gs_slice_make(aggregate->key, length);
+    aggregate->state = gs_aggregate_new(NULL);
+    if (aggregate->state == NULL || gs_table_insert(&run->aggregates, &aggregate->entry) != 0) {
+        gs_aggregate_free(aggregate->state);
+        free(aggregate);
+        return GS_ENOMEM;
+    }
+    run->report->aggregates++;
+    *ret_aggregate = aggregate;
+    return list_kept(run, aggregate, change);
+}
+
+/* The state that is kept of this version, against the one that the log makes. */
+static int compare_kept(struct run *run, struct aggregate *aggregate, const struct gs_event_change *change) {
+    if (aggregate->kept_count == 0 || aggregate->kept[aggregate->kept_count - 1] != aggregate->version) {
+        return 0;
+    }
+    struct gs_history_reader *reader = run->verify->reader;
+    struct gs_buffer bytes = {0};
+    aggregate->kept_count--;
+    run->report->states++;
+    int error =
+        reader->methods->state(reader, change->aggregate_type, change->aggregate_id, aggregate->version, &run->kept);
+    if (error == 0) {
+        error = gs_aggregate_encode(aggregate->state, GS_ENCODE_FULL, &bytes);
+    }
+    if (error == 0 &&
+        (bytes.length != run->kept.state.length || memcmp(bytes.bytes, run->kept.state.bytes, bytes.length) != 0)) {
+        find(run, "the kept state of %.*s at version %" PRIu64 ": it is not what the log makes",
+             (int)aggregate->entry.key.length, (const char *)aggregate->entry.key.bytes, aggregate->version);
+    }
+    gs_buffer_close(&bytes);
+    return error;
+}
+
+/* Reads one entry off the version list; false if the index says something else than the log. */
+static bool index_agrees(struct gs_slice *list, uint64_t version) {
+    struct gs_version_vector vector = {0};
+    uint64_t indexed = 0;
+    int error = gs_version_number_read(list, &indexed);
+    if (error == 0) {
+        error = gs_version_vector_read(list, &vector);
+    }
+    gs_version_vector_close(&vector);
+    return error == 0 && indexed == version;
+}
+
+static int apply_events(struct run *run, uint64_t position, const struct gs_batch_head *head,
+                        const struct gs_event *events, bool is_indexed) {
+    struct gs_slice list = gs_slice_make(run->versions.bytes, run->versions.length);
+    bool agrees = true;
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < head->count; i++) {
+        for (uint32_t j = 0; error == 0 && j < events[i].change_count; j++) {
+            struct aggregate *aggregate = NULL;
+            error = get_aggregate(run, &events[i].changes[j], &aggregate);
+            if (error == 0) {
+                error = gs_aggregate_apply(aggregate->state, &events[i].changes[j].delta);
+                aggregate->version++;
+            }
+            agrees = agrees && error == 0 && (!is_indexed || index_agrees(&list, aggregate->version));
+            if (error == 0) {
+                error = compare_kept(run, aggregate, &events[i].changes[j]);
+            }
+        }
+        run->report->events++;
+    }
+    if (error == 0 && (!agrees || (is_indexed && list.length > 0))) {
+        find(run, "record %" PRIu64 ": the index says something else of it", position);
+    }
+    return error;
+}
+
+static void check_head(struct run *run, uint64_t position, const struct gs_batch_head *head) {
+    static const gs_hash none;
+    const struct gs_head *last = gs_vector_find(&run->heads, &head->origin);
+    if (gs_batch_check_chain(head, last != NULL ? last->seq : 0, last != NULL ? &last->hash : &none) != 0) {
+        find(run, "record %" PRIu64 ": it does not continue its origin's chain", position);
+    }
+    for (uint32_t i = 0; i < head->dep_count; i++) {
+        struct gs_head dep;
+        gs_batch_dep(head, i, &dep);
+        if (gs_vector_seq(&run->heads, &dep.origin) < dep.seq) {
+            find(run, "record %" PRIu64 ": what it depends on is not before it", position);
+            break;
+        }
+    }
+    const struct gs_trust *trust = run->verify->trust;
+    if (trust != NULL) {
+        const struct gs_trust_entry *key = gs_trust_find_origin(trust, &head->origin, &head->incarnation);
+        if (key == NULL) {
+            find(run, "record %" PRIu64 ": no key of the trust file belongs to its origin", position);
+        } else if (gs_batch_verify(head, &key->key) != 0) {
+            find(run, "record %" PRIu64 ": its signature does not verify", position);
+        }
+    }
+}
+
+static int check_record(struct run *run, uint64_t position) {
+    struct gs_record parts;
+    struct gs_batch_head head;
+    struct gs_event *events = NULL;
+    int error = gs_record_parse(gs_slice_make(run->record.bytes, run->record.length), &parts);
+    if (error == 0) {
+        error = gs_batch_parse_head(parts.batch.bytes, parts.batch.length, &head);
+    }
+    if (error == 0) {
+        error = gs_batch_decode(&head, &run->arena, &events);
+    }
+    if (error != 0) {
+        if (error != GS_ENOMEM) {
+            find(run, "record %" PRIu64 ": %s", position, gs_error_message(error));
+        }
+        return error == GS_ENOMEM ? error : 0;
+    }
+    check_head(run, position, &head);
+    if (gs_record_attach(&parts, events, head.count) != 0) {
+        find(run, "record %" PRIu64 ": the data beside it is not what was signed", position);
+    }
+    struct gs_head now = {.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
+    error = gs_vector_set(&run->heads, &now);
+    bool is_indexed = position <= run->report->indexed;
+    return error != 0 ? error : apply_events(run, position, &head, events, is_indexed);
+}
+
+static int look_at(struct run *run, uint64_t position) {
+    struct gs_history_reader *reader = run->verify->reader;
+    run->record.length = 0;
+    run->versions.length = 0;
+    int error = reader->methods->record(reader, position, &run->record);
+    if (error == GS_ECORRUPT || error == GS_ENOTFOUND) {
+        find(run, "record %" PRIu64 ": %s", position,
+             error == GS_ENOTFOUND ? "it is missing" : "its checksum does not match");
+        return 0;
+    }
+    if (error == 0 && position <= run->report->indexed) {
+        error = reader->methods->versions(reader, position, &run->versions);
+        if (error == GS_ENOTFOUND) {
+            find(run, "record %" PRIu64 ": the index lacks it", position);
+            error = 0;
+        }
+    }
+    if (error == 0) {
+        error = check_record(run, position);
+    }
+    gs_arena_close(&run->arena);
+    run->report->records++;
+    return error;
+}
+
+static void close_run(struct run *run) {
+    struct gs_table_entry *entry = gs_table_next(&run->aggregates, NULL);
+    while (entry != NULL) {
+        struct aggregate *aggregate = (struct aggregate *)entry;
+        entry = gs_table_next(&run->aggregates, entry);
+        gs_aggregate_free(aggregate->state);
+        free(aggregate->kept);
+        free(aggregate);
+    }
+    gs_table_close(&run->aggregates);
+    gs_vector_close(&run->heads);
+    gs_buffer_close(&run->record);
+    gs_buffer_close(&run->versions);
+    gs_buffer_close(&run->kept.state);
+}
+
+/* Every version of an aggregate is in the index, once. */
+static int check_entries(struct run *run, const struct aggregate *aggregate) {
+    struct gs_history_reader *reader = run->verify->reader;
+    const uint8_t *slash = memchr(aggregate->key, '/', aggregate->entry.key.length);
+    struct gs_slice type = gs_slice_make(aggregate->key, (size_t)(slash - aggregate->key));
+    struct gs_slice id = gs_slice_make(slash + 1, aggregate->entry.key.length - type.length - 1);
+    struct gs_history_entry *entries = malloc(ENTRIES_PAGE * sizeof *entries);
+    struct gs_history_range range = {.first = 0, .last = UINT64_MAX};
+    uint64_t next = 1;
+    uint32_t count = ENTRIES_PAGE;
+    bool agrees = true;
+    int error = entries == NULL ? GS_ENOMEM : 0;
+    while (error == 0 && agrees && count == ENTRIES_PAGE) {
+        error = reader->methods->entries(reader, type, id, &range, entries, ENTRIES_PAGE, &count);
+        for (uint32_t i = 0; error == 0 && agrees && i < count; i++) {
+            agrees = entries[i].version == next++;
+        }
+        range.first = next;
+    }
+    free(entries);
+    if (error == 0 && (!agrees || next != aggregate->version + 1)) {
+        find(run, "the index of %.*s: it lacks version %" PRIu64 ", or has more than the log",
+             (int)aggregate->entry.key.length, (const char *)aggregate->entry.key.bytes, agrees ? next : next - 1);
+    }
+    return error;
+}
+
+/* Kept states that no version of the log came to, and versions that the index lacks, if it covers the whole log. */
+static int check_aggregates(struct run *run, bool is_indexed) {
+    int error = 0;
+    for (struct gs_table_entry *entry = gs_table_next(&run->aggregates, NULL); error == 0 && entry != NULL;
+         entry = gs_table_next(&run->aggregates, entry)) {
+        const struct aggregate *aggregate = (const struct aggregate *)entry;
+        error = is_indexed ? check_entries(run, aggregate) : 0;
+        if (aggregate->kept_count > 0) {
+            find(run, "the kept state of %.*s at version %" PRIu64 ": the log has no such version",
+                 (int)entry->key.length, (const char *)entry->key.bytes, aggregate->kept[aggregate->kept_count - 1]);
+        }
+    }
+    return error;
+}
+
+int gs_verify_run(const struct gs_verify *verify, struct gs_verify_report *ret_report) {
+    struct run run = {.verify = verify, .report = ret_report};
+    uint64_t last = 0;
+    int error = verify->reader->methods->extent(verify->reader, &last, &ret_report->indexed);
+    for (uint64_t position = 1; error == 0 && position <= last; position++) {
+        error = look_at(&run, position);
+        verify->progress(verify->context, position);
+    }
+    if (error == 0) {
+        error = check_aggregates(&run, ret_report->indexed == last);
+    }
+    ret_report->origins = run.heads.count;
+    close_run(&run);
+    return error != 0 ? error : ret_report->named.failed;
+}
