@@ -8,8 +8,10 @@
 #include "node/http/server.h"
 #include "node/serve/config.h"
 #include "node/serve/node.h"
+#include "node/store/audit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -22,6 +24,8 @@ enum { IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
 
 #define IDEMPOTENCY_MS (UINT64_C(24) * 3600 * 1000)
 
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
+
 struct service {
     struct gs_serve_config config;
     struct gs_key_pair keys;
@@ -31,6 +35,7 @@ struct service {
     uv_work_t http_stop;
     struct gs_node *node;
     struct gs_http_server *http;
+    struct gs_audit *audit;
     bool stopping;
     int status;
 };
@@ -197,6 +202,16 @@ static int start_node(struct service *service, struct gs_problem *problem) {
     return gs_node_start(&node, &service->node, problem);
 }
 
+/* In the node's data directory, which is its own by now. */
+static int open_audit(struct service *service, struct gs_problem *problem) {
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/audit.db", service->config.data_dir);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return gs_problem_set(problem, GS_EINVAL, "GS_DATA_DIR", "the path is too long");
+    }
+    return gs_audit_open(path, service->config.audit_days * DAY_MS, &service->audit, problem);
+}
+
 static int start_http(struct service *service, struct gs_problem *problem) {
     const struct gs_serve_config *config = &service->config;
     struct gs_token_keys keys;
@@ -213,6 +228,10 @@ static int start_http(struct service *service, struct gs_problem *problem) {
         .region = config->region,
         .gateway = gs_node_gateway(service->node),
     };
+    if (error == 0) {
+        error = open_audit(service, problem);
+        http.audit = service->audit;
+    }
     if (error == 0) {
         error = gs_http_server_start(&http, &service->http, problem);
     }
@@ -261,6 +280,7 @@ int gs_cli_serve(int argc, char **argv) {
         service.status = gs_cli_fail("serve", "%s", problem.detail);
     }
     sodium_memzero(&service.keys, sizeof service.keys);
+    gs_audit_close(service.audit);
     gs_trust_close(&service.trust);
     gs_serve_config_close(&service.config);
     return service.status;

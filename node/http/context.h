@@ -9,11 +9,13 @@
 #include "node/http/rate_limit.h"
 #include "node/http/watchdog.h"
 #include "node/serve/gateway.h"
+#include "node/store/audit.h"
 
 #include <stdatomic.h>
 
 struct gs_http_context {
     struct gs_gateway *gateway; /* borrowed */
+    struct gs_audit *audit;     /* borrowed; NULL: none is kept */
     struct gs_http_keyring keyring;
     bool auth_off;
     char region[GS_REGION_NAME_MAX + 1];

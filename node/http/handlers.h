@@ -30,5 +30,6 @@ GS_HTTP_HANDLER(gs_handle_quarantine);         /* GET, HEAD /quarantine */
 GS_HTTP_HANDLER(gs_handle_quarantine_item);    /* GET, HEAD /quarantine/{id} */
 GS_HTTP_HANDLER(gs_handle_quarantine_release); /* POST /quarantine/{id}/release */
 GS_HTTP_HANDLER(gs_handle_metrics);            /* GET, HEAD /metrics */
+GS_HTTP_HANDLER(gs_handle_audit);              /* GET, HEAD /audit */
 
 #endif

@@ -1,5 +1,6 @@
 #include "node/http/router.h"
 
+#include "node/http/audit.h"
 #include "node/http/causal.h"
 #include "node/http/client.h"
 #include "node/http/cors.h"
@@ -27,6 +28,7 @@ static const struct gs_http_route routes[] = {
     {GET, "/state/{}", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_list},
     {GET, "/state/{}/{}/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_conflicts},
     {GET, "/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_conflicts},
+    {GET, "/audit", GS_SCOPE_AUDIT_READ, false, "subject target kind since until limit cursor", gs_handle_audit},
     {GET, "/cluster", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster},
     {GET, "/cluster/digest", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster_digest},
     {GET, "/peers", GS_SCOPE_SYNC_READ, false, "", gs_handle_peers},
@@ -205,6 +207,7 @@ int gs_http_route_request(struct gs_http_context *context, struct mg_connection 
         gs_http_problem_answer(&request, &fault, error == GS_HTTP_EMETHOD ? passage.methods : NULL, &response);
     }
     int status = response.status;
+    gs_http_audit(&request, passage.route, status, error != 0 ? gs_fault_info(error).name : NULL);
     gs_http_response_send(&request, &response);
     count(&request, &passage, status, error, begun_us);
     gs_http_response_close(&response);

@@ -177,6 +177,7 @@ static int open_context(struct gs_http_server *server, const struct gs_http_conf
     struct gs_http_context *context = &server->context;
     uint32_t threads = config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT;
     context->gateway = config->gateway;
+    context->audit = config->audit;
     context->auth_off = config->auth.off;
     context->request_timeout_ms =
         config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;

@@ -31,6 +31,7 @@ struct gs_http_config {
     enum gs_access_log_level log;
     const char *region;
     struct gs_gateway *gateway; /* borrowed until gs_http_server_stop returns */
+    struct gs_audit *audit;     /* borrowed likewise; NULL: no audit log is kept */
 };
 
 /* Starts to serve. `problem->detail` says in one line what is wrong: GS_EBUSY the port is taken, GS_EINVAL the

@@ -30,6 +30,7 @@ enum setting {
     HTTP_LOG,
     TLS,
     MAX_SKEW,
+    AUDIT_DAYS,
     SYNC_INTERVAL,
     ACK_INTERVAL,
     START_WAIT,
@@ -73,6 +74,7 @@ static const struct {
     [HTTP_LOG] = {"GS_HTTP_LOG", "http-log", "errors",
                   "requests to log, a JSON line each: off, errors (5xx), refusals (and 4xx), all"},
     [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
+    [AUDIT_DAYS] = {"GS_AUDIT_DAYS", "audit-days", "365", "days that the audit log is kept; 0: for ever"},
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
     [SYNC_INTERVAL] = {"GS_SYNC_INTERVAL", "sync-interval", "500",
                        "milliseconds between comparisons with a random peer"},
@@ -157,6 +159,9 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
     uint64_t threads = 0;
     int error = read_number(values, HTTP_THREADS, 4, 16384, &threads, problem);
     config->http_threads = (uint32_t)threads;
+    if (error == 0) {
+        error = read_number(values, AUDIT_DAYS, 0, 36500, &config->audit_days, problem);
+    }
     if (error == 0) {
         error = read_number(values, MAX_SKEW, 1, UINT64_C(86400000), &config->max_skew_ms, problem);
     }

@@ -39,6 +39,7 @@ struct gs_serve_config {
     const char *cors_origins;    /* "" : none */
     uint32_t http_log;           /* 0 off, 1 errors, 2 refusals, 3 all */
     uint64_t max_skew_ms;
+    uint64_t audit_days; /* 0: for ever */
     uint64_t sync_interval_ms;
     uint64_t ack_interval_ms;
     uint64_t start_wait_ms;

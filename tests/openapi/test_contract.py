@@ -13,8 +13,8 @@ DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
              "unsupported_media_type", "request_timeout"}
 # The fake gateway fails by address, and these have none.
-NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed", "rollBackState", "listConflicts",
-             "listQuarantine", "getQuarantined", "releaseQuarantined"}
+NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
+             "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined"}
 
 
 class Everything(unittest.TestCase):
@@ -224,6 +224,14 @@ class Everything(unittest.TestCase):
         history = self.call("GET", "/events/gs.quarantine/" + self.held).json["events"]
         self.assertEqual([event["eventType"] for event in history], ["gs.release"])
         self.assertEqual(self.call("PATCH", "/state/gs.quarantine/" + self.held, {"ops": []}).status, 400)
+
+    def test_5_audit(self):
+        for query in ("", "?kind=write&limit=1", "?subject=tester", "?kind=refusal", "?since=2001-01-01T00:00:00Z"):
+            self.assertEqual(self.call("GET", "/audit" + query).status, 200)
+        page = self.call("GET", "/audit?limit=1").json
+        self.call("GET", "/audit?limit=1&cursor=" + page["next"])
+        for query in ("kind=x", "since=x", "until=x", "cursor=x", "limit=0"):
+            self.assertEqual(self.call("GET", "/audit?" + query).status, 400)
 
     def test_6_lists(self):
         for i in range(3):

@@ -112,6 +112,10 @@ int main(int argc, char **argv) {
     struct gs_problem problem = {0};
     struct gs_http_server *server = NULL;
     options.http.gateway = fake_gateway_new(options.http.region);
+    if (gs_audit_open(NULL, 0, &options.http.audit, &problem) != 0) {
+        fprintf(stderr, "%s\n", problem.detail);
+        return 3;
+    }
     if (options.http.gateway == NULL || gs_http_server_start(&options.http, &server, &problem) != 0) {
         fprintf(stderr, "%s: %s\n", gs_error_name(problem.code), problem.detail);
         if (options.http.gateway != NULL) {
@@ -125,6 +129,7 @@ int main(int argc, char **argv) {
     while (read(STDIN_FILENO, &byte, 1) > 0) {
     }
     gs_http_server_stop(server);
+    gs_audit_close(options.http.audit);
     fake_gateway_free(options.http.gateway);
     return 0;
 }
