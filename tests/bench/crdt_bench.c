@@ -6,6 +6,7 @@
  * The other columns are for the whole state. */
 #include <globalstate/aggregate.h>
 #include <globalstate/json.h>
+#include <globalstate/leaderboard.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,6 +43,8 @@ static const struct subject subjects[] = {
     {"counter", NULL, "{\"op\":\"increment\",\"path\":\"/f%u\",\"by\":%u}", true},
     {"max", NULL, "{\"op\":\"max\",\"path\":\"/f%u\",\"by\":%u}", true},
     {"set", NULL, "{\"op\":\"add\",\"path\":\"/f%u\",\"value\":%u}", false},
+    {"leaderboard", NULL, "{\"op\":\"score\",\"path\":\"/f%u\",\"member\":\"m%u\",\"by\":1}", false},
+    {"hyperloglog", NULL, "{\"op\":\"observe\",\"path\":\"/f%u\",\"value\":%u}", false},
     {"set_rw", "set_rw", "{\"op\":\"add\",\"path\":\"/f%u\",\"value\":%u}", false},
 };
 
@@ -266,6 +269,32 @@ static void measure_joins(const struct subject *subject, bool decoded) {
     free(bytes);
 }
 
+/* The first ten of a board, and where one member stands. */
+static void measure_top(const struct subject *subject) {
+    enum { ROUNDS = 20, TOP = 10 };
+    static const struct gs_slice name = {(const uint8_t *)"f0", 2}, member = {(const uint8_t *)"m7", 2};
+    const struct gs_path path = {1, &name};
+    for (uint32_t size = 1000; size <= 100000; size *= 10) {
+        struct world world = {.state = gs_aggregate_new(NULL), .origin = {{1}}};
+        struct gs_leader leaders[TOP];
+        uint32_t number = 0;
+        int64_t score = 0;
+        fill(&world, subject, size);
+        double start = now();
+        for (int i = 0; i < ROUNDS; i++) {
+            check(gs_leaderboard_top(world.state, &path, TOP, leaders, &number), "top");
+        }
+        double middle = now();
+        for (int i = 0; i < ROUNDS; i++) {
+            check(gs_leaderboard_rank(world.state, &path, member, &number, &score), "rank");
+        }
+        double end = now();
+        printf("leaderboard of %6" PRIu32 ": first %d %8.1f us, rank of one %8.1f us\n", size, TOP,
+               (middle - start) / ROUNDS * 1e6, (end - middle) / ROUNDS * 1e6);
+        gs_aggregate_free(world.state);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) {
         seconds_a_figure = strtod(argv[1], NULL);
@@ -277,6 +306,8 @@ int main(int argc, char **argv) {
         measure_joins(&subjects[0], i == 0);
         measure_joins(&subjects[5], i == 0);
     }
+    printf("\n");
+    measure_top(&subjects[6]);
     printf("\n%-16s %7s %10s %9s %9s %9s %9s %9s %9s %9s %7s\n", "", "", "resident", "encode", "decode", "clone",
            "JSON", "encoded", "prepare", "apply", "delta");
     printf("%-16s %7s %10s %9s %9s %9s %9s %9s %9s %9s %7s\n", "type", "size", "bytes", "us", "us", "us", "us", "bytes",
