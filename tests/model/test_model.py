@@ -13,7 +13,15 @@ A, B, C = b"\x01" * 16, b"\x02" * 16, b"\x03" * 16
 
 
 def op(kind, path, argument=None):
-    return {"op": kind, "path": path, ("by" if kind in ("increment", "max") else "value"): argument}
+    return {"op": kind, "path": path, ("by" if kind in ("increment", "max", "min") else "value"): argument}
+
+
+def make(path, name):
+    return {"op": "create", "path": path, "type": name}
+
+
+def switch(kind, path):
+    return {"op": kind, "path": path}
 
 
 class Replica:
@@ -288,6 +296,42 @@ class Bytes(unittest.TestCase):
     def test_order_of_set_elements(self):
         self.assertEqual(alone(*[op("add", "/a", v) for v in (-1, "", 1, True, None, 200)]),
                          {"a": [1, "", None, True, 200, -1]})
+
+
+class Types(unittest.TestCase):
+    def test_flags(self):
+        self.assertEqual(together([switch("enable", "/f")], [switch("enable", "/f")], [switch("disable", "/f")]),
+                         {"f": True})
+        self.assertEqual(together([make("/f", "flag_dw")], [switch("enable", "/f")], [switch("disable", "/f")]),
+                         {"f": False})
+        self.assertEqual(alone(switch("enable", "/f"), switch("disable", "/f")), {"f": False})
+        self.assertEqual(alone(switch("disable", "/f"), op("set", "/f", True)), {"f": True})
+
+    def test_remove_wins(self):
+        start = [make("/s", "set_rw"), op("add", "/s", 1), op("add", "/s", 2)]
+        self.assertEqual(together(start, [op("add", "/s", 1)], [op("remove", "/s", 1)]), {"s": [2]})
+        self.assertEqual(together(start, [op("add", "/s", 3)], [op("remove", "/s", 3)]), {"s": [1, 2]})
+        self.assertEqual(alone(*start, op("remove", "/s", 1), op("add", "/s", 1)), {"s": [1, 2]})
+        self.assertEqual(alone(*start, switch("unset", "/s"), make("/s", "set_rw")), {"s": []})
+        self.assertEqual(together(start, [switch("unset", "/s")], [op("add", "/s", 5)]), {"s": [5]})
+
+    def test_multi_value(self):
+        start = [make("/m", "mvregister")]
+        self.assertEqual(together(start, [op("set", "/m", 2)], [op("set", "/m", [1])]), {"m": [2, [1]]})
+        self.assertEqual(together(start, [op("set", "/m", 2)], [op("set", "/m", 2)]), {"m": [2]})
+        self.assertEqual(alone(*start, op("set", "", {"m": [3, 1, 3]})), {"m": [1, 3]})
+
+    def test_min(self):
+        self.assertEqual(alone(op("min", "/l", 3), op("min", "/l", 5), op("min", "/l", 2.5)), {"l": 2.5})
+        self.assertEqual(alone(op("min", "/l", 3), op("set", "/l", 7)), {"l": 7})
+
+    def test_made_empty(self):
+        self.assertEqual(alone(make("/s", "set")), {"s": []})
+        self.assertEqual(alone(make("/s", "set"), op("add", "/s", 1), op("remove", "/s", 1)), {"s": []})
+        self.assertEqual(alone(make("/x", "max")), {"x": None})
+        self.assertEqual(alone(make("/c", "counter"), make("/r", "register"), make("/m", "map")),
+                         {"c": 0, "m": {}, "r": None})
+        self.assertEqual(together([make("/s", "set")], [switch("unset", "/s")], [op("add", "/s", 1)]), {"s": [1]})
 
 
 if __name__ == "__main__":

@@ -52,8 +52,20 @@ def observe(*values):
     return [{"op": "observe", "path": "/h", "value": value} for value in values]
 
 
+def minimum(path, by):
+    return {"op": "min", "path": path, "by": by}
+
+
 def create(path, name):
     return {"op": "create", "path": path, "type": name}
+
+
+def enable(path):
+    return {"op": "enable", "path": path}
+
+
+def disable(path):
+    return {"op": "disable", "path": path}
 
 
 def solo(*events):
@@ -117,6 +129,23 @@ HISTORIES = {
     "hyperloglog, apart": apart(observe("ada", 1), observe("bob", 2), observe("bob", 3)),
     "hyperloglog, unset apart": apart(observe("ada"), [unset("/h")], observe("bob")),
     "hyperloglog, created": solo([create("/h", "hyperloglog")]),
+    "min, less": solo([minimum("/a", 2.5)], [minimum("/a", 1)]),
+    "min, apart": apart(None, [minimum("/a", 2)], [minimum("/a", 2.0)]),
+    "flag_ew, enabled and disabled": solo([enable("/a")], [disable("/a")]),
+    "flag_ew, apart": apart([enable("/a")], [enable("/a")], [disable("/a")]),
+    "flag_dw, apart": apart([create("/a", "flag_dw")], [enable("/a")], [disable("/a")]),
+    "flag, set": solo([enable("/a")], [put("/a", False)]),
+    "set_rw, made": solo([create("/a", "set_rw")]),
+    "set_rw, add, remove, add": solo([create("/a", "set_rw"), add("/a", 1)], [remove("/a", 1)], [add("/a", 1)]),
+    "set_rw, remove of what is not in": solo([create("/a", "set_rw")], [remove("/a", "x")]),
+    "set_rw, add and remove apart": apart([create("/a", "set_rw"), add("/a", 1)], [add("/a", 1)], [remove("/a", 1)]),
+    "set_rw, unset with presence and removes": solo(
+        [create("/a", "set_rw"), add("/a", 1), add("/a", 2)], [remove("/a", 1)], [unset("/a")]),
+    "mvregister, made and written": solo([create("/a", "mvregister")], [put("/a", 1)]),
+    "mvregister, apart": apart([create("/a", "mvregister")], [put("/a", 1)], [put("/a", [2])]),
+    "mvregister, in a document": solo([create("/a", "mvregister")], [put("", {"a": [2, 1]})]),
+    "set, made empty, then filled": solo([create("/a", "set")], [add("/a", 1)], [remove("/a", 1)]),
+    "max, made": solo([create("/a", "max")], [maximum("/a", 1)]),
     "map, empty": solo([put("/m", {})]),
     "map, members": solo([put("/m", {"b": 1, "a": {"c": 2}})]),
     "map, by path": solo([increment("/m/n/o", 1)]),
