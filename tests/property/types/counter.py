@@ -2,6 +2,8 @@
 
 PATHS = ("/a", "/b")
 LARGE = (2**62, -(2**62), 2**63 - 1, -(2**63), 2**63 - 2, -(2**63) + 1, 1, -1)
+ALPHABET = ({"op": "increment", "path": "/a", "by": 1}, {"op": "increment", "path": "/a", "by": 10},
+            {"op": "unset", "path": "/a"})
 
 
 def generate(rng):

@@ -7,6 +7,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import flag_ew  # noqa: E402
 
+CREATE = {"op": "create", "path": "/a", "type": "flag_dw"}
+ALPHABET = tuple([CREATE, ops[1]] if isinstance(ops, list) else ops for ops in flag_ew.ALPHABET)
+
 
 def generate(rng):
     ops = flag_ew.generate(rng)

@@ -3,6 +3,8 @@ disables only. Every op but unset is preceded by a `create`, which says "off" wh
 
 TYPE = "flag_ew"
 PATHS = ("/a", "/b")
+ALPHABET = tuple([{"op": "create", "path": "/a", "type": TYPE}, {"op": kind, "path": "/a"}]
+                 for kind in ("enable", "disable")) + ({"op": "unset", "path": "/a"},)
 
 
 def generate(rng):

@@ -3,6 +3,7 @@ shown."""
 
 PATHS = ("/a", "/b")
 NUMBERS = (0, 0.5, 1, 1.0, -7, 3, 3.0, 9, 2**53, 2.0**53, 2**53 + 1, 2**63 - 1, 2.0**63, -(2**63), -1e300)
+ALPHABET = ({"op": "max", "path": "/a", "by": 1}, {"op": "max", "path": "/a", "by": 2}, {"op": "unset", "path": "/a"})
 
 
 def generate(rng):

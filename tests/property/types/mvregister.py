@@ -5,6 +5,9 @@ from format import msgpack
 
 PATHS = ("/a", "/b")
 VALUES = (None, True, 0, 7, -1, 1.5, "", "text", [], [1, {"k": [None]}])
+CREATE = {"op": "create", "path": "/a", "type": "mvregister"}
+ALPHABET = ([CREATE, {"op": "set", "path": "/a", "value": 1}], [CREATE, {"op": "set", "path": "/a", "value": 2}],
+            {"op": "unset", "path": "/a"})
 
 
 def generate(rng):

@@ -2,6 +2,8 @@
 
 PATHS = ("/a", "/b")
 VALUES = (None, True, False, 0, -1, 7, 2**63 - 1, -(2**63), 1.5, 5.0, 1e300, "", "é", "text", [], [1, {"k": [None]}])
+ALPHABET = ({"op": "set", "path": "/a", "value": 1}, {"op": "set", "path": "/a", "value": 2},
+            {"op": "unset", "path": "/a"})
 
 
 def generate(rng):

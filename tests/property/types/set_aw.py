@@ -4,6 +4,8 @@ from format import msgpack
 
 PATHS = ("/a", "/b")
 ELEMENTS = (1, 2, 1.0, True, None, "x", "y", -5, "")
+ALPHABET = ({"op": "add", "path": "/a", "value": 1}, {"op": "remove", "path": "/a", "value": 1},
+            {"op": "unset", "path": "/a"})
 
 
 def generate(rng):

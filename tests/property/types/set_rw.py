@@ -6,6 +6,9 @@ from format import msgpack
 
 PATHS = ("/a", "/b")
 ELEMENTS = (1, 2, 1.0, True, None, "x", "y", "")
+CREATE = {"op": "create", "path": "/a", "type": "set_rw"}
+ALPHABET = ([CREATE, {"op": "add", "path": "/a", "value": 1}], [CREATE, {"op": "remove", "path": "/a", "value": 1}],
+            {"op": "unset", "path": "/a"})
 
 
 def generate(rng):
