@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # usage: deploy/down.sh
-# Stops the nodes, and their TLS proxies, that deploy/up.sh of this folder started. Keys, secrets and data stay in
-# var/cluster/.
+# Stops the nodes, their TLS proxies and the PostgreSQL server that deploy/up.sh of this folder started. Keys, secrets
+# and data stay in var/cluster/.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=deploy/nodes.sh
 source "$root/deploy/nodes.sh"
 # shellcheck source=deploy/proxy.sh
 source "$root/deploy/proxy.sh"
+# shellcheck source=deploy/postgres.sh
+source "$root/deploy/postgres.sh"
 
 case ${1-} in
 '') ;;
@@ -36,4 +38,9 @@ for region in "${regions[@]}"; do
         rm -f "$cluster/$region/pid"
     fi
 done
+if pid=$(postgres_pid); then
+    postgres_stop
+    echo "PostgreSQL stopped (process $pid)"
+    stopped=$((stopped + 1))
+fi
 ((stopped > 0)) || echo "nothing was running"

@@ -39,13 +39,16 @@ node_pid() {
 # node_start REGION: starts it in a session of its own, with nothing from this environment, and writes its process id.
 # Does not wait until it answers.
 node_start() {
-    local region=$1 other seeds=()
+    local region=$1 other seeds=() database=()
     for other in "${regions[@]}"; do
         [[ $other == "$region" ]] || seeds+=("127.0.0.1:$(gossip_port "$other")")
     done
     mkdir -p "$cluster/$region/data"
     rm -f "$cluster/$region/pid"
-    env -i PATH="$PATH" GS_REGION="$region" GS_CLUSTER=demo \
+    if [[ $(cat "$cluster/store" 2>/dev/null) == postgres ]]; then
+        database=("DATABASE_URL=$(postgres_url "$region")")
+    fi
+    env -i PATH="$PATH" "${database[@]}" GS_REGION="$region" GS_CLUSTER=demo \
         SERVER_ADDR="127.0.0.1:${http_port[$region]}" GOSSIP_ADDR="127.0.0.1:$(gossip_port "$region")" \
         GS_SEEDS="$(IFS=,; echo "${seeds[*]}")" GS_KEY_FILE="$cluster/$region/key" GS_TRUST_FILE="$cluster/trust" \
         GS_DATA_DIR="$cluster/$region/data" JWT_SECRET_FILE="$cluster/jwt-secret" \

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what deploy/packages.txt lists and the machine lacks. To be sourced: packages_ensure run|test
+# Installs what deploy/packages.txt lists and the machine lacks. To be sourced: packages_ensure PURPOSE
 set -euo pipefail
 
 packages_file="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
 
-# packages_missing run|test: prints the names of the packages that are not installed. One that is named like a
-# command is there when the command is: npm, for one, often comes with node.
+# packages_missing PURPOSE: prints the names of the packages that are not installed. Purposes: packages.txt. One that is
+# named like a command is there when the command is: npm, for one, often comes with node.
 packages_missing() {
     local purpose name
     while read -r purpose name _; do
@@ -17,7 +17,7 @@ packages_missing() {
     done < <(grep -v '^#' "$packages_file")
 }
 
-# packages_ensure run|test: installs what is missing, or says in one line on stderr what is and returns 1.
+# packages_ensure PURPOSE: installs what is missing, or says in one line on stderr what is and returns 1.
 packages_ensure() {
     local -a missing as_root=()
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

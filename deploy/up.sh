@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# usage: deploy/up.sh [--no-demo] [--tls]
+# usage: deploy/up.sh [--no-demo] [--postgres] [--tls]
 # Installs packages, builds, starts the regions eu-west, us-east and ap-south on this machine, replays the bundled
 # battle trace through all three and shows that they converged. Run again, it starts what is down and keeps keys,
 # secrets and data.
 #   --no-demo       leave the replay out
 #   --tls           HAProxy before each region, TLS 1.3 on its HTTP port + 3, with deploy/haproxy.cfg; run again, it
 #                   reads configuration and certificate (var/cluster/tls/proxy.pem) again
+#   --postgres      each region keeps its log in a database of its own, on a private PostgreSQL server under
+#                   var/cluster/postgres/, instead of the embedded SQLite; the choice is made by the first run
 #   UP_FIRST_PORT   environment: HTTP port of the first region, 8087; the others follow at +10 and +20, gossip at +2
 # Data, logs, process ids: var/cluster/REGION/. Stop: deploy/down.sh.
 set -euo pipefail
@@ -16,6 +18,8 @@ source "$root/deploy/packages.sh"
 source "$root/deploy/nodes.sh"
 # shellcheck source=deploy/proxy.sh
 source "$root/deploy/proxy.sh"
+# shellcheck source=deploy/postgres.sh
+source "$root/deploy/postgres.sh"
 
 start_seconds=60
 converge_seconds=60
@@ -23,9 +27,11 @@ log_lines=15
 token_days=30
 trace="$root/tests/data/battles.jsonl.gz"
 demo=yes
+store=
 said=no
 tls=no
 started=()
+started_postgres=no
 
 die() { # LINE
     echo "up.sh: $1" >&2
@@ -39,7 +45,8 @@ read_arguments() {
         case $argument in
         --no-demo) demo=no ;;
         --tls) tls=yes ;;
-        --postgres | --redis) die "$argument is not available yet" 2 ;;
+        --postgres) store=postgres ;;
+        --redis) die "$argument is not available yet" 2 ;;
         -h | --help)
             sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
             exit 0
@@ -60,6 +67,7 @@ clean_up() {
             [[ ! -s $cluster/$region/pid ]] || node_settle "$region" "$(<"$cluster/$region/pid")"
             node_stop "$region"
         done
+        [[ $started_postgres == no ]] || postgres_stop
     fi
     exit "$status"
 }
@@ -114,6 +122,31 @@ build_failed() { # LOG
 # write_file PATH: stdin becomes the file, whole or not at all, readable by its owner only.
 write_file() {
     cat >"$1.new" && mv -f "$1.new" "$1"
+}
+
+# A region's data does not move from one store to the other: what the first run chose stays.
+choose_store() {
+    local chosen
+    chosen=$(cat "$cluster/store" 2>/dev/null || true)
+    if [[ -z $chosen && -n $(find "$cluster" -mindepth 3 -maxdepth 3 -name 'globalstate.db' -print -quit) ]]; then
+        chosen=sqlite
+    fi
+    if [[ -n $chosen && -n $store && $chosen != "$store" ]]; then
+        die "the data under var/cluster is in $chosen; to begin anew: deploy/down.sh && rm -r var/cluster"
+    fi
+    store=${chosen:-${store:-sqlite}}
+    echo "$store" | write_file "$cluster/store"
+}
+
+start_store() {
+    [[ $store == postgres ]] || return 0
+    packages_ensure postgres || { said=yes; exit 1; }
+    if ! postgres_pid >/dev/null; then started_postgres=yes; fi
+    if ! postgres_start; then
+        tail -n "$log_lines" "$postgres_home/log" >&2 || true
+        die "PostgreSQL does not start: $postgres_home/log"
+    fi
+    echo "PostgreSQL: $postgres_home (process $(postgres_pid))"
 }
 
 make_secrets() {
@@ -261,10 +294,12 @@ main() {
     trap 'exit 143' TERM HUP
     packages_ensure run || { said=yes; exit 1; }
     take_lock
+    choose_store
     find_down
     ((${#down[@]} == 0)) || check_ports
     build
     make_secrets
+    start_store
     start_nodes
     [[ $demo == no ]] || replay
     show_convergence

@@ -57,8 +57,8 @@ copy_sources() {
 }
 
 check_refusals() {
-    expect 2 "$copy/deploy/up.sh" --postgres
-    [[ $complained == *"not available yet"* ]] || fail "--postgres: $complained"
+    expect 2 "$copy/deploy/up.sh" --redis
+    [[ $complained == *"not available yet"* ]] || fail "--redis: $complained"
     expect 2 "$copy/deploy/up.sh" --nonsense
     expect 0 "$copy/deploy/down.sh"
 }
@@ -178,6 +178,33 @@ check_foreign_process() {
     kill "$stranger"
 }
 
+# Anew, each region with a database of its own; the data that is there decides, whatever a later run says.
+check_postgres() {
+    local server count port
+    expect 0 "$copy/deploy/down.sh"
+    expect 1 "$copy/deploy/up.sh" --no-demo --postgres
+    [[ $complained == *"is in sqlite"* ]] || fail "another store for the same data: $complained"
+    rm -r "$cluster"
+    expect 0 "$copy/deploy/up.sh" --no-demo --postgres
+    server=$(<"$cluster/postgres/pid")
+    [[ $said == *"PostgreSQL: "* && $said == *CONVERGED* ]] || fail "up --postgres: $said"
+    for port in "$UP_FIRST_PORT" $((UP_FIRST_PORT + 10)) $((UP_FIRST_PORT + 20)); do
+        curl -fsS --noproxy '*' "http://127.0.0.1:$port/health" | grep -q '"engine":"postgres"' ||
+            fail "the node on port $port is not on PostgreSQL"
+    done
+    check_lines_to_try
+    expect 0 "$copy/deploy/up.sh" --no-demo
+    [[ $(<"$cluster/postgres/pid") == "$server" ]] || fail "a second run touched the server"
+    expect 0 "$copy/deploy/down.sh"
+    # A process that ended may stay as a name where nobody waits for it: it has no arguments any more.
+    [[ -z $(tr -d '\0' 2>/dev/null <"/proc/$server/cmdline" || true) ]] || fail "down.sh left PostgreSQL running"
+    [[ ! -e $(<"$cluster/postgres/socket") ]] || fail "down.sh left the socket's folder"
+    expect 0 "$copy/deploy/up.sh" --no-demo
+    count=$(curl -fsS --noproxy '*' -H "Authorization: Bearer $(<"$cluster/token")" \
+        "http://127.0.0.1:$UP_FIRST_PORT/state/player/me" | grep -c '"wins":')
+    ((count == 1)) || fail "the data did not survive"
+}
+
 copy_sources
 check_refusals
 check_busy_port
@@ -187,4 +214,5 @@ check_again
 check_tls
 check_failing_node
 check_foreign_process
+check_postgres
 echo "front door: all well"
