@@ -228,15 +228,19 @@ static int origin_record(struct gs_history_reader *base, const gs_origin *wanted
     return error != 0 ? error : take_record(result, ret_record);
 }
 
-/* None are kept here: a past state is made from its events. */
 static int state(struct gs_history_reader *base, struct gs_slice type, struct gs_slice id, uint64_t version_max,
                  struct gs_kept_state *ret_state) {
-    (void)base;
-    (void)type;
-    (void)id;
-    (void)version_max;
-    (void)ret_state;
-    return GS_ENOTFOUND;
+    struct gs_pg_parameters parameters = {.count = 0};
+    PGresult *result = NULL;
+    gs_pg_add_bytes(&parameters, type.bytes, type.length);
+    gs_pg_add_bytes(&parameters, id.bytes, id.length);
+    gs_pg_add_number(&parameters, clamp(version_max));
+    int error = run(reader_of(base), "state", &parameters, &result);
+    if (error == 0) {
+        error = PQntuples(result) == 1 ? gs_pg_kept_state(result, type, id, ret_state) : GS_ENOTFOUND;
+    }
+    PQclear(result);
+    return error;
 }
 
 static void close_reader(struct gs_history_reader *base) {

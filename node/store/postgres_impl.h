@@ -10,6 +10,7 @@
  *   postgres_open.c      from a URL to a store
  *   postgres_copy.c      values and rows for COPY
  *   postgres_project.c, postgres_event_rows.c   events by aggregate, written behind on a connection of its own
+ *   postgres_keep.c      states that are kept beside the log
  *   postgres_history.c   readers of the past, a connection each
  *
  * A commit is one round trip: the inserts of its records go out in pipeline mode behind each other and end in one Sync,
@@ -85,6 +86,15 @@ int gs_postgres_replay(struct gs_store *store, gs_store_record_fn visit, void *c
 int gs_postgres_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                              struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
 int gs_postgres_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+int gs_postgres_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context);
+
+/* postgres_keep.c */
+int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep);
+int gs_postgres_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
+int gs_postgres_forget_kept(struct gs_store *store);
+/* The first row: version, position, updated, hash, state. GS_ECORRUPT, GS_ENOMEM. */
+int gs_pg_kept_state(const PGresult *row, struct gs_slice type, struct gs_slice id, struct gs_kept_state *ret_state);
 
 /* postgres_history.c */
 int gs_postgres_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);

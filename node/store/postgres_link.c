@@ -196,6 +196,34 @@ int gs_pg_link_drain(struct gs_pg_link *link) {
     return error;
 }
 
+int gs_pg_link_sync(struct gs_pg_link *link) {
+    int refused = 0;
+    bool end = false;
+    if (PQpipelineSync(link->conn) == 0) {
+        return gs_pg_link_lose(link, "the connection is lost");
+    }
+    while (!end) {
+        PGresult *result = NULL;
+        int error = gs_pg_link_next(link, &result);
+        if (error != 0) {
+            return error;
+        }
+        ExecStatusType status = result != NULL ? PQresultStatus(result) : PGRES_COMMAND_OK;
+        end = status == PGRES_PIPELINE_SYNC;
+        /* libpq forgets single-row mode only when it sends outside of pipeline mode: rows may still come one by one. */
+        bool fine = end || status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE ||
+                    status == PGRES_PIPELINE_ABORTED;
+        if (!fine && refused == 0) {
+            refused = gs_pg_link_refused(link, result);
+        }
+        PQclear(result);
+        if (link->conn == NULL) {
+            return refused;
+        }
+    }
+    return PQexitPipelineMode(link->conn) != 0 ? refused : gs_pg_link_lose(link, "the connection is out of step");
+}
+
 int gs_pg_link_flush(struct gs_pg_link *link) {
     const int64_t deadline_ms = mono_ms() + GS_PG_ANSWER_MS;
     int left;

@@ -38,6 +38,9 @@ int gs_pg_link_next(struct gs_pg_link *link, PGresult **ret_result);
 
 /* Waits until what was given to libpq is on its way. 0 or GS_ESTORE. */
 int gs_pg_link_flush(struct gs_pg_link *link);
+/* Ends what was sent in pipeline mode with a Sync, which makes it one transaction, takes all answers and leaves the
+ * mode. Errors as gs_pg_link_command, but with GS_EIO all of it was undone. */
+int gs_pg_link_sync(struct gs_pg_link *link);
 /* Takes what is left of a statement's results. GS_ESTORE, or GS_EIO for the first error among them. */
 int gs_pg_link_drain(struct gs_pg_link *link);
 

@@ -120,10 +120,14 @@ static const struct gs_store_methods postgres_methods = {
     .projects_apart = true,
     .append = gs_postgres_append,
     .replay = gs_postgres_replay,
+    .replay_after = gs_postgres_replay_after,
     .read_lacking = gs_postgres_read_lacking,
     .read_event = gs_postgres_read_event,
     .project = project,
     .open_history = gs_postgres_open_history,
+    .keep = gs_postgres_keep,
+    .visit_kept = gs_postgres_visit_kept,
+    .forget_kept = gs_postgres_forget_kept,
     .close = postgres_close,
 };
 

@@ -78,10 +78,14 @@ static int stream(struct gs_postgres *postgres, struct walk *walk) {
 }
 
 int gs_postgres_replay(struct gs_store *store, gs_store_record_fn visit, void *context) {
+    return gs_postgres_replay_after(store, 0, visit, context);
+}
+
+int gs_postgres_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context) {
     struct gs_postgres *postgres = gs_postgres_of(store);
-    struct walk walk = {.visit = visit, .context = context};
+    struct walk walk = {.position = after, .visit = visit, .context = context};
     int error = GS_ESTORE;
-    for (int attempt = 0; attempt < 2 && error == GS_ESTORE && walk.position == 0; attempt++) {
+    for (int attempt = 0; attempt < 2 && error == GS_ESTORE && walk.position == after; attempt++) {
         error = gs_pg_connect(postgres, NULL);
         if (error != 0) {
             break;

@@ -39,6 +39,39 @@ static const struct {
      "WHERE before = 0 OR before < $3::bigint ORDER BY position",
      GS_PG_WRITER},
 
+    {"unsynced", "SELECT set_config('synchronous_commit', 'off', true)", GS_PG_WRITER},
+    {"keep_state",
+     "INSERT INTO aggregate_states (type, id, version, position, updated, hash, state) VALUES ($1::text, $2::text, "
+     "$3::bigint, $4::bigint, $5::bigint, $6::bytea, $7::bytea) ON CONFLICT (type, id, version) DO UPDATE SET "
+     "position = excluded.position, updated = excluded.updated, hash = excluded.hash, state = excluded.state",
+     GS_PG_WRITER},
+    /* A state that is near enough to the one before it serves nobody who looks back, once a newer one is there for
+     * starts. */
+    {"thin_out",
+     "WITH before AS (SELECT version FROM aggregate_states WHERE type = $1::text AND id = $2::text AND "
+     "version < $3::bigint ORDER BY version DESC LIMIT 2) DELETE FROM aggregate_states WHERE type = $1::text AND "
+     "id = $2::text AND version = (SELECT max(version) FROM before) AND $3::bigint - "
+     "CASE WHEN (SELECT count(*) FROM before) = 2 THEN (SELECT min(version) FROM before) ELSE 0 END <= $4::bigint",
+     GS_PG_WRITER},
+    {"keep_entries",
+     "INSERT INTO kept_entries (journal, last, first, hash, entries) VALUES ($1::bigint, $2::bigint, $3::bigint, "
+     "$4::bytea, $5::bytea) ON CONFLICT (journal, last) DO UPDATE SET first = excluded.first, hash = excluded.hash, "
+     "entries = excluded.entries",
+     GS_PG_WRITER},
+    {"drop_entries", "DELETE FROM kept_entries WHERE journal = $1::bigint AND last < $2::bigint", GS_PG_WRITER},
+    {"checkpoint",
+     "INSERT INTO checkpoints (low, position, hash, core) VALUES ($1::bigint, $2::bigint, $3::bytea, $4::bytea) "
+     "ON CONFLICT (only_row) DO UPDATE SET low = excluded.low, position = excluded.position, hash = excluded.hash, "
+     "core = excluded.core",
+     GS_PG_WRITER},
+    {"kept_checkpoint", "SELECT low, position, hash, core FROM checkpoints", GS_PG_WRITER},
+    {"kept_entries", "SELECT journal, last, first, hash, entries FROM kept_entries ORDER BY journal, last",
+     GS_PG_WRITER},
+    {"kept_states",
+     "SELECT DISTINCT ON (type, id) version, position, updated, hash, state, type, id FROM aggregate_states "
+     "ORDER BY type, id, version DESC",
+     GS_PG_WRITER},
+
     {"projected", "SELECT position FROM projection", GS_PG_PROJECTOR},
     {"next_aggregate", "SELECT coalesce(max(number), 0) + 1 FROM aggregates", GS_PG_PROJECTOR},
     {"origins", "SELECT number, origin FROM origins ORDER BY number", GS_PG_PROJECTOR | GS_PG_READER},
@@ -65,6 +98,10 @@ static const struct {
      GS_PG_READER},
     {"row", "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = $1::bigint", GS_PG_READER},
     {"versions", "SELECT list FROM event_versions WHERE position = $1::bigint", GS_PG_READER},
+    {"state",
+     "SELECT version, position, updated, hash, state FROM aggregate_states WHERE type = $1::text AND id = $2::text AND "
+     "version <= $3::bigint ORDER BY version DESC LIMIT 1",
+     GS_PG_READER},
     {"aggregate", "SELECT number, version FROM aggregates WHERE type = $1::text AND id = $2::text", GS_PG_READER},
     {"entries_up",
      "SELECT version, position, event, clock FROM event_store WHERE aggregate = $1::bigint AND version >= $2::bigint "

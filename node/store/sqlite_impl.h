@@ -119,8 +119,6 @@ int gs_sqlite_forget_kept(struct gs_store *store);
  * GS_ENOMEM. */
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state);
-void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct gs_kept_state *state,
-                          uint8_t ret_hash[GS_LOG_CHECKSUM_SIZE]);
 
 /* sqlite_heads.c: fills chain.heads and next_position from the log. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite);

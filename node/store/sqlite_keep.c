@@ -1,24 +1,9 @@
 /* Keeping states beside the log (node/core/keep.h): one transaction a keep, not synced, as nothing in it is the only
  * copy of anything. Every row has a hash over all of it; what does not match is named, and is not used. */
+#include "node/store/kept_hash.h"
 #include "node/store/sqlite_impl.h"
 
 #include <string.h>
-
-static void put_be64(uint8_t *to, uint64_t value) {
-    for (int i = 7; i >= 0; i--) {
-        to[i] = (uint8_t)(value & 0xff);
-        value >>= 8;
-    }
-}
-
-static void hash_row(const char *personal, const uint64_t *numbers, size_t count, struct gs_slice bytes,
-                     uint8_t ret_hash[GS_LOG_CHECKSUM_SIZE]) {
-    uint8_t head[3 * 8];
-    for (size_t i = 0; i < count; i++) {
-        put_be64(head + 8 * i, numbers[i]);
-    }
-    gs_hash16(personal, head, 8 * count, bytes.bytes, bytes.length, ret_hash);
-}
 
 static struct gs_slice slice_of(const struct gs_buffer *buffer) {
     return gs_slice_make(buffer->bytes, buffer->length);
@@ -46,7 +31,7 @@ static int insert_state(struct gs_sqlite *sqlite, const struct gs_keep_state *st
     const struct gs_kept_state kept = {
         .version = state->version, .position = state->position, .updated = state->updated, .state = state->state};
     uint8_t hash[GS_LOG_CHECKSUM_SIZE];
-    gs_sqlite_state_hash(state->type, state->id, &kept, hash);
+    gs_kept_state_hash(state->type, state->id, &kept, hash);
     const int results[] = {
         bind_name(insert, 1, state->type),
         bind_name(insert, 2, state->id),
@@ -109,7 +94,7 @@ static int write_checkpoint(struct gs_sqlite *sqlite, const struct gs_keep *keep
     sqlite3_stmt *set = sqlite->statements[GS_SQLITE_CHECKPOINT_SET];
     const uint64_t numbers[] = {keep->low, keep->position};
     uint8_t hash[GS_LOG_CHECKSUM_SIZE];
-    hash_row("gs-keep-core-v1", numbers, 2, slice_of(&keep->core), hash);
+    gs_kept_row_hash("gs-keep-core-v1", numbers, 2, slice_of(&keep->core), hash);
     int bound = sqlite3_bind_int64(set, 1, (int64_t)keep->low);
     if (bound == SQLITE_OK) {
         bound = sqlite3_bind_int64(set, 2, (int64_t)keep->position);
@@ -129,7 +114,7 @@ static int write_entries(struct gs_sqlite *sqlite, int journal, const struct gs_
     uint8_t hash[GS_LOG_CHECKSUM_SIZE];
     int result = SQLITE_OK;
     if (entries->first <= entries->last) {
-        hash_row("gs-keep-entry-v1", numbers, 3, slice_of(&entries->entries), hash);
+        gs_kept_row_hash("gs-keep-entry-v1", numbers, 3, slice_of(&entries->entries), hash);
         for (int i = 0; i < 3 && result == SQLITE_OK; i++) {
             result = sqlite3_bind_int64(add, i + 1, (int64_t)numbers[i]);
         }
@@ -206,7 +191,7 @@ static int visit_checkpoint(const struct visiting *visiting, sqlite3_stmt *state
                                 (uint64_t)sqlite3_column_int64(statement, 1)};
     struct gs_slice bytes = column_slice(statement, 3);
     uint8_t hash[GS_LOG_CHECKSUM_SIZE];
-    hash_row("gs-keep-core-v1", numbers, 2, bytes, hash);
+    gs_kept_row_hash("gs-keep-core-v1", numbers, 2, bytes, hash);
     if (!hash_matches(statement, 2, hash) || numbers[0] > numbers[1] || numbers[1] >= visiting->sqlite->next_position) {
         return gs_problem_set(visiting->problem, GS_ECORRUPT, NULL, "the checkpoint is damaged");
     }
@@ -219,7 +204,7 @@ static int visit_entries(const struct visiting *visiting, sqlite3_stmt *statemen
                                 (uint64_t)sqlite3_column_int64(statement, 2)};
     struct gs_slice bytes = column_slice(statement, 4);
     uint8_t hash[GS_LOG_CHECKSUM_SIZE];
-    hash_row("gs-keep-entry-v1", numbers, 3, bytes, hash);
+    gs_kept_row_hash("gs-keep-entry-v1", numbers, 3, bytes, hash);
     if (!hash_matches(statement, 3, hash) || numbers[0] >= GS_KEEP_JOURNALS) {
         return gs_problem_set(visiting->problem, GS_ECORRUPT, NULL, "kept entries up to %llu are damaged",
                               (unsigned long long)numbers[1]);

@@ -1,31 +1,9 @@
 /* Kept states: a row's hash covers all of its columns, so that one that was damaged, or put into another's place, is
  * noticed and never served. */
+#include "node/store/kept_hash.h"
 #include "node/store/sqlite_impl.h"
 
 #include <string.h>
-
-static void put_be64(uint8_t *to, uint64_t value) {
-    for (int i = 7; i >= 0; i--) {
-        to[i] = (uint8_t)(value & 0xff);
-        value >>= 8;
-    }
-}
-
-void gs_sqlite_state_hash(struct gs_slice type, struct gs_slice id, const struct gs_kept_state *state,
-                          uint8_t ret_hash[GS_LOG_CHECKSUM_SIZE]) {
-    uint8_t head[2 * GS_ID_BYTES_MAX + 2 + 3 * 8];
-    size_t length = 0;
-    memcpy(head, type.bytes, type.length);
-    length += type.length;
-    head[length++] = '/';
-    memcpy(head + length, id.bytes, id.length);
-    length += id.length;
-    head[length++] = '\0';
-    put_be64(head + length, state->version);
-    put_be64(head + length + 8, state->position);
-    put_be64(head + length + 16, state->updated);
-    gs_hash16("gs-state-row-v1", head, length + 24, state->state.bytes, state->state.length, ret_hash);
-}
 
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state) {
@@ -43,6 +21,6 @@ int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct g
     if (ret_state->state.failed != 0) {
         return ret_state->state.failed;
     }
-    gs_sqlite_state_hash(type, id, ret_state, hash);
+    gs_kept_state_hash(type, id, ret_state, hash);
     return memcmp(hash, stored, sizeof hash) == 0 ? 0 : GS_ECORRUPT;
 }

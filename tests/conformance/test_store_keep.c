@@ -30,6 +30,10 @@ static int setup_sqlite(void **state) {
     return setup(state, "sqlite");
 }
 
+static int setup_postgres(void **state) {
+    return setup(state, "postgres");
+}
+
 static int teardown(void **state) {
     store_fixture_free(*state);
     return 0;
@@ -169,14 +173,15 @@ static void test_replay_after(void **state) {
 }
 
 int main(void) {
-#define ON_BOTH(test)                                              \
-    cmocka_unit_test_setup_teardown(test, setup_memory, teardown), \
-        cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown)
+#define ON_ALL(test)                                                   \
+    cmocka_unit_test_setup_teardown(test, setup_memory, teardown),     \
+        cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown), \
+        cmocka_unit_test_setup_teardown(test, setup_postgres, teardown)
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_newest_of_each),
-        ON_BOTH(test_not_past_the_log),
-        ON_BOTH(test_states_for_looking_back),
-        ON_BOTH(test_replay_after),
+        ON_ALL(test_newest_of_each),
+        ON_ALL(test_not_past_the_log),
+        ON_ALL(test_states_for_looking_back),
+        ON_ALL(test_replay_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
