@@ -142,6 +142,7 @@ static void test_lost_events_come_back(void **state) {
     lose_one(fixture, &record, &before);
     struct gs_command *waiting = write_one(fixture, "a", &answered);
     core_tick(fixture, GS_CORE_LOST_WAIT_MS / 2);
+    core_settle(fixture);
     assert_int_equal(answered, 0);
     core_link(fixture, 0, NULL, 0);
     core_push(fixture, 0, &record);
@@ -162,6 +163,7 @@ static void test_lost_for_good(void **state) {
     lose_one(fixture, &record, &before);
     struct gs_command *waiting = write_one(fixture, "a", &answered);
     core_tick(fixture, GS_CORE_LOST_WAIT_MS - 1);
+    core_settle(fixture);
     assert_int_equal(answered, 0);
     core_tick(fixture, 1);
     core_settle(fixture);
