@@ -2,8 +2,9 @@
  *
  * usage: write_load PORT TOKEN CLIENTS EVENTS-A-REQUEST SECONDS
  *
- * One line: events a second, requests a second, and p50, p99 and maximum of a request in milliseconds; exit status 1 if
- * any answer was not 2xx. One thread: it costs the machine as little as a client can. */
+ * One line: events a second, requests a second, p50, p99 and maximum of a request in milliseconds, and how many
+ * requests were refused with 503, after which a client rests for a moment; exit status 1 if any other answer was not
+ * 2xx. One thread: it costs the machine as little as a client can. */
 #include <globalstate/memory.h>
 
 #include <arpa/inet.h>
@@ -22,14 +23,17 @@ enum { CLIENTS_MAX = 4096, REQUESTS_MAX = 4000000, AGGREGATES = 1000, ANSWER_MAX
 struct client {
     int fd;
     double begun;
+    double resting_until; /* 0: it does not rest */
     struct gs_buffer out; /* the request */
     size_t out_sent;
 };
 
+#define REST_S 0.02
+
 static struct client clients[CLIENTS_MAX];
 static char *answer;
 static float *times;
-static uint64_t answered, failed;
+static uint64_t answered, refused, failed;
 static uint32_t per_request;
 static const char *token;
 static unsigned counter;
@@ -87,27 +91,57 @@ static void send_some(struct client *client) {
     }
 }
 
-/* True once a whole answer has come. Answers are short; one buffer serves all, as each is read at a stretch or again.
+/* The status of a whole answer has come. Answers are short; one buffer serves all, as each is read at a stretch or
+ * again.
  */
-static bool read_answer(struct client *client) {
+static int read_answer(struct client *client) {
     ssize_t length = recv(client->fd, answer, ANSWER_MAX, MSG_PEEK | MSG_DONTWAIT);
     require(length != 0, "the node has closed a connection");
     if (length < 0) {
-        return false;
+        return 0;
     }
     char *end = memmem(answer, (size_t)length, "\r\n\r\n", 4);
     if (end == NULL) {
-        return false;
+        return 0;
     }
     const char *field = memmem(answer, (size_t)(end - answer), "Content-Length: ", 16);
     size_t whole = (size_t)(end + 4 - answer) + (field != NULL ? strtoul(field + 16, NULL, 10) : 0);
     if ((size_t)length < whole) {
         require(whole <= ANSWER_MAX, "an answer is too long");
-        return false;
+        return 0;
     }
-    failed += strncmp(answer, "HTTP/1.1 2", 10) != 0 || strncmp(answer + 9, "207", 3) == 0 ? 1 : 0;
+    int status = (int)strtol(answer + 9, NULL, 10);
     require(recv(client->fd, answer, whole, 0) == (ssize_t)whole, "recv");
-    return true;
+    return status;
+}
+
+static void take_answer(struct client *client) {
+    int status = read_answer(client);
+    if (status == 0) {
+        return;
+    }
+    if (status == 503) {
+        refused++;
+        client->resting_until = now_s() + REST_S;
+        return;
+    }
+    failed += status / 100 != 2 || status == 207 ? 1 : 0;
+    if (answered < REQUESTS_MAX) {
+        times[answered++] = (float)(now_s() - client->begun);
+    }
+    make_request(client);
+    send_some(client);
+}
+
+static void wake_rested(int count) {
+    double now = now_s();
+    for (int i = 0; i < count; i++) {
+        if (clients[i].resting_until > 0 && clients[i].resting_until <= now) {
+            clients[i].resting_until = 0;
+            make_request(&clients[i]);
+            send_some(&clients[i]);
+        }
+    }
 }
 
 static void open_client(struct client *client, int port, int epoll) {
@@ -137,9 +171,9 @@ static int compare_float(const void *a, const void *b) {
 static void report(double seconds) {
     require(answered > 0, "nothing was answered");
     qsort(times, answered, sizeof *times, compare_float);
-    printf("%.0f %.0f %.3f %.3f %.3f\n", (double)(answered * per_request) / seconds, (double)answered / seconds,
+    printf("%.0f %.0f %.3f %.3f %.3f %llu\n", (double)(answered * per_request) / seconds, (double)answered / seconds,
            (double)times[answered / 2] * 1e3, (double)times[answered * 99 / 100] * 1e3,
-           (double)times[answered - 1] * 1e3);
+           (double)times[answered - 1] * 1e3, (unsigned long long)refused);
 }
 
 static int number(const char *text) {
@@ -170,16 +204,15 @@ int main(int argc, char **argv) {
     double end = begun + seconds;
     while (now_s() < end) {
         struct epoll_event events[256];
-        int ready = epoll_wait(epoll, events, 256, 100);
+        int ready = epoll_wait(epoll, events, 256, 10);
         for (int i = 0; i < ready; i++) {
             struct client *client = events[i].data.ptr;
             send_some(client);
-            if (client->out_sent == client->out.length && read_answer(client) && answered < REQUESTS_MAX) {
-                times[answered++] = (float)(now_s() - client->begun);
-                make_request(client);
-                send_some(client);
+            if (client->out_sent == client->out.length) {
+                take_answer(client);
             }
         }
+        wake_rested(count);
     }
     report(now_s() - begun);
     return failed > 0 ? 1 : 0;
