@@ -196,6 +196,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .seeds = config->seeds,
         .seed_count = config->seed_count,
         .cache_bytes = CACHE_BYTES,
+        .queue_target_ms = config->queue_target_ms,
         .failed = on_failed,
         .context = service,
     };

@@ -39,7 +39,10 @@ static bool id_valid(const char *id) {
 static void make_id(struct gs_http_request *request) {
     uint64_t count = atomic_fetch_add_explicit(&request->context->request_count, 1, memory_order_relaxed);
     uint64_t id = request->context->request_id_seed + count * UINT64_C(0x9E3779B97F4A7C15);
-    snprintf(request->id, sizeof request->id, "%016llx", (unsigned long long)id);
+    for (int i = 0; i < 16; i++) {
+        request->id[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
+    }
+    request->id[16] = '\0';
 }
 
 /* The client's own id if it is a harmless one; else a new one. */

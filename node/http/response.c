@@ -2,6 +2,8 @@
 
 #include "node/http/cors.h"
 
+enum { HEAD_ROOM = 1024 };
+
 static const char *reason(int status) {
     switch (status) {
     case 200:
@@ -72,16 +74,53 @@ void gs_http_response_view(struct gs_http_response *response, int status, struct
     response->view = view;
 }
 
+/* printf takes as long as all the rest of an answer from the cache. */
+static void write_number(uint64_t value, struct gs_buffer *out) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    gs_buffer_append(out, digits + at, sizeof digits - at);
+}
+
+static void write_field(const char *name, uint64_t value, struct gs_buffer *out) {
+    gs_buffer_text(out, name);
+    write_number(value, out);
+}
+
+static void write_rate(const struct gs_rate_answer *rate, struct gs_buffer *out) {
+    write_field("RateLimit-Limit: ", rate->limit, out);
+    write_field("\r\nRateLimit-Remaining: ", rate->remaining, out);
+    write_field("\r\nRateLimit-Reset: ", rate->reset_s, out);
+    gs_buffer_text(out, "\r\n");
+}
+
+static void write_content(const struct gs_http_response *response, size_t length, struct gs_buffer *out) {
+    gs_buffer_text(out, "Content-Type: ");
+    gs_buffer_text(out, response->content_type != NULL ? response->content_type : "application/json");
+    write_field("\r\nContent-Length: ", length, out);
+    gs_buffer_text(out, "\r\n");
+}
+
 static void write_head(const struct gs_http_request *request, const struct gs_http_response *response,
                        struct gs_slice body, struct gs_buffer *out) {
     bool has_body = response->status != 204 && response->status != 304;
-    gs_buffer_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason(response->status));
+    if (gs_buffer_reserve(out, HEAD_ROOM + response->headers.length + body.length) != NULL) {
+        out->length = 0; /* room for all of it, once */
+    }
+    write_field("HTTP/1.1 ", (uint64_t)response->status, out);
+    gs_buffer_byte(out, ' ');
+    gs_buffer_text(out, reason(response->status));
+    gs_buffer_text(out, "\r\n");
     if (has_body) {
-        gs_buffer_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                         response->content_type != NULL ? response->content_type : "application/json", body.length);
+        write_content(response, body.length, out);
     }
     if (response->view != NULL) {
-        gs_buffer_printf(out, "ETag: %s\r\n", response->view->etag);
+        gs_buffer_text(out, "ETag: ");
+        gs_buffer_text(out, response->view->etag);
+        gs_buffer_text(out, "\r\n");
     }
     if (request->principal != NULL) { /* now, after all that the answer speaks of */
         gs_buffer_text(out, "Causal-Token: ");
@@ -90,14 +129,12 @@ static void write_head(const struct gs_http_request *request, const struct gs_ht
     }
     gs_buffer_append(out, response->headers.bytes, response->headers.length);
     if (request->rate.limit != 0) {
-        gs_buffer_printf(out, "RateLimit-Limit: %u\r\nRateLimit-Remaining: %u\r\nRateLimit-Reset: %u\r\n",
-                         (unsigned)request->rate.limit, (unsigned)request->rate.remaining,
-                         (unsigned)request->rate.reset_s);
+        write_rate(&request->rate, out);
     }
     gs_cors_write(request, out);
-    gs_buffer_printf(
-        out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n\r\n",
-        request->id, request->close ? "close" : "keep-alive");
+    gs_buffer_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ");
+    gs_buffer_text(out, request->id);
+    gs_buffer_text(out, request->close ? "\r\nConnection: close\r\n\r\n" : "\r\nConnection: keep-alive\r\n\r\n");
     if (has_body && request->method != GS_HTTP_HEAD) {
         gs_buffer_append(out, body.bytes, body.length);
     }

@@ -11,7 +11,7 @@ uint64_t gs_admission_oldest_ms(const struct gs_admission *admission, int64_t no
 }
 
 bool gs_admission_enter(struct gs_admission *admission, struct gs_admission_call *call, bool must, int64_t now_ms) {
-    if (!must && admission->waiting >= GS_ADMISSION_ALWAYS &&
+    if (!must && admission->target_ms > 0 && admission->waiting >= GS_ADMISSION_ALWAYS &&
         gs_admission_oldest_ms(admission, now_ms) > admission->target_ms) {
         admission->refused++;
         return false;

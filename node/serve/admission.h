@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    GS_ADMISSION_TARGET_MS = 50,
+    GS_ADMISSION_TARGET_MS = 100,
     GS_ADMISSION_ALWAYS = 64 /* calls that wait without anyone being refused */
 };
 
@@ -24,7 +24,7 @@ struct gs_admission_call {
 struct gs_admission {
     struct gs_admission_call list; /* head of a ring, oldest first */
     uint32_t waiting;
-    uint32_t target_ms;
+    uint32_t target_ms; /* 0: nobody is refused */
     uint64_t refused;
 };
 

@@ -28,6 +28,7 @@ enum setting {
     TRUSTED_PROXIES,
     CORS_ORIGINS,
     HTTP_LOG,
+    QUEUE_TARGET,
     TLS,
     MAX_SKEW,
     AUDIT_DAYS,
@@ -73,6 +74,9 @@ static const struct {
                       "origins of pages that may call this node from a browser: https://play.example …"},
     [HTTP_LOG] = {"GS_HTTP_LOG", "http-log", "errors",
                   "requests to log, a JSON line each: off, errors (5xx), refusals (and 4xx), all"},
+    [QUEUE_TARGET] =
+        {"GS_QUEUE_TARGET", "queue-target", "100",
+         "milliseconds that requests may wait for the core and the disk before new ones are refused; 0: any"},
     [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
     [AUDIT_DAYS] = {"GS_AUDIT_DAYS", "audit-days", "365", "days that the audit log is kept; 0: for ever"},
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
@@ -181,6 +185,7 @@ static int read_http(const char *values[SETTING_COUNT], struct gs_serve_config *
     static const char *const levels[] = {"off", "errors", "refusals", "all"};
     uint64_t address = 0;
     uint64_t subject = 0;
+    uint64_t queue_target = 0;
     if (strcmp(values[TLS], "off") != 0) {
         return gs_problem_set(problem, GS_EINVAL, settings[TLS].name,
                               "this node does not speak TLS itself: put a proxy in front that ends it, as deploy/up.sh "
@@ -190,6 +195,10 @@ static int read_http(const char *values[SETTING_COUNT], struct gs_serve_config *
     if (error == 0) {
         error = read_number(values, RATE_SUBJECT, 0, 10000000, &subject, problem);
     }
+    if (error == 0) {
+        error = read_number(values, QUEUE_TARGET, 0, 60000, &queue_target, problem);
+    }
+    config->queue_target_ms = (uint32_t)queue_target;
     config->rate_address = (uint32_t)address;
     config->rate_subject = (uint32_t)subject;
     config->trusted_proxies = values[TRUSTED_PROXIES];

@@ -37,7 +37,8 @@ struct gs_serve_config {
     uint32_t rate_subject;
     const char *trusted_proxies; /* "" : none */
     const char *cors_origins;    /* "" : none */
-    uint32_t http_log;           /* 0 off, 1 errors, 2 refusals, 3 all */
+    uint32_t queue_target_ms;
+    uint32_t http_log; /* 0 off, 1 errors, 2 refusals, 3 all */
     uint64_t max_skew_ms;
     uint64_t audit_days; /* 0: for ever */
     uint64_t sync_interval_ms;

@@ -112,6 +112,10 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
     sem_destroy(&call.answered);
 }
 
+void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms) {
+    gateway->admission.target_ms = target_ms;
+}
+
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway) {
     struct gs_command *command = NULL;
     pthread_mutex_lock(&gateway->lock);

@@ -11,6 +11,9 @@ struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[1
 /* No thread may be inside a call any more. */
 void gs_gateway_free(struct gs_gateway *gateway);
 
+/* How long the oldest call may have waited before new ones are refused (admission.h); before the first call. */
+void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms);
+
 /* The next waiting command, or NULL. */
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway);
 /* Hands an answered command back to its thread. */

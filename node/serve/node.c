@@ -493,6 +493,7 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
         free(node);
         return gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     }
+    gs_gateway_set_target(node->gateway, config->queue_target_ms);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
     int error = node->notes != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");

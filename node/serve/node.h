@@ -28,6 +28,7 @@ struct gs_node_config {
     const char *const *seeds;
     uint32_t seed_count;
     size_t cache_bytes;
+    uint32_t queue_target_ms; /* admission.h */
     /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
     void (*failed)(void *context, const char *reason);
     void *context;

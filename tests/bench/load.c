@@ -34,8 +34,8 @@ struct load {
     const char *token;
     uint32_t count;
     struct connection *connections;
-    uint32_t *idle;
-    uint32_t idle_count;
+    uint32_t *idle; /* a ring: who was answered longest ago asks next */
+    uint32_t idle_first, idle_count;
     int epoll;
     uint64_t sent, answered, errors, statuses[6], late;
     uint32_t histogram[2][BUCKETS + 1]; /* reads, writes */
@@ -45,6 +45,10 @@ static int64_t now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void put_idle(struct load *load, uint32_t index) {
+    load->idle[(load->idle_first + load->idle_count++) % load->count] = index;
 }
 
 static int open_connection(struct load *load, uint32_t index) {
@@ -59,14 +63,16 @@ static int open_connection(struct load *load, uint32_t index) {
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = index}};
-    load->idle[load->idle_count++] = index;
+    put_idle(load, index);
     return epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event);
 }
 
 static void send_request(struct load *load, int64_t due_us, bool write_request, uint32_t key) {
     static const char body[] = "{\"ops\":[{\"op\":\"increment\",\"path\":\"/n\",\"by\":1}]}";
     char text[2048];
-    uint32_t index = load->idle[--load->idle_count];
+    uint32_t index = load->idle[load->idle_first];
+    load->idle_first = (load->idle_first + 1) % load->count;
+    load->idle_count--;
     struct connection *connection = &load->connections[index];
     int length = snprintf(text, sizeof text, "%s /state/bench/k%u HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n",
                           write_request ? "PATCH" : "GET", (unsigned)key, load->token);
@@ -121,7 +127,7 @@ static void receive(struct load *load, uint32_t index) {
     load->answered++;
     connection->answers++;
     connection->busy = false;
-    load->idle[load->idle_count++] = index;
+    put_idle(load, index);
 }
 
 static void poll_once(struct load *load, int wait_ms) {

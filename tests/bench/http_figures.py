@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Figures of the HTTP API: a real node, and beside it, in the same run, the least that CivetWeb can do.
+
+usage: http_figures.py BUILD [cached] [clients] [overload] [memory] [--seconds N] [--requests N]
+
+  cached    GET of a cached state against a bare CivetWeb handler that answers the same bytes in one write: wrk with 64
+            connections, in turns, best of three of each
+  clients   10,000 keep-alive clients, 20,000 requests a second, one in ten a write (tests/bench/load.c)
+  overload  writes: latency at what the node can take, and at ten times as many clients
+  memory    resident memory after each of five parts of N requests (1,000,000 in all unless said otherwise)
+
+Needs wrk (Debian: wrk). Prints what it measures, a line each."""
+import argparse, json, os, re, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+from cluster import Cluster, free_port
+from http_client import token
+
+REGION = "eu-west"
+STATE = {"name": "Ada", "level": 7, "guild": "stone", "gold": 70, "items": ["sword", "shield"],
+         "position": {"x": 1.5, "y": -2}}
+
+
+def wrk(port, seconds, connections, *options, path="/state/bench/k0", bearer=None):
+    command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--latency", *options]
+    command += ["-H", f"Authorization: Bearer {bearer}"] if bearer else []
+    command.append(f"http://127.0.0.1:{port}{path}")
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", out)
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    return rate, float(p99[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[p99[2]], int(bad[1]) if bad else 0
+
+
+def node_of(build, **settings):
+    cluster = Cluster(os.path.join(build, "node", "cli", "globalstate"), regions=[REGION], GS_RATE_ADDRESS="0",
+                      GS_RATE_SUBJECT="0", **settings)
+    node = cluster[REGION]
+    for first in range(0, 1000, 500):
+        events = [{"aggregateType": "bench", "aggregateId": f"k{i}", "eventType": "x", "ops": [
+            {"op": "set", "path": "/" + name, "value": value} for name, value in STATE.items()]}
+            for i in range(first, first + 500)]
+        answer = node.call("POST", "/events", {"events": events})
+        assert answer.status == 201, answer
+    return cluster, node
+
+
+def raw_answer(node, bearer):
+    from http_client import Connection
+    with Connection(node.http_port) as connection:
+        connection.send(f"GET /state/bench/k0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n\r\n".encode())
+        data = b""
+        while b"\r\n\r\n" not in data or len(data) < data.index(b"\r\n\r\n") + 4 + int(
+                re.search(rb"Content-Length: (\d+)", data)[1]):
+            data += connection.socket.recv(65536)
+        return data
+
+
+def cached(build, seconds, bearer):
+    cluster, node = node_of(build, GS_HTTP_THREADS="80")
+    with cluster, tempfile.NamedTemporaryFile() as file:
+        answer = raw_answer(node, bearer)
+        file.write(answer)
+        file.flush()
+        port = free_port()
+        bare = subprocess.Popen([os.path.join(build, "tests", "bench", "bare_server"), str(port), "80", file.name],
+                                stdin=subprocess.PIPE)
+        try:
+            rates = {"bare": [], "node": []}
+            wrk(port, 1, 64)
+            for _ in range(3):
+                rates["bare"].append(wrk(port, seconds, 64))
+                rates["node"].append(wrk(node.http_port, seconds, 64, bearer=bearer))
+            best = {name: max(found) for name, found in rates.items()}
+            print(f"cached: answers of {len(answer)} bytes, 64 connections: bare {best['bare'][0]:,.0f}/s (p99 "
+                  f"{best['bare'][1]:.2f} ms), node {best['node'][0]:,.0f}/s (p99 {best['node'][1]:.2f} ms): "
+                  f"{100 * best['node'][0] / best['bare'][0]:.0f} %; all: {rates}", flush=True)
+        finally:
+            bare.stdin.close()
+            bare.wait()
+
+
+def clients(build, seconds, bearer):
+    cluster, node = node_of(build, GS_HTTP_THREADS="10500")
+    with cluster:
+        load = os.path.join(build, "tests", "bench", "load")
+        out = subprocess.run([load, str(node.http_port), bearer, "10000", "20000", str(seconds), "10"],
+                             capture_output=True, text=True, check=False)
+        memory = node.call("GET", "/health").json["checks"]["core"]["residentBytes"]
+        print(f"clients: {out.stdout.strip()}{out.stderr} resident {memory / 2**20:.0f} MiB", flush=True)
+
+
+def overload(build, seconds, bearer):
+    script = ('wrk.method="PATCH"; wrk.headers["Content-Type"]="application/json"; n=0\n'
+              'wrk.body=\'{"ops":[{"op":"increment","path":"/n","by":1}]}\'\n'
+              'request=function() n=n+1; return wrk.format(nil, "/state/bench/k"..(n%1000)) end\n')
+    cluster, node = node_of(build, GS_HTTP_THREADS="2000")
+    with cluster, tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        for count in (100, 1000):
+            rate, p99, refused = wrk(node.http_port, seconds, count, "-s", file.name, bearer=bearer)
+            text = node.call("GET", "/metrics").body.decode()
+            print(f"overload: {count} clients: {rate:,.0f} answers/s, {refused / seconds:,.0f}/s of them 503, p99 of "
+                  f"all {p99:.1f} ms", flush=True)
+            buckets = re.findall(r'_seconds_bucket\{route="/state/\{\}/\{\}",method="PATCH",le="([^"]+)"\} (\d+)', text)
+            print("   answered within seconds: " + ", ".join(f"{le}: {n}" for le, n in buckets), flush=True)
+
+
+def memory(build, requests, bearer):
+    cluster, node = node_of(build, GS_HTTP_THREADS="80")
+    with cluster:
+        seen, done = [], 0
+        while done < requests:
+            rate, _, bad = wrk(node.http_port, 4, 64, bearer=bearer)
+            assert bad == 0
+            done += int(rate * 4)
+            seen.append((done, node.call("GET", "/health").json["checks"]["core"]["residentBytes"] // 1024))
+        print("memory: KiB resident after so many requests: " + ", ".join(f"{n:,}: {kib:,}" for n, kib in seen),
+              flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("build")
+    parser.add_argument("what", nargs="*")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=1000000)
+    arguments = parser.parse_args()
+    what, bearer = arguments.what or ["cached", "clients", "overload", "memory"], token()
+    for name in what:
+        if name == "memory":
+            memory(arguments.build, arguments.requests, bearer)
+        else:
+            run = {"cached": cached, "clients": clients, "overload": overload}[name]
+            run(arguments.build, arguments.seconds, bearer)
+
+
+if __name__ == "__main__":
+    main()
