@@ -148,7 +148,7 @@ void gs_connections_relieve(struct gs_connections *connections) {
     }
     struct relief relief = {0};
     if (list_known(connections, &relief)) {
-        gs_sockets_visit(connections->server_port, look, &relief);
+        gs_sockets_visit((uint16_t)atomic_load(&connections->server_port), look, &relief);
         end_idle(connections, &relief, count - connections->most);
     }
     free(relief.known);

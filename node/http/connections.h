@@ -35,10 +35,10 @@ struct gs_connections {
     pthread_mutex_t lock;
     struct gs_http_connection list; /* head of a ring */
     atomic_uint count;
-    atomic_ullong ended; /* because they were idle and others came */
-    uint32_t most;       /* more than these, and idle ones end */
-    uint32_t turns;      /* that there were too many, and too few idle ones to end */
-    uint16_t server_port;
+    atomic_ullong ended;     /* because they were idle and others came */
+    uint32_t most;           /* more than these, and idle ones end */
+    uint32_t turns;          /* that there were too many, and too few idle ones to end */
+    atomic_uint server_port; /* 0 until it is bound */
 };
 
 void gs_connections_open(struct gs_connections *connections, uint32_t threads);

@@ -120,7 +120,7 @@ static int start_civetweb(struct gs_http_server *server, const struct gs_http_co
     struct mg_server_port port = {0};
     if (mg_get_server_ports(server->civetweb, 1, &port) == 1) {
         server->port = (uint16_t)port.port;
-        server->context.connections.server_port = server->port;
+        atomic_store(&server->context.connections.server_port, server->port);
     }
     return 0;
 }
