@@ -79,6 +79,28 @@ static void test_the_answer_is_the_loops(void **state) {
     assert_true(atomic_load(&fixture->wakes) > 0);
 }
 
+static struct gs_gateway *quick;
+
+static void answer_at_once(void *context) {
+    struct gs_command *command = gs_gateway_take(quick);
+    (void)context;
+    command->error = GS_EOVERLOADED;
+    gs_gateway_answer(quick, command);
+}
+
+/* The loop may have answered before the one who woke it goes on. */
+static void test_an_answer_before_the_wait_stands(void **state) {
+    static const uint8_t secret[16] = {1};
+    (void)state;
+    quick = gs_gateway_new(1 << 20, secret, answer_at_once, NULL);
+    assert_non_null(quick);
+    struct gs_command *command = gs_command_new(GS_COMMAND_LIST);
+    gs_gateway_call(quick, command);
+    assert_int_equal(command->error, GS_EOVERLOADED);
+    gs_command_free(command);
+    gs_gateway_free(quick);
+}
+
 static void test_a_gateway_that_is_shut_answers_at_once(void **state) {
     struct fixture *fixture = *state;
     gs_gateway_shut(fixture->gateway);
@@ -92,6 +114,7 @@ static void test_a_gateway_that_is_shut_answers_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_answer_is_the_loops, open_gateway, close_gateway),
+        cmocka_unit_test(test_an_answer_before_the_wait_stands),
         cmocka_unit_test_setup_teardown(test_a_gateway_that_is_shut_answers_at_once, open_gateway, close_gateway),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
