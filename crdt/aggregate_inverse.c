@@ -4,6 +4,7 @@
  * there, its type's diff leads back; where it is not, it is made again. What the past did not show goes last, so that
  * no map vanishes before its members are back. */
 #include "crdt/aggregate_impl.h"
+#include "crdt/bounded_counter.h"
 #include "crdt/kind.h"
 #include "crdt/path.h"
 #include "crdt/type.h"
@@ -89,6 +90,22 @@ static int make_again(struct inverting *inverting, const struct gs_field *past, 
     return error;
 }
 
+/* A bounded counter, whose bound cannot rise again: its value comes back by increments, or with the `create` that makes
+ * it again. `held`: what is left of it, alive or not, or NULL. */
+static int invert_bounded(struct inverting *inverting, const struct gs_field *held, bool alive,
+                          const struct gs_field *past, const struct gs_path *path) {
+    int64_t wanted = gs_wide_clamp(gs_bounded_counter_value(past->store.bounded));
+    if (alive) {
+        struct gs_slice value;
+        int error = past_value(past, inverting->list.arena, &value);
+        return error != 0 ? error : gs_field_ops(past)->diff(&held->store, path, value, &inverting->list);
+    }
+    int64_t bound = held ? held->store.bounded->bound : past->store.bounded->bound;
+    struct gs_op create = {.kind = GS_OP_CREATE, .path = *path, .type = GS_TYPE_BOUNDED_COUNTER, .bound = bound};
+    create.initial = wanted > bound ? wanted : bound; /* below it only where deltas are missing */
+    return gs_op_list_append(&inverting->list, &create);
+}
+
 static int invert_map(struct inverting *inverting, const struct gs_dot_map *now, const struct gs_dot_map *past,
                       const struct gs_path *path);
 
@@ -104,6 +121,11 @@ static int invert_field(struct inverting *inverting, const struct gs_dot_map *ma
     }
     if (past->type == GS_TYPE_MAP) {
         return invert_map(inverting, same_type ? shown->store.map : NULL, past->store.map, path);
+    }
+    if (past->type == GS_TYPE_BOUNDED_COUNTER) {
+        const struct gs_field *held = map ? gs_dot_map_find(map, gs_field_name(past), past->type) : NULL;
+        error = invert_bounded(inverting, held, same_type, past, path);
+        return error == GS_EOVERFLOW ? fail(inverting, error, path, "cannot be brought back by one operation") : error;
     }
     error = same_type ? lead_back(inverting, shown, past, path) : make_again(inverting, past, path);
     return error == GS_EOVERFLOW || error == GS_ETYPE

@@ -71,6 +71,38 @@ int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change) 
     return gs_dot_map_apply(preparing->scratch, &applying);
 }
 
+/* A change whose dot keeps the field there takes the place of those that its writer sees. */
+static int supersede_presence(struct gs_preparing *preparing, const struct gs_field *field, struct gs_change *change) {
+    if (!field || !field->presence) {
+        return 0;
+    }
+    uint32_t count = field->presence->count;
+    change->dots = gs_arena_copy(preparing->arena, gs_dot_set_dots(field->presence), count * sizeof(gs_dot));
+    change->dot_count = count;
+    return change->dots ? 0 : GS_ENOMEM;
+}
+
+static int refuse_field(struct gs_preparing *preparing, const struct gs_op *op, int error,
+                        const struct gs_field *field) {
+    switch (error) {
+    case GS_EOVERFLOW:
+        return gs_preparing_fail(preparing, error, op->kind == GS_OP_GRANT ? "/initial" : "/by", &op->path,
+                                 "would leave the range of 64-bit integers");
+    case GS_EDEPTH:
+        return gs_preparing_fail(preparing, error, "/value", &op->path, "is set to a value nested too deep");
+    case GS_ETYPE:
+        return gs_preparing_fail(preparing, error, "/value", &op->path, "holds no values of this kind");
+    case GS_EBOUND:
+        return gs_preparing_refuse_spending(preparing, op, field);
+    case GS_EINVAL:
+        return gs_preparing_fail(preparing, error, op->kind == GS_OP_TRANSFER ? "/to" : "", &op->path,
+                                 op->kind == GS_OP_TRANSFER ? "has these rights where they are to go already"
+                                                            : gs_error_message(error));
+    default:
+        return error;
+    }
+}
+
 int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_op *op, int kind,
                                const struct gs_field *field) {
     const struct gs_kind_info *info = gs_kind_find(kind);
@@ -81,16 +113,10 @@ int gs_preparing_resolve_field(struct gs_preparing *preparing, const struct gs_o
     }
     int result = gs_type_find(info->type)
                      ->resolve(field ? &field->store : NULL, op, &preparing->stamp->origin, preparing->arena, &change);
-    if (result == GS_EOVERFLOW) {
-        return gs_preparing_fail(preparing, GS_EOVERFLOW, "/by", &op->path, "would leave the range of 64-bit integers");
+    if (result > 0 && (info->traits & GS_KIND_PRESENT) && supersede_presence(preparing, field, &change) != 0) {
+        return GS_ENOMEM;
     }
-    if (result == GS_EDEPTH) {
-        return gs_preparing_fail(preparing, GS_EDEPTH, "/value", &op->path, "is set to a value nested too deep");
-    }
-    if (result == GS_ETYPE) {
-        return gs_preparing_fail(preparing, GS_ETYPE, "/value", &op->path, "holds no values of this kind");
-    }
-    return result > 0 ? gs_preparing_emit(preparing, &change) : result;
+    return result > 0 ? gs_preparing_emit(preparing, &change) : refuse_field(preparing, op, result, field);
 }
 
 int gs_preparing_resolve_list(struct gs_preparing *preparing, const struct gs_op_list *list) {
@@ -103,7 +129,10 @@ int gs_preparing_resolve_list(struct gs_preparing *preparing, const struct gs_op
 
 /* Why a field may not be taken away, for a person. */
 static int refuse_unset(struct gs_preparing *preparing, const struct gs_op *op, int error) {
-    return error == GS_ENOMEM ? error : gs_preparing_fail(preparing, error, "", &op->path, gs_error_message(error));
+    return error == GS_ENOMEM ? error
+                              : gs_preparing_fail(preparing, error, "", &op->path,
+                                                  "is or holds a bounded counter above its bound: its rights must be "
+                                                  "spent before it can be taken away");
 }
 
 static int resolve_unset(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place) {
@@ -170,6 +199,9 @@ static int check_op(struct gs_preparing *preparing, const struct gs_op *op) {
     if (!info) {
         return gs_preparing_fail(preparing, GS_EINVAL, "/op", &op->path, "is addressed by an unknown op");
     }
+    if (op->kind == GS_OP_TRANSFER) {
+        return gs_preparing_check_transfer(preparing, op);
+    }
     bool fits = true;
     char member[16];
     snprintf(member, sizeof(member), "/%s", info->member ? info->member : "by");
@@ -213,6 +245,9 @@ static int resolve_absent(struct gs_preparing *preparing, const struct gs_op *op
                                .initial = wanted->initial};
         int error = gs_preparing_create(preparing, &create, place);
         return error != 0 ? error : gs_preparing_resolve(preparing, op);
+    }
+    if (gs_type_of_kind(kind) == GS_TYPE_BOUNDED_COUNTER) {
+        return gs_preparing_refuse_absent(preparing, op, kind);
     }
     /* What is dead may still have bookkeeping that the change must build on. */
     const struct gs_field *dead =

@@ -134,6 +134,9 @@ static void read_payload(struct decoding *decoding, uint32_t depth, bool present
         node->presence = read_dots(decoding, &node->presence_count);
     }
     bool nothing = node->dot_count == 0 && node->mark_count == 0 && node->child_count == 0;
+    if (node->type == GS_TYPE_BOUNDED_COUNTER && node->dot_count > 0) { /* it has no dots but presence */
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
     if ((present && node->presence_count == 0) || (!present && nothing) || (present && node->type == GS_TYPE_MAP)) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
@@ -195,7 +198,7 @@ static void read_path(struct decoding *decoding, struct gs_path *ret_path) {
     *ret_path = (struct gs_path){.depth = depth, .names = names};
 }
 
-/* A tally or span: what the counter's part amounts to after it must be an int64. */
+/* A tally: what the counter's part amounts to after it must be an int64. */
 static void read_sum(struct decoding *decoding, bool fresh, struct gs_change *change) {
     struct gs_reader *reader = decoding->reader;
     int64_t after = 0;
@@ -206,6 +209,22 @@ static void read_sum(struct decoding *decoding, bool fresh, struct gs_change *ch
         if (__builtin_add_overflow(change->before, change->by, &after)) {
             gs_reader_fail(reader, GS_EFORMAT);
         }
+    }
+}
+
+/* What an origin's cell of a bounded counter grows by, and what it was. A decrement counts in the cell of what is
+ * spent.
+ */
+static void read_span(struct decoding *decoding, struct gs_change *change) {
+    struct gs_reader *reader = decoding->reader;
+    change->by = gs_read_int(reader);
+    change->before = gs_read_int(reader);
+    bool small = change->kind == GS_OP_INCREMENT_BC ? change->by > INT64_MIN
+                                                    : change->by >= (change->kind == GS_OP_TRANSFER ? 1 : 0);
+    int64_t size = !small ? 0 : change->by < 0 ? -change->by : change->by;
+    bool above = change->kind != GS_OP_GRANT || change->bound <= 0 || size <= INT64_MAX - change->bound;
+    if (reader->error == 0 && (!small || change->before < 0 || size > INT64_MAX - change->before || !above)) {
+        gs_reader_fail(reader, GS_EFORMAT);
     }
 }
 
@@ -251,6 +270,9 @@ static void read_parts(struct decoding *decoding, const struct gs_kind_info *inf
     }
     if (parts & GS_PART_TARGET) {
         change->target = read_origin(decoding);
+        if (reader->error == 0 && gs_origin_equal(&change->target, &decoding->own)) {
+            gs_reader_fail(reader, GS_EFORMAT);
+        }
     }
     if (parts & GS_PART_MEMBER) {
         change->member = gs_read_str(reader, GS_NAME_BYTES_MAX);
@@ -264,8 +286,11 @@ static void read_parts(struct decoding *decoding, const struct gs_kind_info *inf
     if (parts & GS_PART_VALUE) {
         read_value(reader, info, change);
     }
-    if (parts & (GS_PART_TALLY | GS_PART_SPAN)) {
-        read_sum(decoding, (parts & GS_PART_TALLY) && fresh, change);
+    if (parts & GS_PART_TALLY) {
+        read_sum(decoding, fresh, change);
+    }
+    if (parts & GS_PART_SPAN) {
+        read_span(decoding, change);
     }
     if ((info->traits & GS_KIND_TAKES) && change->dot_count == 0 && change->mark_count == 0) {
         gs_reader_fail(reader, GS_EFORMAT);

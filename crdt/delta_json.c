@@ -27,7 +27,10 @@ static void write_members(const struct gs_change *change, const struct gs_kind_i
         gs_buffer_printf(out, ",\"%s\":", info->member);
         gs_json_write(change->value, out);
     }
-    if (info->parts & (GS_PART_TALLY | GS_PART_SPAN)) {
+    if (change->kind == GS_OP_GRANT) { /* that the two sum to an int64, the decoder has checked */
+        gs_buffer_printf(out, ",\"type\":\"%s\",\"bound\":%" PRId64 ",\"initial\":%" PRId64,
+                         gs_type_name(GS_TYPE_BOUNDED_COUNTER), change->bound, change->bound + change->by);
+    } else if (info->parts & (GS_PART_TALLY | GS_PART_SPAN)) {
         gs_buffer_printf(out, ",\"by\":%" PRId64, change->by);
     }
 }

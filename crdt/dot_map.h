@@ -25,7 +25,8 @@ union gs_store {
     struct gs_ordered elements;
     struct gs_set_rw *set_rw; /* owned; NULL is the empty store */
     struct gs_counter counter;
-    struct gs_sketch *sketch; /* owned; NULL is the empty store */
+    struct gs_sketch *sketch;           /* owned; NULL is the empty store */
+    struct gs_bounded_counter *bounded; /* owned; NULL is the empty store */
 };
 
 struct gs_field {

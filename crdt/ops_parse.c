@@ -114,6 +114,38 @@ static int read_integer_by(struct parsing *parsing, const struct members *member
                                                    : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a 64-bit integer");
 }
 
+static bool read_digit(uint8_t c, uint8_t *ret_digit) {
+    const char *digits = "0123456789abcdef";
+    const char *at = c != 0 ? strchr(digits, c) : NULL;
+    *ret_digit = at ? (uint8_t)(at - digits) : 0;
+    return at != NULL;
+}
+
+/* An origin in lower-case hexadecimal, as everything else writes it. */
+static bool read_origin(struct gs_slice text, gs_origin *ret_origin) {
+    uint8_t high = 0;
+    uint8_t low = 0;
+    bool good = text.length == 2 * (size_t)GS_ORIGIN_SIZE;
+    for (size_t i = 0; good && i < GS_ORIGIN_SIZE; i++) {
+        good = read_digit(text.bytes[2 * i], &high) && read_digit(text.bytes[2 * i + 1], &low);
+        ret_origin->bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return good;
+}
+
+static int read_transfer(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    int64_t by = 0;
+    if (!read_text(members->other[TO], &op->target_name) || op->target_name.length == 0) {
+        return fail(parsing, GS_EINVAL, "/to", "\"to\" must be a string that names who gets the rights");
+    }
+    op->value = members->other[BY];
+    if (!gs_integer_read(op->value, &by)) {
+        return fail(parsing, GS_ETYPE, "/by", "\"by\" must be a 64-bit integer");
+    }
+    op->has_target = read_origin(op->target_name, &op->target);
+    return by > 0 ? 0 : fail(parsing, GS_EINVAL, "/by", "\"by\" must be one right or more");
+}
+
 static int read_number_by(struct parsing *parsing, const struct members *members, struct gs_op *op) {
     op->value = members->other[BY];
     return gs_is_number(op->value) ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a number");
@@ -181,6 +213,7 @@ static const struct op_form forms[] = {
     {"min", GS_OP_MIN, 1 << BY, 0, read_number_by},
     {"score", GS_OP_SCORE_TO, 1 << MEMBER, 1 << TO | 1 << BY, read_score},
     {"observe", GS_OP_OBSERVE, 1 << VALUE, 0, read_observed},
+    {"transfer", GS_OP_TRANSFER, 1 << TO | 1 << BY, 0, read_transfer},
     {"create", GS_OP_CREATE, 1 << TYPE, 1 << BOUND | 1 << INITIAL, read_create},
 };
 

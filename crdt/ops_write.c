@@ -32,6 +32,19 @@ static void write_create(const struct gs_op *op, struct gs_buffer *out) {
     }
 }
 
+/* The name that the client used; without one, the origin in hexadecimal. */
+static void write_target(const struct gs_op *op, struct gs_buffer *out) {
+    if (op->target_name.length > 0) {
+        write_text("to", op->target_name, out);
+        return;
+    }
+    gs_buffer_text(out, ",\"to\":\"");
+    for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
+        gs_buffer_printf(out, "%02x", op->target.bytes[i]);
+    }
+    gs_buffer_byte(out, '"');
+}
+
 static void write_members(const struct gs_op *op, struct gs_buffer *out) {
     const struct gs_kind_info *info = gs_kind_find((int)op->kind);
     switch (op->kind) {
@@ -46,7 +59,7 @@ static void write_members(const struct gs_op *op, struct gs_buffer *out) {
         write_value("by", op->value, out);
         return;
     case GS_OP_TRANSFER:
-        write_text("to", op->target_name, out);
+        write_target(op, out);
         write_value("by", op->value, out);
         return;
     case GS_OP_SCORE_TO:

@@ -55,10 +55,17 @@ int gs_preparing_create(struct gs_preparing *preparing, const struct gs_op *op, 
     if (!field && place->shown) {
         return refuse(preparing, &op->path, place->shown, (int)op->type);
     }
+    /* What is dead may still have bookkeeping that the change must build on. */
+    const struct gs_field *held = place->parent ? gs_dot_map_find(place->parent, place->name, (int)op->type) : NULL;
+    if (held && op->type == GS_TYPE_BOUNDED_COUNTER) {
+        int error = gs_preparing_check_bound(preparing, op, held, field != NULL);
+        if (error != 0) {
+            return error;
+        }
+    }
     struct gs_op first;
-    if (first_op(op, &first) && (!field || op->type == GS_TYPE_BOUNDED_COUNTER)) {
-        const struct gs_field *dead = place->parent ? gs_dot_map_find(place->parent, place->name, (int)op->type) : NULL;
-        return gs_preparing_resolve_field(preparing, &first, (int)first.kind, field ? field : dead);
+    if (!field && first_op(op, &first)) {
+        return gs_preparing_resolve_field(preparing, &first, (int)first.kind, held);
     }
     struct gs_change change = {.kind = GS_OP_CREATE, .path = op->path, .type = op->type};
     return field ? 0 : gs_preparing_emit(preparing, &change);

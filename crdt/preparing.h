@@ -46,6 +46,15 @@ int gs_preparing_resolve_list(struct gs_preparing *preparing, const struct gs_op
  * `set` takes (an mvregister), it is what the type would show. */
 int gs_preparing_set(struct gs_preparing *preparing, const struct gs_path *path, struct gs_slice value,
                      bool in_document);
+/* Bounded counters (prepare_bounded.c). A transfer's arguments, before anything is resolved. */
+int gs_preparing_check_transfer(struct gs_preparing *preparing, const struct gs_op *op);
+/* A `create` where a bounded counter is (`alive`), or was: 0 if its bound is to be what it is, or less than it was. */
+int gs_preparing_check_bound(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_field *field,
+                             bool alive);
+/* An op that needs a bounded counter, and none is there. */
+int gs_preparing_refuse_absent(struct gs_preparing *preparing, const struct gs_op *op, int kind);
+/* A decrement or transfer of more rights than the writer holds: says how many it holds and how many are missing. */
+int gs_preparing_refuse_spending(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_field *field);
 /* Resolves a `create`: op->type, bound and initial. Nothing to do if a field of the type is there. */
 int gs_preparing_create(struct gs_preparing *preparing, const struct gs_op *op, const struct gs_place *place);
 

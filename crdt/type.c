@@ -4,6 +4,7 @@ static const struct gs_type_ops *const types[GS_TYPE_COUNT] = {
     [GS_TYPE_MAP] = &gs_type_map,
     [GS_TYPE_SET] = &gs_type_set_aw,
     [GS_TYPE_SET_RW] = &gs_type_set_rw,
+    [GS_TYPE_BOUNDED_COUNTER] = &gs_type_bounded_counter,
     [GS_TYPE_COUNTER] = &gs_type_counter,
     [GS_TYPE_LEADERBOARD] = &gs_type_leaderboard,
     [GS_TYPE_MAX] = &gs_type_max,
@@ -56,4 +57,14 @@ int gs_op_list_append(struct gs_op_list *list, const struct gs_op *op) {
 
 int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value) {
     return gs_op_list_append(list, &(struct gs_op){.kind = kind, .path = *path, .value = value});
+}
+
+int gs_op_list_push_integer(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path,
+                            int64_t integer) {
+    struct gs_buffer encoded = {.memory = list->arena->memory};
+    gs_write_int(&encoded, integer);
+    const uint8_t *bytes = encoded.failed ? NULL : gs_arena_copy(list->arena, encoded.bytes, encoded.length);
+    size_t length = encoded.length;
+    gs_buffer_close(&encoded);
+    return bytes ? gs_op_list_push(list, kind, path, gs_slice_make(bytes, length)) : GS_ENOMEM;
 }

@@ -54,6 +54,8 @@ struct gs_op_list {
 /* Appends an op; 0 or GS_ENOMEM. */
 int gs_op_list_append(struct gs_op_list *list, const struct gs_op *op);
 int gs_op_list_push(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, struct gs_slice value);
+/* The same with an integer, which the arena keeps. */
+int gs_op_list_push_integer(struct gs_op_list *list, enum gs_op_kind kind, const struct gs_path *path, int64_t integer);
 
 /* Dropping what is causally stable. */
 struct gs_compacting {
@@ -141,6 +143,7 @@ extern const struct gs_type_ops gs_type_flag_dw;
 extern const struct gs_type_ops gs_type_mvregister;
 extern const struct gs_type_ops gs_type_leaderboard;
 extern const struct gs_type_ops gs_type_hyperloglog;
+extern const struct gs_type_ops gs_type_bounded_counter;
 
 /* The functions of `type`, or NULL if there is no such type. */
 const struct gs_type_ops *gs_type_find(int type);

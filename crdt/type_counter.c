@@ -307,12 +307,7 @@ static int diff(const union gs_store *store, const struct gs_path *path, struct 
     if (by > INT64_MAX || by < INT64_MIN) {
         return GS_EOVERFLOW;
     }
-    struct gs_buffer encoded = {.memory = list->arena->memory};
-    gs_write_int(&encoded, (int64_t)by);
-    const uint8_t *bytes = encoded.failed ? NULL : gs_arena_copy(list->arena, encoded.bytes, encoded.length);
-    size_t length = encoded.length;
-    gs_buffer_close(&encoded);
-    return bytes ? gs_op_list_push(list, GS_OP_INCREMENT, path, gs_slice_make(bytes, length)) : GS_ENOMEM;
+    return gs_op_list_push_integer(list, GS_OP_INCREMENT, path, (int64_t)by);
 }
 
 const struct gs_type_ops gs_type_counter = {

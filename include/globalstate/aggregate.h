@@ -40,7 +40,8 @@ struct gs_stamp {
 /* Delta-mutator: resolves `ops`, in order, each seeing the ones before it, against the state as it is; the state does
  * not change. On success `ret_delta` holds the changes, allocated in `arena` and borrowing from `ops`; it may have no
  * changes (nothing to do is not an error). One op may become several changes. On failure `problem->field` is "PREFIX/N"
- * or "PREFIX/N/by" … Errors: GS_ETYPE, GS_EPATH, GS_EOVERFLOW, GS_EDEPTH, GS_ETOOBIG, GS_ENOMEM. */
+ * or "PREFIX/N/by" … Errors: GS_ETYPE, GS_EPATH, GS_EOVERFLOW, GS_EDEPTH, GS_ETOOBIG, GS_EINVAL, GS_ENOMEM; for bounded
+ * counters GS_EBOUND (the detail says how many rights the writer holds and how many are missing) and GS_ERIGHTS. */
 int gs_aggregate_prepare(const struct gs_aggregate *aggregate, const struct gs_op *ops, uint32_t count,
                          const struct gs_stamp *stamp, const char *prefix, struct gs_arena *arena,
                          struct gs_delta *ret_delta, struct gs_problem *problem);
@@ -69,8 +70,8 @@ int gs_aggregate_diff(const struct gs_aggregate *aggregate, struct gs_slice docu
 int gs_aggregate_inverse(const struct gs_aggregate *now, const struct gs_aggregate *past, struct gs_arena *arena,
                          struct gs_op **ret_ops, uint32_t *ret_count, struct gs_problem *problem);
 
-/* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counters, max and min →
- * number, flag → boolean, mvregister → array of its values sorted by encoding, leaderboard → array of
+/* Appends the state as JSON: an object; map → object, set → array sorted by encoding, counters of both kinds, max and
+ * min → number, flag → boolean, mvregister → array of its values sorted by encoding, leaderboard → array of
  * {"member", "score"} from the highest score down, hyperloglog → its estimate, register → its winner. A name with two
  * types shows the least type. Counter sums past int64 are shown saturated. */
 int gs_aggregate_write_json(const struct gs_aggregate *aggregate, struct gs_buffer *out);

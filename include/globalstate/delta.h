@@ -66,8 +66,8 @@ enum gs_op_kind {
     GS_OP_DISABLE_DW = 13,    /* flag_dw */
     GS_OP_ADD_RW = 14,        /* set_rw: value */
     GS_OP_REMOVE_RW = 15,     /* set_rw: value */
-    GS_OP_GRANT = 16,         /* bounded_counter: be there, with `bound`, and `by` above it */
-    GS_OP_INCREMENT_BC = 17,  /* bounded_counter: by */
+    GS_OP_GRANT = 16,         /* bounded_counter: be there, with `bound`, and `by` above it; "create" */
+    GS_OP_INCREMENT_BC = 17,  /* bounded_counter: by; below 0 it spends the writer's rights */
     GS_OP_TRANSFER = 18,      /* bounded_counter: `by` rights to `target` */
     GS_OP_INSERT = 19,        /* list: values */
     GS_OP_DELETE = 20,        /* list: elements */
@@ -155,7 +155,7 @@ struct gs_change {
     const struct gs_counter_mark *marks;
     struct gs_slice value;
     int64_t by;     /* counters */
-    int64_t before; /* counters: the origin's own total before; meaningless when fresh */
+    int64_t before; /* counters: the origin's own total before; meaningless when fresh. Bounded: its cell before */
     bool fresh;     /* increment, score: a new frame; all earlier increments of this origin there are cancelled */
 };
 

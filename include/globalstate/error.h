@@ -47,7 +47,10 @@
     X(GS_EWENTBACK, -36, "store_went_back", "the store holds less than it acknowledged")                           \
     X(GS_EUNCERTAIN, -37, "store_outcome_unknown",                                                                 \
       "the store went away before it confirmed the write, which may still be carried out: send it again with the " \
-      "same Idempotency-Key")
+      "same Idempotency-Key")                                                                                      \
+    X(GS_EBOUND, -38, "insufficient_rights", "this region does not hold the rights that this would take")          \
+    X(GS_ERIGHTS, -39, "rights_left", "a bounded counter above its bound cannot be taken away")                    \
+    X(GS_EOVERSPENT, -40, "overspent", "a delta spends rights of a bounded counter that its origin does not hold")
 
 enum gs_error {
     GS_OK = 0,

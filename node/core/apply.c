@@ -88,7 +88,11 @@ int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, 
             }
         }
     }
-    return 0;
+    int error = gs_rights_check(core, head, events);
+    if (error != 0) {
+        discard_new(core, head, events);
+    }
+    return error;
 }
 
 int gs_events_admit(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,

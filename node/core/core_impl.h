@@ -11,6 +11,7 @@
  *   group.c        the open group and the commit in flight
  *   away.c         the store is away for a while
  *   remote.c       a peer's batch: checks, application
+ *   rights.c       whether a batch spends what its origin does not hold; transfer.c: who is meant by a transfer
  *   held.c         batches that must not be applied, yet or at all
  *   forks.c        origins that have signed two histories
  *   digest.c       the tree of hashes over all aggregates
@@ -92,8 +93,9 @@ struct gs_held {
     uint64_t first_seq;
     uint64_t last_seq;
     gs_hlc clock_last;
-    int reason;       /* GS_E… */
-    uint64_t held_ms; /* wall clock, when it was first met */
+    int reason;            /* GS_E… */
+    uint64_t held_ms;      /* wall clock, when it was first met */
+    uint64_t rights_moves; /* of the core, when it was last tried */
     size_t length;
     uint8_t record[];
 };
@@ -235,6 +237,7 @@ struct gs_core {
     struct gs_held *held; /* owned; oldest first */
     size_t held_bytes;
     bool look_at_releases; /* the log may have a new one */
+    uint64_t rights_moves; /* deltas applied that may give an origin rights */
     bool reading_fork;     /* our side of fork_read's fork is being read from the log */
     gs_origin fork_read;
     struct gs_update later; /* notes that leave with this step's update */
@@ -372,6 +375,10 @@ struct gs_prepared {
     struct gs_cell **cells; /* of each change; NULL for an aggregate that does not exist yet */
     bool has_changes;       /* false: PUT or DELETE that finds nothing to do */
 };
+/* transfer.c: the change's ops with the origins that their transfers name; copied into the arena if there are any. 0,
+ * GS_ENOMEM, or GS_EINVAL with the problem at PREFIX/N/to. */
+int gs_transfers_resolve(const struct gs_core *core, const struct gs_write_change *change, struct gs_arena *arena,
+                         const struct gs_op **ret_ops, struct gs_problem *problem);
 /* Where a write finds an aggregate: in the cells (scratch NULL), or for atomic commands in copies of them. */
 struct gs_write_scratch;
 int gs_write_prepare(struct gs_core *core, struct gs_write_scratch *scratch, const struct gs_write *write,
@@ -391,6 +398,11 @@ int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, 
 /* The same, but for what an operator has released; see held.c. */
 int gs_events_admit(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                     const struct gs_event *events);
+/* rights.c: the last of these checks: no delta spends rights of a bounded counter that its origin does not hold (else
+ * GS_EOVERSPENT). All cells are there. */
+int gs_rights_check(const struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
+/* True if the delta may give rights to an origin that did not know of it. */
+bool gs_rights_move(const struct gs_delta *delta);
 /* … and applies them. */
 int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
 

@@ -1,6 +1,7 @@
 #include "node/core/document.h"
 
 #include <globalstate/json.h>
+#include <globalstate/rights.h>
 
 #include <sodium.h>
 #include <string.h>
@@ -87,6 +88,33 @@ static int write_conflict(void *context, const struct gs_conflict *conflict) {
     return failed;
 }
 
+struct rights_writer {
+    struct gs_namer namer;
+    struct gs_buffer *out;
+    bool any;
+};
+
+/* "/gold":{"bound":0,"regions":{"eu-west":5}} */
+static int write_rights(void *context, const struct gs_rights *rights) {
+    struct rights_writer *writer = context;
+    struct gs_buffer *out = writer->out;
+    struct gs_buffer path = {0};
+    gs_path_write(&rights->path, &path);
+    gs_buffer_text(out, writer->any ? "," : ",\"rights\":{");
+    writer->any = true;
+    gs_json_write_string(path.bytes, path.length, out);
+    gs_buffer_printf(out, ":{\"bound\":%lld,\"regions\":{", (long long)rights->bound);
+    for (uint32_t i = 0; i < rights->count; i++) {
+        gs_buffer_text(out, i > 0 ? ",\"" : "\"");
+        writer->namer.write(writer->namer.context, &rights->holders[i].origin, out);
+        gs_buffer_printf(out, "\":%lld", (long long)rights->holders[i].rights);
+    }
+    gs_buffer_text(out, "}}");
+    int failed = path.failed;
+    gs_buffer_close(&path);
+    return failed;
+}
+
 void gs_document_write_vector(const struct gs_context *context, struct gs_namer namer, struct gs_buffer *out) {
     bool first = true;
     gs_buffer_text(out, "{");
@@ -120,9 +148,16 @@ int gs_document_write_open(const struct gs_document *document, struct gs_namer n
     if (error != 0) {
         return error;
     }
+    gs_buffer_text(out, "]");
+    struct rights_writer rights = {.namer = namer, .out = out};
+    error = gs_aggregate_visit_rights(document->aggregate, write_rights, &rights);
+    if (error != 0) {
+        return error;
+    }
+    gs_buffer_text(out, rights.any ? "}" : "");
     char time[25];
     gs_hlc_format(document->updated, time);
-    gs_buffer_printf(out, "],\"updatedAt\":\"%s\",\"region\":\"%s\"", time, document->region);
+    gs_buffer_printf(out, ",\"updatedAt\":\"%s\",\"region\":\"%s\"", time, document->region);
     return out->failed;
 }
 

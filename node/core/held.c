@@ -2,7 +2,8 @@
  * an origin: what follows it is not taken meanwhile, what depends on it waits in the causal queue, other origins go on.
  * Each is kept with its reason, in memory and as a note, so that a person can look at it.
  *
- * A batch that is too far ahead of our clock is tried again when it is due. One with a releasable reason is also tried
+ * A batch that is too far ahead of our clock is tried again when it is due; one that spends rights which its origin
+ * does not hold, when rights have moved (rights.c). One with a releasable reason is also tried
  * once the log says that an operator has released it: an event that sets /released of gs.quarantine/ID. So a release
  * travels like any other write, and every node comes to the same. It counts once it is stored: a batch that was
  * released then stands behind its release in every log, and recovery finds them in that order. */
@@ -123,6 +124,7 @@ int gs_held_put(struct gs_core *core, const struct gs_batch_head *head, struct g
     if (held == NULL) {
         return 0;
     }
+    held->rights_moves = core->rights_moves;
     add(core, held);
     return keep_note(core, held);
 }
@@ -148,7 +150,7 @@ static bool is_due(const struct gs_core *core, const struct gs_held *held) {
 static bool is_worth_trying(const struct gs_core *core, const struct gs_held *held) {
     struct gs_record record;
     struct gs_batch_head head;
-    if (is_due(core, held)) {
+    if (is_due(core, held) || (held->reason == GS_EOVERSPENT && held->rights_moves != core->rights_moves)) {
         return true;
     }
     if (!core->look_at_releases || !gs_held_releasable(held->reason) ||
@@ -168,6 +170,7 @@ int gs_held_retry(struct gs_core *core) {
         bool gone = origin == NULL || origin->forked || !is_next(core, held);
         int error = gone ? 0 : GS_EBUSY;
         if (!gone && is_worth_trying(core, held)) {
+            held->rights_moves = core->rights_moves;
             error = gs_remote_apply_held(core, origin, held);
             moved = moved || error == 0;
         }

@@ -1,6 +1,7 @@
 #include "node/core/core_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The aggregate that a change is prepared against, and its version. */
@@ -56,14 +57,13 @@ static int check_precondition(const struct gs_write_change *change, const struct
 }
 
 /* The ops of a change: as given, the difference to a document, or "unset everything". */
-static int resolve_ops(const struct gs_aggregate *aggregate, const struct gs_write_change *change,
-                       struct gs_arena *arena, const struct gs_op **ret_ops, uint32_t *ret_count,
-                       struct gs_problem *problem) {
+static int resolve_ops(const struct gs_core *core, const struct gs_aggregate *aggregate,
+                       const struct gs_write_change *change, struct gs_arena *arena, const struct gs_op **ret_ops,
+                       uint32_t *ret_count, struct gs_problem *problem) {
     static const struct gs_op unset_root = {.kind = GS_OP_UNSET};
     if (change->kind == GS_WRITE_OPS) {
-        *ret_ops = change->ops;
         *ret_count = change->op_count;
-        return 0;
+        return gs_transfers_resolve(core, change, arena, ret_ops, problem);
     }
     if (change->kind == GS_WRITE_DELETE) {
         *ret_ops = &unset_root;
@@ -76,6 +76,21 @@ static int resolve_ops(const struct gs_aggregate *aggregate, const struct gs_wri
     return error;
 }
 
+/* What is wrong with one of the ops that a document became is told by the field that it is about: nobody has numbered
+ * these ops but we. */
+static void name_field(const struct gs_op *ops, uint32_t count, struct gs_problem *problem) {
+    unsigned long number = problem->field[0] == '/' ? strtoul(problem->field + 1, NULL, 10) : count;
+    struct gs_buffer path = {0};
+    if (number < count) {
+        gs_path_write(&ops[number].path, &path);
+        gs_buffer_byte(&path, '\0');
+        if (path.failed == 0) {
+            snprintf(problem->field, sizeof problem->field, "%s", (const char *)path.bytes);
+        }
+        gs_buffer_close(&path);
+    }
+}
+
 static int prepare_change(struct gs_core *core, struct gs_write_scratch *scratch, const struct gs_write_change *change,
                           const struct gs_stamp *stamp, struct gs_arena *arena, struct gs_event_change *ret_change,
                           struct gs_cell **ret_cell, struct gs_write_result *result) {
@@ -85,11 +100,14 @@ static int prepare_change(struct gs_core *core, struct gs_write_scratch *scratch
     const struct gs_op *ops = NULL;
     uint32_t count = 0;
     if (error == 0) {
-        error = resolve_ops(aggregate, change, arena, &ops, &count, &result->problem);
+        error = resolve_ops(core, aggregate, change, arena, &ops, &count, &result->problem);
     }
     if (error == 0) {
-        error = gs_aggregate_prepare(aggregate, ops, count, stamp, change->prefix != NULL ? change->prefix : "", arena,
-                                     &ret_change->delta, &result->problem);
+        const char *prefix = change->kind == GS_WRITE_OPS && change->prefix != NULL ? change->prefix : "";
+        error = gs_aggregate_prepare(aggregate, ops, count, stamp, prefix, arena, &ret_change->delta, &result->problem);
+        if (error != 0 && change->kind != GS_WRITE_OPS) {
+            name_field(ops, count, &result->problem);
+        }
     }
     ret_change->aggregate_type = change->aggregate_type;
     ret_change->aggregate_id = change->aggregate_id;

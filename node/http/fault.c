@@ -14,6 +14,8 @@ static int library_status(int code) {
         return 404;
     case GS_EVERSIONCONFLICT:
     case GS_EIDEMPOTENCY:
+    case GS_EBOUND:
+    case GS_ERIGHTS:
         return 409;
     case GS_EPRECONDITION:
         return 412;

@@ -5,6 +5,7 @@
 
 #include <globalstate/aggregate.h>
 #include <globalstate/json.h>
+#include <globalstate/rights.h>
 
 enum { ORIGINS = 4, DECODE_FACTOR = 32, TEXT_DEPTH_MAX = GS_VALUE_DEPTH_MAX + 8 };
 
@@ -35,6 +36,8 @@ static void apply(const struct gs_delta *delta) {
     struct gs_aggregate *once = gs_aggregate_new(NULL);
     struct gs_aggregate *joined = gs_aggregate_new(NULL);
     FUZZ_REQUIRE(once != NULL && joined != NULL);
+    int checked = gs_aggregate_check_rights(once, &delta, 1);
+    FUZZ_REQUIRE(checked == 0 || checked == GS_EOVERSPENT);
     FUZZ_REQUIRE(gs_aggregate_apply(once, delta) == 0);
     require_round_trip(once);
     FUZZ_REQUIRE(gs_aggregate_join(joined, once) == 0);

@@ -1,10 +1,11 @@
 /* States: what is accepted encodes to the same bytes, can be shown in every way, is its own join and clone, and a
- * DELETE of it leaves nothing to see. Memory of the decoder follows the bytes: the worst are cancelled counters, of
- * which a path of 18 bytes makes 14 maps. */
+ * DELETE of it leaves nothing to see, or is refused for rights that are left. Memory of the decoder follows the bytes:
+ * the worst are cancelled counters, of which a path of 18 bytes makes 14 maps. */
 #include "tests/fuzz/fuzz.h"
 
 #include <globalstate/aggregate.h>
 #include <globalstate/json.h>
+#include <globalstate/rights.h>
 
 #include <string.h>
 
@@ -41,6 +42,21 @@ static void show(const struct gs_aggregate *state) {
     gs_buffer_close(&other);
 }
 
+/* Counts the rights that are left; what their holders have adds up to them, unless a sum is shown saturated. */
+static int visit_rights(void *context, const struct gs_rights *rights) {
+    uint32_t *above = context;
+    int64_t sum = rights->bound;
+    bool exact = rights->value != INT64_MAX && rights->value != INT64_MIN;
+    for (uint32_t i = 0; i < rights->count && exact; i++) {
+        FUZZ_REQUIRE(rights->holders[i].rights != 0);
+        int64_t held = rights->holders[i].rights;
+        exact = held != INT64_MAX && held != INT64_MIN && !__builtin_add_overflow(sum, held, &sum);
+    }
+    FUZZ_REQUIRE(!exact || sum == rights->value);
+    *above += rights->value > rights->bound;
+    return 0;
+}
+
 static void erase(struct gs_aggregate *state) {
     struct gs_stamp stamp = {.clock = UINT64_MAX};
     struct gs_arena arena = {0};
@@ -49,9 +65,12 @@ static void erase(struct gs_aggregate *state) {
     memset(stamp.origin.bytes, 0xEE, sizeof(stamp.origin.bytes));
     stamp.seq = gs_context_seq(gs_aggregate_context(state), &stamp.origin);
     if (stamp.seq++ < UINT64_MAX) {
-        FUZZ_REQUIRE(gs_aggregate_prepare(state, &op, 1, &stamp, "", &arena, &delta, NULL) == 0);
-        FUZZ_REQUIRE(gs_aggregate_apply(state, &delta) == 0);
-        FUZZ_REQUIRE(!gs_aggregate_exists(state));
+        uint32_t above = 0;
+        FUZZ_REQUIRE(gs_aggregate_visit_rights(state, visit_rights, &above) == 0);
+        int error = gs_aggregate_prepare(state, &op, 1, &stamp, "", &arena, &delta, NULL);
+        FUZZ_REQUIRE(error == (above > 0 ? GS_ERIGHTS : 0));
+        FUZZ_REQUIRE(error != 0 || gs_aggregate_apply(state, &delta) == 0);
+        FUZZ_REQUIRE(error != 0 || !gs_aggregate_exists(state));
     }
     gs_arena_close(&arena);
 }

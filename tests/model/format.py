@@ -61,10 +61,11 @@ class Raw:
 
 
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-LEADERBOARD, HYPERLOGLOG = 7, 12
-UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER = 101, 102, 103, 104, 105
+BOUNDED, LEADERBOARD, HYPERLOGLOG = 5, 7, 12
+UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER, TRANSFER = 101, 102, 103, 104, 105, 106
 KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MIN: 6, MAP: 7, MVREGISTER: 9, SET_RW: 14,
-         REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24}
+         REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24, BOUNDED: 17, TRANSFER: 18}
+GRANT = 16
 CREATE, FLAG_KINDS = 8, {(FLAG_EW, True): 10, (FLAG_EW, False): 11, (FLAG_DW, True): 12, (FLAG_DW, False): 13}
 
 
@@ -88,6 +89,8 @@ class Delta:
 
     def change(self, record):
         where = [record.dot[2], list(record.path)]
+        if record.kind in (BOUNDED, TRANSFER):
+            return self.rights_change(record, where)
         if record.presence:
             return [CREATE] + where + [self.dots(record.takes), record.kind]
         if record.kind in (FLAG_EW, FLAG_DW):
@@ -116,6 +119,15 @@ class Delta:
                 for r in sorted(records, key=lambda r: r.dot))
         return [n for row in rows for n in row]
 
+    def rights_change(self, record, where):
+        """> grant [16, …, dots, bound, by, before]; increment [17, …]: likewise;
+        > transfer [18, …, bound, origin, by, before]"""
+        before = sum(abs(r.value) for r in record.cell[:-1])
+        if record.kind == TRANSFER:
+            return [KINDS[TRANSFER]] + where + [record.bound, self.number(record.target), record.value, before]
+        kind = GRANT if record.creates else KINDS[BOUNDED]
+        return [kind] + where + [self.dots(record.takes), record.bound, record.value, before]
+
     def nodes(self, records, path):
         """> node := [type, payload] at the top, [name, type, payload] below; and dots: presence"""
         out = []
@@ -143,7 +155,7 @@ class Delta:
 
 
 def type_of(record):
-    return {REMOVE_RW: SET_RW, SCORE: LEADERBOARD}.get(record.kind, record.kind)
+    return {REMOVE_RW: SET_RW, SCORE: LEADERBOARD, TRANSFER: BOUNDED}.get(record.kind, record.kind)
 
 
 def observation(value):
@@ -179,19 +191,25 @@ class State:
         self.last_seq = {}
         for event in events:
             self.last_seq[event.origin] = max(event.seq, self.last_seq.get(event.origin, 0))
-        self.origins = sorted(self.last_seq)
-        self.context = [n for i, o in enumerate(self.origins) for n in (i, self.last_seq[o])]
 
     def canonical(self):
         self.fields = self.fields_of(self.view.alive)
         self.is_full = False
-        return msgpack([2, self.origins, self.context, self.map_payload(())])
+        return self.whole(2)
+
+    def whole(self, version):
+        """> origins: exactly those used, also as the targets of transfers"""
+        given = {r.target for r in self.view.told if r.kind == TRANSFER and (r.path, BOUNDED) in self.fields}
+        self.origins = sorted(set(self.last_seq) | given)
+        context = [n for i, o in enumerate(self.origins) if o in self.last_seq for n in (i, self.last_seq[o])]
+        return msgpack([version, self.origins, context, self.map_payload(())])
 
     def full(self):
         """Bookkeeping too: > cancelled marks of counters; hidden adds and removes of remove-wins sets"""
-        self.fields = self.fields_of(self.view.kept + [r for r in self.records if r.kind in (COUNTER, SCORE)])
+        self.fields = self.fields_of(self.view.kept + [r for r in self.records
+                                                       if r.kind in (COUNTER, SCORE, BOUNDED, TRANSFER)])
         self.is_full = True
-        return msgpack([3, self.origins, self.context, self.map_payload(())])
+        return self.whole(3)
 
     @staticmethod
     def fields_of(records):
@@ -225,6 +243,8 @@ class State:
                     for n in [register, rank] + self.triple(dot)]
         if kind == MAP:
             return self.map_payload(path)
+        if kind == BOUNDED:
+            return self.rights_payload(path)
         if kind == COUNTER:
             chains = [r for r in self.records if r.kind == COUNTER and r.path == path] if self.is_full else here
             return self.tallies(chains)
@@ -248,6 +268,18 @@ class State:
     def tallies(self, records):
         return [self.mark([r for r in records if r.dot[0] == o][0]) for o in self.origins
                 if any(r.dot[0] == o for r in records)]
+
+    def rights_payload(self, path):
+        """> [bound, [from, to, total, …], [origin, total, …]]"""
+        made, spent = {}, {}
+        for r in [r for r in self.view.told if r.path == path and r.value != 0]:
+            own = r.dot[0]
+            key = (own, r.target if r.kind == TRANSFER else own)
+            cells = spent if r.value < 0 else made
+            cells[key] = cells.get(key, 0) + abs(r.value)
+        number = self.origins.index
+        return [self.view.bound(path), [n for a, b in sorted(made) for n in (number(a), number(b), made[a, b])],
+                [n for a, b in sorted(spent) for n in (number(a), spent[a, b])]]
 
     def elements(self, records):
         values = sorted({msgpack(r.value) for r in records})

@@ -19,14 +19,15 @@ from format import msgpack, observation, type_of  # noqa: E402  the canonical en
 # > Numbers: map 1, list 2, set 3, set_rw 4, bounded_counter 5, counter 6, leaderboard 7, max 8, min 9, flag_ew 10,
 # > flag_dw 11, hyperloglog 12, mvregister 13, register 14
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-LEADERBOARD, HYPERLOGLOG = 7, 12
-TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", COUNTER: "counter", LEADERBOARD: "leaderboard", MAX: "max",
-              MIN: "min", FLAG_EW: "flag_ew", FLAG_DW: "flag_dw", HYPERLOGLOG: "hyperloglog",
-              MVREGISTER: "mvregister", REGISTER: "register"}
+BOUNDED, LEADERBOARD, HYPERLOGLOG = 5, 7, 12
+TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", BOUNDED: "bounded_counter", COUNTER: "counter",
+              LEADERBOARD: "leaderboard", MAX: "max", MIN: "min", FLAG_EW: "flag_ew", FLAG_DW: "flag_dw",
+              HYPERLOGLOG: "hyperloglog", MVREGISTER: "mvregister", REGISTER: "register"}
 TYPES = {name: number for number, name in TYPE_NAMES.items()}
 UNSET, REMOVE = 101, 102  # records that only take away
 REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it takes it away
 SCORE, REMOVE_MEMBER = 104, 105  # leaderboard: an increment, which stays as a counter's does; and a remove
+TRANSFER = 106  # rights of a bounded counter change hands
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DEPTH_MAX = 16
 
@@ -44,6 +45,8 @@ class Record:
         self.takes = frozenset(takes)
         self.presence = False  # made by `create`: keeps a field of the type `kind` there
         self.frame = ()  # an increment: the writer's own increments of its frame, itself last
+        self.cell = ()  # of a bounded counter: the writer's own records that the same cell sums up, itself last
+        self.bound = self.target = self.creates = None
         self.marks = ()  # an unset: for each (path, origin) of a counter, the newest increment it cancels
 
 
@@ -75,6 +78,10 @@ def is_row(value):
 
 def fits(number):
     return INT_MIN <= number <= INT_MAX
+
+
+def saturated(number):
+    return min(max(number, INT_MIN), INT_MAX)
 
 
 def pointer(text):
@@ -170,6 +177,41 @@ class View:
         self.known = known_records(records)
         self.kept = kept_records(records)
         self.alive = alive_records(self.kept)
+        # > a change says what its cell amounts to, and so what all changes before it in the cell did
+        self.told = list({r.dot: r for record in records for r in record.cell}.values())
+        # > bounded_counter: there while there are rights, presence or not
+        here = {r.path for r in self.alive if r.kind == BOUNDED}
+        for path in sorted({r.path for r in self.told} - here):
+            if self.rights(path) > 0:
+                self.alive.append(Record(BOUNDED, None, path, None, (), None))
+
+    # Bounded counters
+
+    def bound(self, path):
+        """> the least bound that any change has named"""
+        return min((r.bound for r in self.told if r.path == path), default=None)
+
+    def rights(self, path):
+        """> all that were made and not spent"""
+        return sum(r.value for r in self.told if r.path == path and r.kind == BOUNDED)
+
+    def rights_of(self, path, origin):
+        """> those that an origin made or was given, without those that it gave away or spent"""
+        here = [r for r in self.told if r.path == path]
+        return (sum(r.value for r in here if r.kind == BOUNDED and r.dot[0] == origin)
+                + sum(r.value for r in here if r.kind == TRANSFER and r.target == origin)
+                - sum(r.value for r in here if r.kind == TRANSFER and r.dot[0] == origin))
+
+    def holders(self):
+        """{path: (bound, value, {origin: rights})} of all bounded counters that are there."""
+        found = {}
+        for path in sorted({r.path for r in self.alive if r.kind == BOUNDED}):
+            here = [r for r in self.told if r.path == path]
+            origins = {r.dot[0] for r in here} | {r.target for r in here if r.kind == TRANSFER}
+            held = {origin: saturated(self.rights_of(path, origin)) for origin in origins}
+            found[path] = (self.bound(path), saturated(self.bound(path) + self.rights(path)),
+                           {origin: rights for origin, rights in held.items() if rights != 0})
+        return found
 
     def at(self, path, kind):
         return [r for r in self.alive if r.kind == kind and r.path == path and not r.presence]
@@ -258,10 +300,12 @@ class View:
 
     def value(self, path=()):
         kind = self.shown(path)
+        if kind == BOUNDED:
+            return saturated(self.bound(path) + self.rights(path))
         if kind in (SET, SET_RW):
             return self.elements(path, kind)
         if kind == COUNTER:
-            return min(max(self.exact_sum(path), INT_MIN), INT_MAX)  # > shown saturated at int64
+            return saturated(self.exact_sum(path))  # > shown saturated at int64
         if kind == MAX:
             return self.greatest(path)
         if kind == MIN:
@@ -363,7 +407,9 @@ class Writer:
     # Ops
 
     def increment(self, path, by):
-        self.typed(path, COUNTER)
+        if self.typed(path, COUNTER, BOUNDED) == BOUNDED:
+            self.increment_bounded(path, by)
+            return
         self.count(COUNTER, path, None, by, self.view.exact_sum(path), self.view.at(path, COUNTER))
 
     def count(self, kind, path, member, by, shown, alive):
@@ -384,6 +430,43 @@ class Writer:
         record.member = member
         record.frame = frame + (record,)
         self.commit()
+
+    def increment_bounded(self, path, by):
+        """> a decrement spends rights that its writer holds; an increment makes rights, which its writer holds. Both
+        > renew presence"""
+        if by < 0 and self.view.rights_of(path, self.origin) < -by:
+            raise Refused("insufficient_rights", path)
+        if by > 0 and self.view.bound(path) + self.view.rights(path) + by > INT_MAX:
+            raise Refused("counter_overflow", path)
+        self.change_cell(BOUNDED, path, by, self.view.bound(path))
+
+    def change_cell(self, kind, path, by, bound, target=None, creates=False):
+        same = [r for r in self.view.told if r.path == path and r.kind == kind and r.dot[0] == self.origin
+                and r.target == target and (r.value < 0) == (by < 0)]
+        if sum(abs(r.value) for r in same) + abs(by) > INT_MAX:
+            raise Refused("counter_overflow", path)
+        seen = [r.dot for r in self.view.presence(path, BOUNDED)] if kind == BOUNDED else []
+        record = self.record(kind, path, by, seen)
+        record.presence, record.bound, record.target, record.creates = kind == BOUNDED, bound, target, creates
+        record.cell = tuple(sorted(same, key=lambda r: r.dot)) + (record,)
+        self.commit()
+
+    def transfer(self, path, target, by):
+        """> moves rights that its writer holds to another origin"""
+        self.typed(path, BOUNDED)
+        if BOUNDED not in self.view.types(path) or target == self.origin:
+            raise Refused("type_mismatch" if BOUNDED not in self.view.types(path) else "invalid_argument", path)
+        if self.view.rights_of(path, self.origin) < by:
+            raise Refused("insufficient_rights", path)
+        self.change_cell(TRANSFER, path, by, self.view.bound(path), target)
+
+    def create_bounded(self, path, bound, initial, there):
+        """> the bound stays; where one was before, it may become less"""
+        before = self.view.bound(path)
+        if before is not None and (bound > before or (there and bound != before)):
+            raise Refused("type_mismatch", path)
+        if not there:
+            self.change_cell(BOUNDED, path, initial - bound, bound, creates=True)
 
     def score_by(self, path, member, by):
         self.typed(path, LEADERBOARD)
@@ -480,17 +563,20 @@ class Writer:
         self.record(MVREGISTER, path, values, [r.dot for r in self.view.at(path, MVREGISTER)])
         self.commit()
 
-    def create(self, path, name):
+    def create(self, path, name, bound=0, initial=None):
         """> a field of the type, there although it is empty; nothing if one is there already"""
         kind = TYPES[name]
         if path == ():
             raise Refused("type_mismatch")
         self.walk(path)
         types = self.view.types(path)
+        if types and kind not in types:
+            raise Refused("type_mismatch", path)
+        if kind == BOUNDED:
+            self.create_bounded(path, bound, bound if initial is None else initial, kind in types)
+            return
         if kind in types:
             return
-        if types:
-            raise Refused("type_mismatch", path)
         if kind == MAP:
             self.make_map(path)
         elif kind == COUNTER:
@@ -511,6 +597,9 @@ class Writer:
         seen = self.view.below(path)
         if not seen:
             return  # > nothing, no change
+        for bounded in sorted({r.path for r in seen if r.kind == BOUNDED}):
+            if self.view.rights(bounded) > 0:  # > an unset is refused as long as its writer sees rights
+                raise Refused("rights_left", path)
         takes = {r.dot for r in seen}
         # > set_rw: adds and removes alike, hidden ones too
         takes |= {r.dot for r in self.view.kept if r.path[: len(path)] == path and r.kind in (SET_RW, REMOVE_RW)}
@@ -527,7 +616,9 @@ class Writer:
         if isinstance(value, dict):
             self.set_object(path, value, shown)
         elif shown == COUNTER:
-            self.set_counter(path, value)
+            self.set_counter(path, value, self.view.exact_sum(path))
+        elif shown == BOUNDED:
+            self.set_counter(path, value, self.view.bound(path) + self.view.rights(path))
         elif shown in (SET, SET_RW):
             self.set_set(path, value, shown)
         elif shown in (MAX, MIN):
@@ -568,10 +659,10 @@ class Writer:
         self.record(MAP, path, None, [r.dot for r in self.view.at(path, MAP)])
         self.commit()
 
-    def set_counter(self, path, value):
+    def set_counter(self, path, value, now):
         if not is_int(value):
             raise Refused("type_mismatch", path)
-        by = value - self.view.exact_sum(path)  # > integer → increment by (value − exact sum), none if equal
+        by = value - now  # > integer → increment by (value − exact sum), none if equal
         if not fits(by):
             raise Refused("counter_overflow", path)
         if by != 0:
@@ -648,7 +739,9 @@ class Writer:
         elif kind in ("enable", "disable"):
             self.switch(path, kind == "enable")
         elif kind == "create":
-            self.create(path, op["type"])
+            self.create(path, op["type"], *[op[member] for member in ("bound", "initial") if member in op])
+        elif kind == "transfer":
+            self.transfer(path, bytes.fromhex(op["to"]), op["by"])
         elif kind == "score":
             if "to" in op:
                 self.score_to(path, op["member"], op["to"])

@@ -68,6 +68,14 @@ def disable(path):
     return {"op": "disable", "path": path}
 
 
+def bounded(path, bound, initial):
+    return {"op": "create", "path": path, "type": "bounded_counter", "bound": bound, "initial": initial}
+
+
+def transfer(path, to, by):
+    return {"op": "transfer", "path": path, "to": ORIGINS.get(to, b"\xcc" * 16).hex(), "by": by}
+
+
 def solo(*events):
     return [["A", clock, list(ops)] for clock, ops in enumerate(events, 1)]
 
@@ -152,6 +160,17 @@ HISTORIES = {
     "map, unset with everything below": solo(
         [put("/m", {"r": 1}), increment("/m/n", 2), add("/m/s", 3), maximum("/m/x", 4)], [unset("/m")]),
     "map, replaced by a register": solo([put("/m/a", 1)], [put("/m", 2)]),
+    "bounded counter, at its bound": solo([bounded("/a", -3, -3)]),
+    "bounded counter, chain": solo([bounded("/a", 0, 300)], [increment("/a", 5), increment("/a", -7)],
+                                   [increment("/a", -1)]),
+    "bounded counter, spent and unset": solo([bounded("/a", 1, 2)], [increment("/a", -1)], [unset("/a")]),
+    "bounded counter, made anew": solo([bounded("/a", 1, 2)], [increment("/a", -1)], [unset("/a")],
+                                       [bounded("/a", 0, 3)]),
+    "bounded counter, transfer": apart([bounded("/a", 0, 5)], [transfer("/a", "B", 2)], [increment("/a", 1)]),
+    "bounded counter, transfer to who never wrote": solo([bounded("/a", 0, 5)], [transfer("/a", "C", 2)]),
+    "bounded counter, two bounds": apart(None, [bounded("/a", 0, 5)], [bounded("/a", -2, -1)]),
+    "bounded counter, unset and increment apart": apart([bounded("/a", 0, 0)], [unset("/a")], [increment("/a", 2)]),
+    "bounded counter, below a map": solo([bounded("/m/a", 0, 2)], [increment("/m/a", -2)], [unset("/m")]),
     "two types under one name": apart(None, [put("/a", 1)], [increment("/a", 2)]),
     "root, PUT": solo([put("", {"a": 1})], [put("", {"b": 2})]),
     "root, DELETE": solo([put("", {"a": 1})], [unset("")]),

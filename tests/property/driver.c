@@ -10,7 +10,7 @@
  *   back R SEQ CLOCK S                → delta N COUNT HEX OPS | empty OPS | error …       gs_aggregate_inverse to S
  *   settle R | compact R              → ok        all that R has applied is stable; drops what is not needed
  *   deliver N R | join A B            → ok        decodes and applies a delta; joins A into B
- *   json R | exists R | conflicts R   → JSON
+ *   json R | exists R | conflicts R | rights R → JSON
  *   bytes R full|canonical            → hex
  *   deltajson N                       → JSON
  *   mutate R SEED                     → ok        a damaged encoding is refused, or is one that we would write
@@ -20,6 +20,7 @@
  */
 #include <globalstate/aggregate.h>
 #include <globalstate/json.h>
+#include <globalstate/rights.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -407,6 +408,30 @@ static void do_conflicts(struct driver *driver, const struct words *words) {
     say(driver, "]");
 }
 
+static int say_rights(void *context, const struct gs_rights *rights) {
+    struct driver *driver = context;
+    struct gs_buffer path = {0};
+    gs_path_write(&rights->path, &path);
+    say(driver, driver->out.length > 1 ? ",{\"path\":" : "{\"path\":");
+    gs_json_write_string(path.bytes, path.length, &driver->out);
+    gs_buffer_close(&path);
+    gs_buffer_printf(&driver->out, ",\"bound\":%" PRId64 ",\"value\":%" PRId64 ",\"rights\":{", rights->bound,
+                     rights->value);
+    for (uint32_t i = 0; i < rights->count; i++) {
+        say(driver, i > 0 ? ",\"" : "\"");
+        say_hex(driver, rights->holders[i].origin.bytes, GS_ORIGIN_SIZE);
+        gs_buffer_printf(&driver->out, "\":%" PRId64, rights->holders[i].rights);
+    }
+    say(driver, "}}");
+    return 0;
+}
+
+static void do_rights(struct driver *driver, const struct words *words) {
+    say(driver, "[");
+    gs_aggregate_visit_rights(replica_get(driver, words->word[1])->state, say_rights, driver);
+    say(driver, "]");
+}
+
 static void do_bytes(struct driver *driver, const struct words *words) {
     struct gs_buffer bytes = {0};
     enum gs_encode_form form = strcmp(words->word[2], "full") == 0 ? GS_ENCODE_FULL : GS_ENCODE_CANONICAL;
@@ -579,6 +604,7 @@ static const struct command commands[] = {
     {"json", 2, do_json},
     {"exists", 2, do_exists},
     {"conflicts", 2, do_conflicts},
+    {"rights", 2, do_rights},
     {"bytes", 3, do_bytes},
     {"deltajson", 2, do_deltajson},
     {"mutate", 3, do_mutate},

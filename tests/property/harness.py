@@ -33,7 +33,8 @@ import model  # noqa: E402
 MODES = ("causal", "fifo", "gaps")
 SCRATCH = 90  # a replica number that no program uses; those after it keep states
 KEPT_MAX = 30
-REFUSED_BACK = ("counter_overflow",)  # a sum past int64 by merging may have no way back
+# A sum past int64 by merging may have no way back, nor may a bounded counter whose rights others hold.
+REFUSED_BACK = ("counter_overflow", "insufficient_rights", "rights_left")
 
 
 class Failure(Exception):
@@ -96,6 +97,7 @@ class Op:
         op = event.ops[index]
         self.kind, self.path, self.value, self.by = op["op"], op["path"], op.get("value"), op.get("by")
         self.type, self.member, self.to = op.get("type"), op.get("member"), op.get("to")
+        self.bound, self.initial = op.get("bound"), op.get("initial")
 
     def sees(self, other):
         if self.event is other.event:
@@ -173,16 +175,20 @@ class Run:
         names = {model.REGISTER: "set", model.MAP: "set", model.UNSET: "unset", model.COUNTER: "increment",
                  model.SET: "add", model.REMOVE: "remove", model.MAX: "max", model.MIN: "min", model.SET_RW: "add",
                  model.REMOVE_RW: "remove", model.MVREGISTER: "set", model.LEADERBOARD: "score", model.SCORE: "score",
-                 model.REMOVE_MEMBER: "remove", model.HYPERLOGLOG: "observe"}
+                 model.REMOVE_MEMBER: "remove", model.HYPERLOGLOG: "observe",
+                 model.BOUNDED: "increment", model.TRANSFER: "transfer"}
         switches = {True: "enable", False: "disable"}
-        wanted = [("create", model.to_pointer(r.path), None) if r.presence else
+        creates = [r for r in event.records if r.creates or (r.presence and r.kind != model.BOUNDED)]
+        wanted = [("create", model.to_pointer(r.path), None) if r in creates else
                   (switches[r.value], model.to_pointer(r.path), None) if r.kind in (model.FLAG_EW, model.FLAG_DW) else
                   (names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else r.value)
                   for r in event.records]
-        wanted = [op + (r.member,) * (r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence)
+        wanted = [op + ((r.member,) if r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence else
+                        (r.target.hex(),) if r.kind == model.TRANSFER else ())
                   for op, r in zip(wanted, event.records)]
-        got = [(op["op"], op["path"], op.get("to", op.get("by", op.get("value")))) + tuple(
-            op[key] for key in ("member",) if key in op) for op in written]
+        got = [(op["op"], op["path"], op.get("by", op.get("to", op.get("value")))) + tuple(
+            op[key] for key in ("member",) if key in op) + ((op["to"],) if op["op"] == "transfer" else ())
+            for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
             raise Failure("deltajson\n     got %s\nexpected %s" % (got, wanted))
 
@@ -195,7 +201,8 @@ class Run:
         allowed = self.write(replica, clock, [{"op": "set", "path": "", "value": document}], 0)
         if isinstance(allowed, model.Refused):
             # Which of several misfits is met first is free here.
-            if answer[0] != "error" or answer[1] not in ("type_mismatch", "counter_overflow"):
+            if answer[0] != "error" or answer[1] not in ("type_mismatch", "counter_overflow", "rights_left",
+                                                         "insufficient_rights"):
                 raise Failure("diff to %s: got %s, expected %s" % (compact(document), answer, allowed))
             return
         by_set = model.document(self.known[replica] + [allowed])
@@ -328,6 +335,10 @@ class Run:
         if not same(got, view.value()):
             raise Failure("replica %d\n     got %s\nexpected %s" % (replica, compact(got), compact(view.value())))
         self.driver.expect("true" if view.alive else "false", "exists", replica)
+        got = {model.pointer(r["path"]): (r["bound"], r["value"], {bytes.fromhex(o): n for o, n in r["rights"].items()})
+               for r in json.loads(self.driver.ask("rights", replica))}
+        if got != view.holders():
+            raise Failure("replica %d, rights\n     got %s\nexpected %s" % (replica, got, view.holders()))
         got = [read_conflict(c) for c in json.loads(self.driver.ask("conflicts", replica))]
         wanted = [(path, rule, what) for path, rule, what in view.conflicts()]
         if not same_conflicts(got, wanted):
@@ -450,7 +461,7 @@ class Mixed:
     def generate(rng):
         path = "".join("/" + rng.choice(NAMES) for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 2, 3))))
         kinds = ("set", "set", "object", "unset", "increment", "increment", "add", "add", "remove", "max", "min",
-                 "enable", "disable", "create", "add", "set", "score", "score", "observe")
+                 "enable", "disable", "create", "add", "set", "score", "score", "observe", "transfer")
         # A path has a favourite op, so that fields last, which others disturb now and then.
         kind = kinds[sum(map(ord, path)) * 7 % len(kinds)] if rng.random() < 0.5 else rng.choice(kinds)
         if kind == "unset":
@@ -465,8 +476,12 @@ class Mixed:
                     rng.choice(("to", "by")): rng.choice((0, 1, 5, -3, 2**63 - 1))}
         if kind == "observe":
             return {"op": kind, "path": path, "value": rng.choice((1, 2, "x", 2.0, False))}
+        if kind == "transfer":
+            return {"op": kind, "path": path, "to": origin_of(rng.randrange(4)).hex(), "by": rng.randint(1, 3)}
         if kind == "create":
-            return {"op": kind, "path": path, "type": rng.choice(sorted(model.TYPES))}
+            wanted = rng.choice(sorted(model.TYPES))
+            more = {"bound": rng.choice((0, 0, 0, -2)), "initial": 3} if wanted == "bounded_counter" else {}
+            return {"op": kind, "path": path, "type": wanted, **more}
         if kind in ("max", "min"):
             return {"op": kind, "path": path, "by": rng.choice((0, 1, 2, 2.0, 7, -4.5))}
         if kind in ("add", "remove"):

@@ -204,6 +204,9 @@ static int dump(void *context, struct gs_slice type, struct gs_slice id, uint64_
 }
 
 void sim_check_agreement(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        sim_check_rights(world, &world->nodes[i]);
+    }
     uint64_t digests[SIM_NODES_MAX][4] = {{0}};
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct gs_core *core = world->nodes[i].core;
@@ -244,6 +247,7 @@ bool sim_all_agree(const struct sim_world *world) {
 struct tally {
     uint8_t seen[SIM_CALLS_MAX][8];
     int64_t sums[SIM_AGGREGATES];
+    int64_t rights[SIM_AGGREGATES]; /* made and not spent */
 };
 
 static void count_event(struct tally *tally, const struct gs_event *event) {
@@ -263,6 +267,8 @@ static void count_event(struct tally *tally, const struct gs_event *event) {
             const struct gs_change *op = &change->delta.changes[j];
             if (op->kind == GS_OP_INCREMENT && op->path.depth == 1 && op->path.names[0].bytes[0] == 'n') {
                 tally->sums[change->aggregate_id.bytes[0] - '0'] += op->by;
+            } else if (op->kind == GS_OP_GRANT || op->kind == GS_OP_INCREMENT_BC) {
+                tally->rights[change->aggregate_id.bytes[0] - '0'] += op->by;
             }
         }
     }
@@ -289,7 +295,7 @@ static void check_calls(struct sim_world *world, const struct tally *tally) {
         const struct sim_call *call = &world->calls[i];
         for (uint32_t j = 0; j < call->writes; j++) {
             uint32_t times = tally->seen[i][j];
-            if (call->forgiven || times == 1) {
+            if (call->forgiven || call->refused || times == 1) {
                 continue;
             }
             sim_fail(world, "kept: call %u item %u was acknowledged by node %u and is in the log %u times", i, j,
@@ -314,6 +320,9 @@ static int check_sum(void *context, struct gs_slice type, struct gs_slice id, ui
     if (shown != expected) {
         sim_fail(check->world, "exact: t/%c shows %lld, its log sums to %lld", id.bytes[0], (long long)shown,
                  (long long)expected);
+    }
+    if (error == 0) {
+        error = sim_check_rights_sum(check->world, aggregate, check->tally->rights[id.bytes[0] - '0']);
     }
     (void)type;
     (void)version;

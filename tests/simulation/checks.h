@@ -8,6 +8,7 @@
  *   agreement   equal vectors, equal bytes (G2)
  *   kept        no acknowledged event is lost, and none is there twice (G1, G9)
  *   exact       counters are the sum of the increments in the log
+ *   bound       no bounded counter is ever below its bound, nobody spends rights that it does not hold (G6)
  *   clock       an event is later than all that it supersedes, and than its origin's events before it
  *   retry       a request is recognised wherever its event has arrived (G9)
  *   bounded     nothing is left in the causal queue when there is nothing to wait for
@@ -29,6 +30,9 @@ void sim_check_fresh(struct sim_world *world, const struct sim_node *node);
 void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
 /* All pairs of running nodes with equal vectors. */
 void sim_check_agreement(struct sim_world *world);
+/* Bounded counters as this node has them, and what one amounts to by the log; rights.c. */
+void sim_check_rights(struct sim_world *world, const struct sim_node *node);
+int sim_check_rights_sum(struct sim_world *world, const struct gs_aggregate *aggregate, int64_t expected);
 /* At the end, when all nodes agree. */
 void sim_check_end(struct sim_world *world);
 /* After a disk was lost or put back: calls and numbers that no disk remembers are forgiven. */

@@ -150,11 +150,65 @@ static struct gs_command *draw_read(void) {
     return command;
 }
 
+/* Two counters that everybody makes, spends, fills up and gives rights of. */
+static void draw_rights_op(const struct sim_world *world, struct gs_command *command, struct sim_rng *rng,
+                           struct gs_op *op) {
+    char region[32];
+    op->path = path_of(command, "gold", NULL);
+    op->value = int_value(command, 1 + (int64_t)sim_below(rng, 5));
+    switch (sim_below(rng, 10)) {
+    case 0:
+        op->kind = GS_OP_UNSET;
+        break;
+    case 1:
+    case 2:
+    case 3:
+        op->kind = GS_OP_TRANSFER;
+        snprintf(region, sizeof region, "region-%u", (unsigned)sim_below(rng, world->plan.nodes));
+        op->target_name = text(command, region);
+        break;
+    case 4:
+        op->kind = GS_OP_INCREMENT;
+        break;
+    default:
+        op->kind = GS_OP_INCREMENT;
+        op->value = int_value(command, -1 - (int64_t)sim_below(rng, 6));
+        break;
+    }
+}
+
+/* One event: the counter is made if it is not there, then something is done with it, which may be refused. */
+static struct gs_command *draw_rights(const struct sim_world *world, struct sim_call *call, struct sim_rng *rng) {
+    struct gs_command *command = gs_command_new(GS_COMMAND_WRITE);
+    struct gs_write *write = gs_arena_alloc(&command->arena, sizeof *write);
+    draw_write(command, rng, call->number, 0, write);
+    struct gs_write_change *change = (struct gs_write_change *)write->changes;
+    struct gs_op *ops = gs_arena_alloc(&command->arena, 2 * sizeof *ops);
+    ops[0] = (struct gs_op){.kind = GS_OP_CREATE,
+                            .path = path_of(command, "gold", NULL),
+                            .type = GS_TYPE_BOUNDED_COUNTER,
+                            .bound = 10,
+                            .initial = 10 + (int64_t)sim_below(rng, 8)};
+    ops[1] = (struct gs_op){.kind = GS_OP_INCREMENT};
+    draw_rights_op(world, command, rng, &ops[1]);
+    change->aggregate_id = digits(command, sim_below(rng, 2));
+    change->ops = ops;
+    change->op_count = 2;
+    write->change_count = 1;
+    call->writes = 1;
+    command->writes = write;
+    command->write_count = 1;
+    return command;
+}
+
 static struct gs_command *draw_command(const struct sim_world *world, struct sim_call *call) {
     struct sim_rng rng = {.state = world->plan.seed * 1000003 + call->number};
     call->node = (uint32_t)sim_below(&rng, world->plan.nodes);
     if (sim_chance(&rng, 15)) {
         return draw_read();
+    }
+    if (world->plan.rights && sim_chance(&rng, 70)) {
+        return draw_rights(world, call, &rng);
     }
     struct gs_command *command = gs_command_new(GS_COMMAND_WRITE);
     struct gs_write *writes = gs_arena_alloc(&command->arena, WRITES_MAX * sizeof *writes);
@@ -213,9 +267,21 @@ void sim_client_published(struct sim_world *world, struct sim_node *node, const 
     }
 }
 
+/* For lack of rights, or because the other region has not been heard of, or is ourselves. */
+static bool may_be_refused(const struct gs_write *write, const struct gs_write_result *result) {
+    const struct gs_write_change *change = &write->changes[0];
+    bool transfers = change->op_count == 2 && change->ops[1].kind == GS_OP_TRANSFER;
+    return result->error == GS_EBOUND || result->error == GS_ERIGHTS || (transfers && result->error == GS_EINVAL);
+}
+
 static void check_results(struct sim_world *world, struct sim_node *node, struct gs_command *command) {
     for (uint32_t i = 0; i < command->write_count; i++) {
         const struct gs_write_result *result = &command->results[i];
+        if (may_be_refused(&command->writes[i], result)) {
+            struct sim_call *call = command->owner;
+            call->refused = true;
+            continue;
+        }
         if (result->error != 0) {
             sim_fail(world, "node %u refused a write: %s %s", node->index, gs_error_name(result->error),
                      result->problem.detail);
@@ -230,6 +296,7 @@ static void check_results(struct sim_world *world, struct sim_node *node, struct
             }
         }
     }
+    sim_check_rights(world, node);
     for (uint32_t i = 0; i < command->key_count; i++) {
         note_shown(world, node, command->keys[i].aggregate_id.bytes[0], command->views[i]->version);
     }
@@ -289,7 +356,7 @@ static void repeat_elsewhere(struct sim_world *world, struct sim_call *call) {
 
 void sim_client_repeat_elsewhere(struct sim_world *world) {
     for (uint32_t i = 0; i < world->call_count && !world->failed; i++) {
-        if (world->calls[i].writes > 0 && !world->calls[i].forgiven) {
+        if (world->calls[i].writes > 0 && !world->calls[i].forgiven && !world->calls[i].refused) {
             repeat_elsewhere(world, &world->calls[i]);
         }
     }

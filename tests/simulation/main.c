@@ -21,7 +21,7 @@ static void print_plan(const struct sim_plan *plan) {
         {plan->lying_disks, "lying-disks"}, {plan->clock_steps, "clock-steps"},
         {plan->clock_drift, "clock-drift"}, {plan->pauses, "pauses"},
         {plan->bridges, "bridges"},         {plan->slow_links, "slow-links"},
-        {plan->byzantine, "byzantine"},
+        {plan->byzantine, "byzantine"},     {plan->rights, "rights"},
     };
     printf("  %u nodes, %u calls, loss %u%%, dup %u%%, delay ≤ %u ms, disk ≤ %u ms, faults every %u ms, %llu ms:",
            plan->nodes, plan->calls, plan->loss_percent, plan->dup_percent, plan->delay_ms_max, plan->disk_ms_max,

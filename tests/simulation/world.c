@@ -71,6 +71,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.clock_steps = sim_chance(&rng, 40);
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
+    plan.rights = seed % 4 == 3;
     *ret_plan = plan;
 }
 

@@ -40,6 +40,7 @@ struct sim_plan {
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
     bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, lying_disks, clock_steps;
     bool pauses, bridges, slow_links, clock_drift, byzantine;
+    bool rights; /* clients make, spend and give rights of bounded counters */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -100,6 +101,7 @@ struct sim_call {
     uint32_t node;
     bool active; /* a command is with the core */
     bool acked;
+    bool refused;  /* for lack of rights: it did nothing */
     bool forgiven; /* the only disk that held it was lost */
     uint64_t epoch;
     struct gs_command *command; /* owned while active */

@@ -14,7 +14,9 @@ static const char *const first_ops =
     "{'op':'create','path':'/dw','type':'flag_dw'},{'op':'set','path':'/mv','value':['x']},"
     "{'op':'score','path':'/lb/b','member':'ada','to':3},"
     "{'op':'score','path':'/lb/b','member':'bob','by':3},{'op':'score','path':'/lb/b','member':'ada','by':1},"
-    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'bob'}]";
+    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'bob'},"
+    "{'op':'create','path':'/gold','type':'bounded_counter','bound':1,'initial':20},"
+    "{'op':'create','path':'/b/gone','type':'bounded_counter','bound':2}]";
 static const char *const second_ops =
     "[{'op':'unset','path':'/m/x'},{'op':'unset','path':'/c'},{'op':'remove','path':'/s','value':1},"
     "{'op':'set','path':'/a','value':4},{'op':'max','path':'/h','by':7},{'op':'increment','path':'/c/d','by':1},"
@@ -22,7 +24,10 @@ static const char *const second_ops =
     "{'op':'min','path':'/l','by':1},{'op':'disable','path':'/f'},{'op':'remove','path':'/rw','value':1},"
     "{'op':'remove','path':'/rw','value':7},{'op':'set','path':'/mv','value':2},{'op':'enable','path':'/dw'},"
     "{'op':'score','path':'/lb/b','member':'bob','to':9},{'op':'score','path':'/lb/b','member':'eve','by':9},"
-    "{'op':'remove','path':'/lb/b','value':'ada'},{'op':'unset','path':'/u'},{'op':'observe','path':'/u','value':1}]";
+    "{'op':'remove','path':'/lb/b','value':'ada'},{'op':'unset','path':'/u'},{'op':'observe','path':'/u','value':1},"
+    "{'op':'transfer','path':'/gold','to':'02000000000000000000000000000000','by':3},{'op':'unset','path':'/b'},"
+    "{'op':'transfer','path':'/gold','to':'03000000000000000000000000000000','by':1},"
+    "{'op':'increment','path':'/gold','by':-2}]";
 static const char *const other_ops =
     "[{'op':'set','path':'/a/b','value':'other'},{'op':'add','path':'/s','value':3},{'op':'set','path':'/m','value':0},"
     "{'op':'increment','path':'/c/d','by':8},{'op':'increment','path':'/m2/d','by':8},{'op':'max','path':'/h','by':1},"
@@ -31,7 +36,8 @@ static const char *const other_ops =
     "{'op':'create','path':'/mv','type':'mvregister'},{'op':'set','path':'/mv','value':3},"
     "{'op':'score','path':'/lb/b','member':'bob','by':5},"
     "{'op':'score','path':'/lb/b','member':'ada','to':5},{'op':'score','path':'/lb/b','member':'cy','to':5},"
-    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'eve'}]";
+    "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'eve'},"
+    "{'op':'create','path':'/gold','type':'bounded_counter','initial':2},{'op':'increment','path':'/gold','by':-1}]";
 
 struct scene {
     struct gs_arena arena;
@@ -132,7 +138,7 @@ static int use_once(const struct scene *scene, struct gs_aggregate *target, stru
     struct gs_delta delta;
     struct gs_op *ops = NULL;
     struct gs_aggregate *copy = NULL;
-    struct gs_stamp stamp = {.origin = origin_of(9), .seq = 1, .clock = 9};
+    struct gs_stamp stamp = {.origin = origin_of(1), .seq = 9, .clock = 9};
     struct gs_origin_table table = {0};
     uint32_t count = 0;
     int error = 0;
