@@ -39,6 +39,8 @@ static void write_core(const struct gs_core_stats *core, struct gs_buffer *out) 
 static void write_node(const struct gs_node_status *node, struct gs_buffer *out) {
     const struct number numbers[] = {
         {"gs_store_up", "gauge", "1 when the store answers.", node->store_ok ? 1 : 0},
+        {"gs_store_records_behind", "gauge", "Records stored that history readers and SQL do not see yet.",
+         node->store_behind},
         {"gs_peers_alive", "gauge", "Peers linked.", node->peers_alive},
         {"gs_peers_configured", "gauge", "Peers this node is told to reach.", node->peers_configured},
         {"gs_gossip_received_bytes_total", "counter", "From peers.", node->bytes_in},

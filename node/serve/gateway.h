@@ -32,6 +32,7 @@ struct gs_node_status {
     struct gs_core_stats core;
     bool store_ok;
     char store_name[16];
+    uint64_t store_behind; /* records stored that history and SQL do not show yet */
     uint32_t peers_alive;
     uint32_t peers_configured;
     uint64_t loop_mono_ms;        /* when the loop last turned: a stuck loop shows */

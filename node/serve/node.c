@@ -292,6 +292,7 @@ static void on_status(uv_timer_t *timer) {
     }
     gs_transport_stats_read(node->transport, &links);
     memcpy(status.store_name, node->store_name, sizeof status.store_name);
+    status.store_behind = node->store != NULL ? gs_store_thread_behind(node->store) : 0;
     status.peers_configured = node->config.seed_count;
     status.bytes_in = links.bytes_in;
     status.bytes_out = links.bytes_out;

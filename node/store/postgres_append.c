@@ -106,6 +106,7 @@ static int commit(struct gs_postgres *postgres) {
 static void accept_chain(struct gs_postgres *postgres) {
     postgres->next_position += postgres->chain.link_count;
     gs_chain_accept(&postgres->chain);
+    postgres->base.stored = postgres->next_position - 1;
 }
 
 /* A connection that was idle may be dead without our knowing: then the second attempt, after a look at what is there,

@@ -23,6 +23,7 @@ static int reconcile(struct gs_postgres *postgres, bool *ret_pending) {
     if (error == 0 && postgres->next_position == 0) {
         postgres->chain.heads = found;
         postgres->next_position = last + 1;
+        postgres->base.stored = last;
         return 0;
     }
     const struct gs_chain *chain = &postgres->chain;
@@ -112,7 +113,9 @@ static void postgres_close(struct gs_store *store) {
 static int project(struct gs_store *store, uint32_t events_max, bool *ret_more) {
     struct gs_postgres *postgres = gs_postgres_of(store);
     (void)events_max; /* nobody waits behind a slice: it is as large as pays */
-    return gs_pg_project(&postgres->projector, postgres->url, ret_more);
+    int error = gs_pg_project(&postgres->projector, postgres->url, ret_more);
+    store->projected = postgres->projector.position; /* also after a failure: it stays where it was */
+    return error;
 }
 
 static const struct gs_store_methods postgres_methods = {

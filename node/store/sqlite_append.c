@@ -126,6 +126,7 @@ int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t c
     if (error == 0) {
         sqlite->next_position += sqlite->chain.link_count;
         gs_chain_accept(&sqlite->chain);
+        store->stored = sqlite->next_position - 1;
     }
     return error;
 }

@@ -195,6 +195,7 @@ static int project_rows(struct slice *slice, struct gs_projection *projection, u
     }
     if (error == 0) {
         sqlite->indexed = position;
+        sqlite->base.projected = position;
         *ret_more = position + 1 < sqlite->next_position;
     }
     return error;
@@ -218,6 +219,8 @@ int gs_sqlite_project(struct gs_store *base, uint32_t events_max, bool *ret_more
     if (error == 0 && !sqlite->indexed_known) {
         error = load_indexed(&slice, &sqlite->indexed);
         sqlite->indexed_known = error == 0;
+        base->stored = sqlite->next_position - 1;
+        base->projected = sqlite->indexed;
     }
     *ret_more = false;
     if (error != 0 || sqlite->indexed + 1 >= sqlite->next_position) {

@@ -12,6 +12,8 @@
 #include "node/core/keep.h"
 #include "node/store/history.h"
 
+#include <stdatomic.h>
+
 struct gs_store;
 
 /* Receives one stored record; bytes are borrowed. Non-zero stops the walk and is returned by it. */
@@ -85,6 +87,10 @@ struct gs_store_methods {
 struct gs_store {
     const struct gs_store_methods *methods;
     char trouble[GS_PROBLEM_DETAIL_MAX]; /* why a method failed last, one line for a log; may be empty */
+    /* Positions of the last record stored and of the last one projected, for a gauge: any thread may look. At an open
+     * they are not known before the first append or slice. */
+    _Atomic uint64_t stored;
+    _Atomic uint64_t projected;
 };
 
 /* Opens what `url` names: "sqlite:PATH" (made if absent), "postgres://…" (or postgresql://; any URL that libpq takes,

@@ -16,7 +16,9 @@ enum {
     INDEX_RECORDS_BEHIND = 1024, /* records not indexed: then between two appends, too */
     INDEX_SLICE = 256,           /* events a slice: an append that comes meanwhile waits a millisecond or two */
     INDEX_RECORDS_MAX = 16384,   /* records not indexed at which slices become … */
-    INDEX_SLICE_LATE = 8192      /* … this large, so that the lag stays bounded */
+    INDEX_SLICE_LATE = 8192,     /* … this large, so that the lag stays bounded */
+    APART_RECORDS_MAX = 65536,   /* records that a projection apart may be behind; then each append … */
+    APART_YIELD_MS = 20          /* … gives way so long */
 };
 
 enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP };
@@ -117,10 +119,25 @@ static bool pause_append(struct gs_store_thread *thread, uint64_t ms) {
     return go_on;
 }
 
+static uint64_t records_behind(const struct gs_store *store) {
+    uint64_t projected = store->projected; /* first: it only grows */
+    uint64_t stored = store->stored;
+    return stored > projected ? stored - projected : 0;
+}
+
+/* A projection that cannot keep up gets time to: its lag is bounded by what one append adds in that time. */
+static void give_way(struct gs_store_thread *thread) {
+    if (thread->projector != NULL && records_behind(thread->store) > APART_RECORDS_MAX) {
+        gs_project_thread_hurry(thread->projector);
+        uv_sleep(APART_YIELD_MS);
+    }
+}
+
 /* Until the store has it, or something else than being away is wrong. */
 static int append(struct gs_store_thread *thread, const struct job *job) {
     struct gs_store *store = thread->store;
     const struct gs_slice records = gs_slice_make(job->records.bytes, job->records.length);
+    give_way(thread);
     int error = store->methods->append(store, records, job->count);
     for (uint64_t ms = GS_STORE_RETRY_FIRST_MS; error == GS_ESTORE; ms *= 2) {
         set_away(thread, true, store->trouble);
@@ -402,6 +419,10 @@ void gs_store_thread_hurry(struct gs_store_thread *thread) {
         uv_cond_signal(&thread->wake);
     }
     uv_mutex_unlock(&thread->mutex);
+}
+
+uint64_t gs_store_thread_behind(const struct gs_store_thread *thread) {
+    return records_behind(thread->store);
 }
 
 void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context) {

@@ -47,6 +47,9 @@ void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep);
  */
 void gs_store_thread_hurry(struct gs_store_thread *thread);
 
+/* Records that are stored and not yet projected. Not after stop. */
+uint64_t gs_store_thread_behind(const struct gs_store_thread *thread);
+
 /* Finishes queued appends (unless the store is away; queued reads are dropped), closes the store, joins the thread;
  * then `closed` is called on the loop. No completion comes after this call, which may be made from within one. A second
  * call does nothing. */

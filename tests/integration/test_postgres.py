@@ -180,6 +180,7 @@ class OnPostgres(unittest.TestCase):
                 by = str(event["ops"][0]["by"])
                 self.assertEqual(row[:7], [str(event["version"]), str(event["seq"]),
                                            str(event["vectorClock"]["eu-west"]), by, by, safe, "tester"])
+            wait_for("the metric tells", lambda: self.behind(node) == 0)
             written = self.dump(server)
             self.assertEqual(len(written[0]), 80)
             self.assertEqual(node.stop(), 0)
@@ -189,6 +190,22 @@ class OnPostgres(unittest.TestCase):
             self.wait_projected(server)
             self.assertEqual(self.dump(server), written)
             self.assertEqual(node.call("GET", "/events/guild/g1?limit=100").json["events"], shown)
+
+    def behind(self, node):
+        lines = node.call("GET", "/metrics").body.decode().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("gs_store_records_behind ")))
+
+    def test_events_that_cannot_be_written(self):
+        """Commits do not depend on it; the metric tells, and it goes on by itself."""
+        with Postgres() as server, on_server(server, ("eu-west",)) as cluster:
+            node = cluster["eu-west"]
+            server.query("ALTER TABLE global_state.event_store RENAME TO hidden", "eu-west")
+            for _ in range(20):
+                self.assertEqual(node.call("POST", "/events", EVENT).status, 201)
+            wait_for("the metric tells", lambda: self.behind(node) == 20)
+            server.query("ALTER TABLE global_state.hidden RENAME TO event_store", "eu-west")
+            wait_for("it goes on", lambda: self.behind(node) == 0)
+            self.check_events(server, node)
 
     def test_second_node_refused(self):
         with Postgres() as server, on_server(server, ("eu-west",)) as cluster:
