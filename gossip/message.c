@@ -156,6 +156,9 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_STATEMENT:
         return length == 6 ? read_statement(reader, &message->statement) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_COMPARE:
+        message->compare = gs_read_bin(reader, GS_MESSAGE_BYTES_MAX);
+        return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_HOLDINGS:
         return length == 4 ? read_holdings(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
     }
@@ -171,7 +174,7 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
     uint32_t elements = gs_read_array(&reader, 6);
-    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_FORK);
+    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_COMPARE);
     int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
     if (error == 0) {
         error = gs_reader_finish(&reader);
@@ -258,6 +261,12 @@ void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const
         gs_write_uint(out, holdings[i].seq);
         gs_write_bin(out, holdings[i].hash.bytes, GS_HASH_SIZE);
     }
+}
+
+void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out) {
+    gs_write_array(out, 2);
+    gs_write_uint(out, GS_MESSAGE_COMPARE);
+    gs_write_bin(out, body.bytes, body.length);
 }
 
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out) {

@@ -13,7 +13,8 @@ enum gs_message_kind {
     GS_MESSAGE_PONG = 4,
     GS_MESSAGE_STATEMENT = 5, /* of an instance: the sender's own, which asks for the next, or one that went round */
     GS_MESSAGE_HOLDINGS = 6,  /* what the sender has of the asker's key */
-    GS_MESSAGE_FORK = 7       /* two records whose batches prove that their origin has forked */
+    GS_MESSAGE_FORK = 7,      /* two records whose batches prove that their origin has forked */
+    GS_MESSAGE_COMPARE = 8    /* of digest trees, see gossip/compare.h */
 };
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
@@ -55,6 +56,7 @@ struct gs_message {
     bool rival_alive;              /* holdings: another instance of the key was alive when the asker came */
     uint32_t holding_count;        /* holdings */
     struct gs_holding *holdings;   /* holdings: owned */
+    struct gs_slice compare;       /* compare: the encoded body, borrowed */
 };
 
 /* Decodes `bytes`; slices borrow from them. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
@@ -73,6 +75,8 @@ void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, str
 void gs_message_write_statement(const struct gs_statement *statement, struct gs_buffer *out);
 void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const struct gs_holding *holdings,
                                uint32_t count, struct gs_buffer *out);
+/* `body`: of gs_compare_write. */
+void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out);
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out);
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
     {"keygen", gs_cli_keygen, "make a region's key; prints its line for the trust file"},
     {"token", gs_cli_token, "mint a JWT for clients"},
     {"status", gs_cli_status, "show regions: vectors, lag, whether they agree"},
+    {"sync", gs_cli_sync, "compare regions, down to the field that differs; exchange, repair"},
     {"replay", gs_cli_replay,
      "send a recorded trace to running regions, or a store's log into a fresh store; and compare"},
     {"events", gs_cli_events, "show the history of an aggregate, or a region's feed"},

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
@@ -174,6 +175,25 @@ static void watch_signals(struct service *service) {
     }
 }
 
+/* Memory that had to be put right is something to look into: it is said here and in the audit log. */
+static void on_repaired(void *context, const char *name) {
+    struct service *service = context;
+    struct timespec now;
+    char target[300];
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(target, sizeof target, "/state/%s", name);
+    const struct gs_audit_entry entry = {
+        .kind = GS_AUDIT_ADMIN,
+        .time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+        .subject = gs_slice_make("globalstate", 11),
+        .action = gs_slice_make("repair", 6),
+        .target = gs_slice_make(target, strlen(target)),
+        .status = 200,
+    };
+    gs_audit_add(service->audit, &entry);
+    fprintf(stderr, "globalstate: %s in memory was not what the log makes of it, and was replaced\n", name);
+}
+
 static int start_node(struct service *service, struct gs_problem *problem) {
     const struct gs_serve_config *config = &service->config;
     struct gs_node_config node = {
@@ -185,6 +205,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
                 .trust = &service->trust,
                 .max_skew_ms = config->max_skew_ms,
                 .sync_interval_ms = config->sync_interval_ms,
+                .verify_interval_ms = config->verify_interval_ms,
                 .ack_interval_ms = config->ack_interval_ms,
                 .start_wait_ms = config->start_wait_ms,
                 .idempotency_ms = IDEMPOTENCY_MS,
@@ -198,6 +219,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .cache_bytes = CACHE_BYTES,
         .queue_target_ms = config->queue_target_ms,
         .failed = on_failed,
+        .repaired = on_repaired,
         .context = service,
     };
     return gs_node_start(&node, &service->node, problem);

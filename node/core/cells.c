@@ -99,6 +99,19 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
     return core->recovering ? 0 : gs_group_touch(core, cell);
 }
 
+int gs_cell_replace(struct gs_core *core, struct gs_cell *cell, struct gs_aggregate *aggregate, uint64_t version,
+                    struct gs_update *update) {
+    core->stats.aggregate_bytes -= gs_aggregate_bytes(cell->aggregate);
+    gs_aggregate_free(cell->aggregate);
+    cell->aggregate = aggregate;
+    cell->version = version;
+    core->stats.aggregate_bytes += gs_aggregate_bytes(aggregate);
+    drop_view(core, cell);
+    gs_digest_changed(core, cell);
+    gs_keep_touch(core, cell); /* what the store keeps of it may be where the damage came from */
+    return gs_update_publish(update, NULL, cell->entry.key);
+}
+
 void gs_cell_etag(const struct gs_cell *cell, char ret_etag[GS_ETAG_SIZE]) {
     gs_document_etag(cell->entry.key, gs_aggregate_context(cell->aggregate), ret_etag);
 }

@@ -7,6 +7,7 @@
 #define GS_NODE_CORE_COMMAND_H
 
 #include "gossip/batch.h"
+#include "node/core/sync_request.h"
 #include "node/core/view.h"
 
 #include <globalstate/delta.h>
@@ -16,6 +17,7 @@ enum gs_command_kind {
     GS_COMMAND_READ,      /* the views of one or several aggregates, at one cut */
     GS_COMMAND_STATUS,    /* the node's own view of the cluster, as JSON */
     GS_COMMAND_LIST,      /* ids of a type, in order */
+    GS_COMMAND_SYNC,      /* sync jobs: started, shown, cancelled */
     GS_COMMAND_DIGEST,    /* the signed root of the digest tree, as JSON */
     GS_COMMAND_ORIGINS,   /* who has written, under which names; what of the past is final */
     GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
@@ -145,10 +147,13 @@ struct gs_command {
     int held_reason;         /* set by the core: GS_E… of the one */
     bool held_releasable;    /* … */
 
+    /* SYNC */
+    struct gs_sync_request sync;
+
     /* all */
     int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY
                   (starting) */
-    struct gs_buffer json; /* STATUS, QUARANTINE, LIST, DIGEST: the answer */
+    struct gs_buffer json; /* STATUS, QUARANTINE, LIST, DIGEST, SYNC: the answer */
 };
 
 struct gs_command *gs_command_new(enum gs_command_kind kind);

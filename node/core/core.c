@@ -41,6 +41,8 @@ void gs_core_free(struct gs_core *core) {
     gs_group_close(&core->flight);
     gs_batch_writer_close(&core->writer);
     gs_idempotency_close(core);
+    gs_jobs_close(core);
+    gs_compares_close(core);
     gs_digest_close(core);
     gs_cells_close(core);
     gs_ledger_close(&core->ledger);
@@ -76,6 +78,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_quarantine_command(core, command, update);
     case GS_COMMAND_LIST:
         return gs_list_command(core, command, update);
+    case GS_COMMAND_SYNC:
+        return gs_jobs_command(core, command, update);
     case GS_COMMAND_DIGEST:
         return gs_digest_command(core, command, update);
     case GS_COMMAND_ORIGINS:
@@ -121,6 +125,9 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     }
     if (error == 0) {
         error = gs_digest_flush(core, DIGESTS_PER_TICK);
+    }
+    if (error == 0) {
+        error = gs_compares_tick(core, update);
     }
     return error != 0 ? error : write_ack(core);
 }
@@ -168,6 +175,8 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
         return 0;
     case GS_CORE_LOG_READ:
         return gs_sync_log_read(core, event, update);
+    case GS_CORE_REBUILT:
+        return gs_compares_rebuilt(core, event, update);
     case GS_CORE_TICK:
         return step_tick(core, update);
     }
@@ -188,6 +197,11 @@ static uint64_t next_deadline(const struct gs_core *core) {
     }
     uint64_t keep = gs_keep_deadline(core);
     next = keep < next ? keep : next;
+    if (gs_scrub_busy(core)) {
+        next = core->mono_ms + 1;
+    } else if (core->jobs.active > 0 && next > core->mono_ms + JOB_LOOK_MS) {
+        next = core->mono_ms + JOB_LOOK_MS;
+    }
     return next > core->mono_ms ? next : core->mono_ms + 1;
 }
 
@@ -212,12 +226,16 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
     core->mono_ms = event->mono_ms;
     int error = dispatch(core, event, update);
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
+        error = gs_jobs_step(core, update);
+    }
+    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
         error = error != 0 ? error : gs_keep_consider(core, update);
     }
     if (error == 0 && !core->recovering) {
         error = hand_out_notes(core, update);
     }
+    gs_sync_count_sends(core, update);
     if (core->halted) {
         gs_group_fail_all(core, GS_ESHUTDOWN, update);
         update->halt = true;

@@ -45,6 +45,7 @@ enum {
     GS_CORE_PULL_BYTES = 1024 * 1024, /* records in one answer to a pull, the last one may go past it */
     GS_CORE_PEERS_MAX = 64,
     GS_CORE_LOST_WAIT_MS = 10000, /* see gs_core_config.lost */
+    GS_CORE_NAME_MAX = 257,       /* bytes of "type/id" */
     GS_NOTE_NAME_MAX = 80
 };
 
@@ -55,13 +56,14 @@ struct gs_core_config {
     uint64_t max_skew_ms;         /* batches stamped further ahead of our clock are held back; 60,000 by default */
     uint64_t sync_interval_ms;    /* how often to compare vectors with a random peer; 500 by default */
     uint64_t ack_interval_ms;     /* a node that only receives writes an acknowledgement this often; 5,000 by default */
-    uint64_t start_wait_ms;  /* how long a start with an own log waits for the answer of every other trusted key, before
-                                it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
-    uint64_t idempotency_ms; /* how long keys are remembered; 24 h by default */
-    uint32_t idempotency_max;   /* entries remembered at most */
-    struct gs_keep_policy keep; /* zeros: the defaults of keep.h */
-    uint8_t seed[32];           /* of the core's generator */
-    uint64_t now_ms;            /* wall clock now: a new incarnation is stamped with it */
+    uint64_t start_wait_ms; /* how long a start with an own log waits for the answer of every other trusted key, before
+                               it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
+    uint64_t verify_interval_ms; /* how often to compare digests with all peers unasked; 0: never */
+    uint64_t idempotency_ms;     /* how long keys are remembered; 24 h by default */
+    uint32_t idempotency_max;    /* entries remembered at most */
+    struct gs_keep_policy keep;  /* zeros: the defaults of keep.h */
+    uint8_t seed[32];            /* of the core's generator */
+    uint64_t now_ms;             /* wall clock now: a new incarnation is stamped with it */
     /* The store has lost what it acknowledged: our own events up to `seq` of this origin, if `seq` is not 0. The core
      * begins a new incarnation, as numbering on would fork our own history, and takes writes once peers have given
      * those events back (a request that is sent again must find them), or after GS_CORE_LOST_WAIT_MS. */
@@ -85,6 +87,7 @@ enum gs_core_event_type {
     GS_CORE_STORE_AWAY, /* the commit in flight is late: who waits is told so, and writes are refused */
     GS_CORE_STORE_BACK, /* … and STORED comes after all */
     GS_CORE_KEPT,       /* a keep is written, or failed: then there will be no other */
+    GS_CORE_REBUILT,    /* the answer to update.rebuilds */
     GS_CORE_TICK        /* time has passed */
 };
 
@@ -132,6 +135,12 @@ struct gs_core_event {
             uint32_t count;
             struct gs_slice records; /* encoded records, one after another; borrowed */
         } log_read;
+        struct {
+            uint64_t number;
+            int error;             /* 0, or GS_ECORRUPT, GS_EIO, GS_ESTORE …: the log could not be read */
+            uint64_t version;      /* events in it; 0: the aggregate has none */
+            struct gs_slice state; /* GS_ENCODE_FULL; borrowed */
+        } rebuilt;
     };
 };
 
@@ -153,6 +162,15 @@ struct gs_core_send {
 struct gs_core_log_read {
     gs_peer peer;
     struct gs_vector have; /* what the peer has */
+};
+
+/* Make an aggregate of what the log says, and step with REBUILT. */
+struct gs_core_rebuild {
+    uint64_t number;
+    char name[GS_CORE_NAME_MAX + 1]; /* "type/id" */
+    bool from_log;                   /* of signed batches alone, each verified; else a kept state may save work */
+    bool has_cut;
+    struct gs_vector cut; /* of the events within it only; else of all that are stored */
 };
 
 /* Keep a note beside the log, in place of the one with the same name, or forget it. Notes are what a node remembers
@@ -183,6 +201,10 @@ struct gs_update {
     uint32_t send_count, send_capacity;
     struct gs_core_log_read *log_reads;
     uint32_t log_read_count, log_read_capacity;
+    struct gs_core_rebuild *rebuilds;
+    uint32_t rebuild_count, rebuild_capacity;
+    char (*repaired)[GS_CORE_NAME_MAX + 1]; /* "type/id" of aggregates that gave way to what the log makes of them */
+    uint32_t repaired_count, repaired_capacity;
     gs_peer *drops; /* links that misbehaved: close them */
     uint32_t drop_count, drop_capacity;
     struct gs_core_note *notes;
@@ -219,18 +241,21 @@ struct gs_core_stats {
     uint64_t held;              /* now, in quarantine */
     uint64_t forks;             /* origins that are known to have forked, now */
     uint64_t commits;
-    uint64_t requests_known;  /* now, idempotency keys that are remembered */
-    uint64_t conflicts_known; /* now, in the ledger */
-    uint64_t keep_behind;     /* now, changes that a start would have to replay at most */
-    uint64_t conflicts;       /* recorded in the ledger, those of recovery included */
-    uint64_t aggregates;      /* now */
-    uint64_t aggregate_bytes; /* now */
-    uint64_t causal_bytes;    /* now, waiting for what they depend on */
-    uint64_t incarnations;    /* how often this core took a new incarnation */
-    uint64_t pull_bytes;      /* sent in answers to pulls */
-    uint64_t push_bytes;      /* sent unasked */
-    uint32_t peers;           /* now, linked */
-    uint32_t open_events;     /* now, ours, applied and not yet in a batch: memory is ahead of `applied` by them */
+    uint64_t requests_known;   /* now, idempotency keys that are remembered */
+    uint64_t conflicts_known;  /* now, in the ledger */
+    uint64_t keep_behind;      /* now, changes that a start would have to replay at most */
+    uint64_t conflicts;        /* recorded in the ledger, those of recovery included */
+    uint64_t aggregates;       /* now */
+    uint64_t aggregate_bytes;  /* now */
+    uint64_t causal_bytes;     /* now, waiting for what they depend on */
+    uint64_t incarnations;     /* how often this core took a new incarnation */
+    uint64_t verify_runs;      /* comparisons of digests with a peer that came to an end */
+    uint64_t verify_differing; /* aggregates that were found to differ */
+    uint64_t verify_repaired;  /* aggregates replaced by what the log makes of them */
+    uint64_t pull_bytes;       /* sent in answers to pulls */
+    uint64_t push_bytes;       /* sent unasked */
+    uint32_t peers;            /* now, linked */
+    uint32_t open_events;      /* now, ours, applied and not yet in a batch: memory is ahead of `applied` by them */
 };
 void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats);
 

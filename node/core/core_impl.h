@@ -15,6 +15,11 @@
  *   held.c         batches that must not be applied, yet or at all
  *   forks.c        origins that have signed two histories
  *   digest.c       the tree of hashes over all aggregates
+ *   scrub.c        … and memory compared with it
+ *   compare.c      digests compared with peers: what both sides share, and the side that answers
+ *   verify.c       … the side that asks, down to the field that differs
+ *   mend.c         aggregates rebuilt from the log
+ *   jobs.c         sync jobs: what an operator starts and watches
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
  *   lag.c          how far behind peers are with our own log
@@ -28,9 +33,11 @@
 #define GS_NODE_CORE_CORE_IMPL_H
 
 #include "gossip/message.h"
+#include "node/core/compare.h"
 #include "node/core/core.h"
 #include "node/core/digest.h"
 #include "node/core/document.h"
+#include "node/core/jobs.h"
 #include "node/core/ledger.h"
 #include "node/core/rng.h"
 #include "node/core/table.h"
@@ -57,6 +64,7 @@ enum {
     INSTANCES_MAX = 3 * GS_CORE_PEERS_MAX, /* runs of peers that are remembered; the oldest news goes first */
     WITNESS_MAX = 8192,                    /* steps remembered of one origin */
     COMMITS_KEPT = 1024,     /* entries that remember own commits, for the lag of peers; enough for 2^36 commits */
+    JOB_LOOK_MS = 250,       /* a sync job that runs is looked after this often at least */
     DIGESTS_PER_TICK = 1024, /* changed aggregates that are hashed, so that few are left when a digest is wanted */
     WRITES_PER_COMMIT_MAX = GS_BATCH_EVENTS_MAX,
     GROUP_DETACHED_MAX = GS_RECORD_BYTES_MAX - GS_BATCH_BYTES_MAX /* a group's data beside its events */
@@ -182,6 +190,7 @@ struct gs_peer_state {
     uint64_t ping_mono_ms;  /* when the last ping left */
     uint64_t vector_group;  /* stored_group when we last told it our vector */
     uint64_t round_trip_ms;
+    struct gs_traffic traffic;
     struct gs_vector known;   /* what it has, or is about to get */
     struct gs_vector told;    /* what it said it has */
     struct gs_spared *spared; /* origins of which it takes nothing for now; owned */
@@ -261,6 +270,8 @@ struct gs_core {
     struct gs_aggregate *empty; /* stands for aggregates that were never written */
     uint64_t check_round;
     struct gs_digest digest;
+    struct gs_compares compares;
+    struct gs_jobs jobs;
     struct gs_table idempotency;
     struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
     struct gs_idempotency_entry *idempotency_unkept; /* the first that is in no keep; NULL: none */
@@ -359,6 +370,10 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
 /* A reference to a view of the aggregate as it is now; `cell` NULL: of one that was never written. NULL when out of
  * memory. */
 struct gs_view *gs_cell_view(struct gs_core *core, struct gs_cell *cell, struct gs_slice type, struct gs_slice id);
+/* Puts `aggregate` (taken), made of `version` events, in the place of the cell's; nothing of the cell may be on its way
+ * to the store. */
+int gs_cell_replace(struct gs_core *core, struct gs_cell *cell, struct gs_aggregate *aggregate, uint64_t version,
+                    struct gs_update *update);
 void gs_cell_etag(const struct gs_cell *cell, char ret_etag[GS_ETAG_SIZE]);
 /* Forgets all views: the names of origins that they show have changed. */
 void gs_cells_forget_views(struct gs_core *core);
@@ -513,6 +528,8 @@ void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced);
 int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
 int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
 int gs_sync_tick(struct gs_core *core, struct gs_update *update);
+/* Counts what a step sends, for the traffic of peers. */
+void gs_sync_count_sends(struct gs_core *core, const struct gs_update *update);
 /* Pushes our own batch of a stored commit to every peer that has what comes before it. */
 int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update);
 /* Asks a peer for what we lack, unless an answer is under way. */
@@ -549,6 +566,10 @@ int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *mes
 /* Takes the buffer's contents; empty: forget the note. */
 int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes);
 int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have);
+/* Copies the request, its cut too. */
+int gs_update_rebuild(struct gs_update *update, const struct gs_core_rebuild *rebuild);
+/* `name`: at most GS_CORE_NAME_MAX bytes. */
+int gs_update_repaired(struct gs_update *update, struct gs_slice name);
 int gs_update_drop(struct gs_update *update, gs_peer peer);
 
 /* lag.c */

@@ -21,10 +21,11 @@ static void take_from_list(struct gs_digest *digest, struct gs_cell *cell) {
     if (cell->changed == 0) {
         return;
     }
-    *(cell->changed_newer != NULL ? &cell->changed_newer->changed_older : &digest->newest) = cell->changed_older;
-    if (cell->changed_older != NULL) {
-        cell->changed_older->changed_newer = cell->changed_newer;
+    if (digest->scrub == cell) {
+        digest->scrub = cell->changed_newer;
     }
+    *(cell->changed_newer != NULL ? &cell->changed_newer->changed_older : &digest->newest) = cell->changed_older;
+    *(cell->changed_older != NULL ? &cell->changed_older->changed_newer : &digest->oldest) = cell->changed_newer;
 }
 
 void gs_digest_changed(struct gs_core *core, struct gs_cell *cell) {
@@ -33,9 +34,7 @@ void gs_digest_changed(struct gs_core *core, struct gs_cell *cell) {
     cell->changed = ++digest->changes;
     cell->changed_newer = NULL;
     cell->changed_older = digest->newest;
-    if (digest->newest != NULL) {
-        digest->newest->changed_newer = cell;
-    }
+    *(digest->newest != NULL ? &digest->newest->changed_newer : &digest->oldest) = cell;
     digest->newest = cell;
     if (!cell->dirty) {
         cell->dirty = true;
@@ -255,6 +254,9 @@ int gs_digest_stored(struct gs_core *core, struct gs_update *update) {
     }
     while (error == 0 && digest->waiting_count > 0) {
         error = answer(core, digest->waiting[--digest->waiting_count], &tree, update);
+    }
+    if (error == 0) {
+        error = gs_compares_take(core, &tree, update);
     }
     gs_digest_tree_close(&tree);
     return error;

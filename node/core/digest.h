@@ -26,19 +26,23 @@ struct gs_digest {
     struct gs_digest_tree tree; /* as of the last flush */
     struct gs_cell *dirty;      /* cells whose leaves are out of date; a list */
     uint64_t dirty_count;
-    struct gs_cell *newest;  /* all cells ever changed, the last one first; a list */
-    uint64_t changes;        /* of cells, counted */
-    uint64_t changes_batch;  /* … when the last batch was complete */
-    uint64_t changes_own;    /* … when the last one of our own was */
-    struct gs_vector forgot; /* what was applied by the batches that are remembered no more */
-    uint64_t batch_count;    /* ever; the last GS_DIGEST_BATCHES of them are in `batches`, a ring */
+    struct gs_cell *newest, *oldest; /* all cells ever changed, by their last change; a list */
+    uint64_t changes;                /* of cells, counted */
+    uint64_t changes_batch;          /* … when the last batch was complete */
+    uint64_t changes_own;            /* … when the last one of our own was */
+    struct gs_vector forgot;         /* what was applied by the batches that are remembered no more */
+    uint64_t batch_count;            /* ever; the last GS_DIGEST_BATCHES of them are in `batches`, a ring */
     struct {
         gs_origin origin;
         uint64_t last_seq;
         uint64_t changes; /* those of this batch come after it */
     } batches[GS_DIGEST_BATCHES];
-    bool wanted; /* a tree must be taken at the next seal */
-    bool taken;  /* … and was: it is the flying group's */
+    struct gs_cell *scrub; /* the next cell of the pass under way, see scrub.c */
+    uint64_t scrub_last;   /* the pass ends after the cell with this change; 0: none is under way */
+    uint64_t scrub_passes; /* completed */
+    bool scrub_again;      /* somebody came too late for the pass under way */
+    bool wanted;           /* a tree must be taken at the next seal */
+    bool taken;            /* … and was: it is the flying group's */
     struct gs_digest_tree sealed;
     struct gs_command **waiting; /* DIGEST commands; owned array */
     uint32_t waiting_count, waiting_capacity;
@@ -55,6 +59,14 @@ int gs_digest_flush(struct gs_core *core, uint64_t max);
 /* Hash of an aggregate as a leaf. 0 or GS_ENOMEM. */
 int gs_digest_hash_aggregate(const struct gs_core *core, struct gs_slice name, const struct gs_aggregate *aggregate,
                              gs_hash *ret_hash);
+
+/* Scrubbing: every aggregate in memory is hashed again, a few a tick, so that the tree says what memory is, not what it
+ * was when it was last written. Returns the number of passes to wait for (gs_digest.scrub_passes): one that begins now.
+ */
+uint64_t gs_scrub_begin(struct gs_core *core);
+/* Goes on with the pass. 0 or GS_ENOMEM. */
+int gs_scrub_step(struct gs_core *core);
+bool gs_scrub_busy(const struct gs_core *core);
 
 /* The tree at core->stored: shared to `ret_tree`. GS_EBUSY: memory is ahead of what is stored; then gs_digest_stored is
  * going to hand one out. GS_ENOMEM. */

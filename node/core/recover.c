@@ -152,6 +152,7 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
         core->has_noted_self = true;
     }
     int error = gs_forks_recover(core, name, bytes);
+    error = error != 0 ? error : gs_jobs_note(core, name, bytes);
     return error != 0 ? error : gs_held_recover(core, name, bytes);
 }
 

@@ -89,6 +89,7 @@ int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, str
 void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced) {
     struct gs_peer_state *peer = gs_peer_find(core, id);
     gs_instances_link_down(core, id, replaced);
+    gs_compares_peer_down(core, id);
     if (peer != NULL) {
         gs_vector_close(&peer->known);
         gs_vector_close(&peer->told);
@@ -258,8 +259,17 @@ static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, stru
     return error;
 }
 
-/* Whoever sends a batch has it. */
-static int note_sender(struct gs_peer_state *peer, struct gs_slice bytes) {
+void gs_sync_count_sends(struct gs_core *core, const struct gs_update *update) {
+    for (uint32_t i = 0; i < update->send_count; i++) {
+        struct gs_peer_state *peer = gs_peer_find(core, update->sends[i].peer);
+        if (peer != NULL) {
+            peer->traffic.bytes_out += update->sends[i].message.length;
+        }
+    }
+}
+
+/* Whoever sends a batch has it. `*events` counts those in it. */
+static int note_sender(struct gs_peer_state *peer, struct gs_slice bytes, uint64_t *events) {
     struct gs_record record;
     struct gs_batch_head head;
     if (gs_record_parse(bytes, &record) != 0 ||
@@ -267,6 +277,7 @@ static int note_sender(struct gs_peer_state *peer, struct gs_slice bytes) {
         return 0;
     }
     struct gs_head has = {.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
+    *events += head.count;
     return gs_vector_seq(&peer->known, &has.origin) < has.seq ? gs_vector_set(&peer->known, &has) : 0;
 }
 
@@ -279,7 +290,7 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
     for (uint32_t i = 0; i < message->record_count; i++) {
         int error = gs_remote_record(core, peer, message->records[i], update);
         if (error == 0 && update->drop_count == 0) {
-            error = note_sender(peer, message->records[i]);
+            error = note_sender(peer, message->records[i], &peer->traffic.events_in);
         }
         if (error != 0 || update->drop_count > 0) {
             return error;
@@ -309,6 +320,7 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
         return gs_update_drop(update, peer->id);
     }
     peer->heard_mono_ms = core->mono_ms;
+    peer->traffic.bytes_in += event->peer.message.length;
     switch (message.kind) {
     case GS_MESSAGE_VECTOR:
         error = receive_vector(core, peer, &message, update);
@@ -324,6 +336,9 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
         break;
     case GS_MESSAGE_FORK:
         error = gs_forks_message(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_COMPARE:
+        error = gs_compares_message(core, peer, &message, update);
         break;
     case GS_MESSAGE_HOLDINGS:
         error = gs_start_holdings(core, peer, &message, update);
@@ -359,7 +374,7 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
         struct gs_record record;
         error = gs_record_read(&reader, &record);
         if (error == 0) {
-            error = note_sender(peer, gs_slice_make(start, (size_t)(reader.at - start)));
+            error = note_sender(peer, gs_slice_make(start, (size_t)(reader.at - start)), &peer->traffic.events_out);
         }
     }
     core->stats.pull_bytes += message.length;
@@ -401,6 +416,7 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
         gs_message_write_batches(GS_BATCHES_PUSH, group->own_count,
                                  gs_slice_make(group->own_records.bytes, group->own_records.length), &message);
         core->stats.push_bytes += message.length;
+        peer->traffic.events_out += group->own_last_seq - group->own_first_seq + 1;
         int error = gs_update_send(update, peer->id, &message);
         if (error == 0) {
             error = gs_vector_set(&peer->known, head);

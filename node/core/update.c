@@ -62,6 +62,32 @@ int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_v
     return 0;
 }
 
+int gs_update_rebuild(struct gs_update *update, const struct gs_core_rebuild *rebuild) {
+    if (gs_array_reserve((void **)&update->rebuilds, &update->rebuild_capacity, update->rebuild_count,
+                         sizeof *update->rebuilds) != 0) {
+        return GS_ENOMEM;
+    }
+    struct gs_core_rebuild *copy = &update->rebuilds[update->rebuild_count];
+    *copy = *rebuild;
+    copy->cut = (struct gs_vector){0};
+    if (rebuild->has_cut && gs_vector_copy(&copy->cut, &rebuild->cut) != 0) {
+        return GS_ENOMEM;
+    }
+    update->rebuild_count++;
+    return 0;
+}
+
+int gs_update_repaired(struct gs_update *update, struct gs_slice name) {
+    if (gs_array_reserve((void **)&update->repaired, &update->repaired_capacity, update->repaired_count,
+                         sizeof *update->repaired) != 0) {
+        return GS_ENOMEM;
+    }
+    char *copy = update->repaired[update->repaired_count++];
+    memcpy(copy, name.bytes, name.length);
+    copy[name.length] = '\0';
+    return 0;
+}
+
 int gs_update_drop(struct gs_update *update, gs_peer peer) {
     for (uint32_t i = 0; i < update->drop_count; i++) {
         if (update->drops[i] == peer) {
@@ -104,6 +130,11 @@ void gs_update_clear(struct gs_update *update) {
     for (uint32_t i = 0; i < update->note_count; i++) {
         gs_buffer_close(&update->notes[i].bytes);
     }
+    for (uint32_t i = 0; i < update->rebuild_count; i++) {
+        gs_vector_close(&update->rebuilds[i].cut);
+    }
+    free(update->rebuilds);
+    free(update->repaired);
     free(update->notes);
     free(update->publishes);
     free(update->answers);

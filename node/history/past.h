@@ -72,6 +72,10 @@ struct gs_past_point {
     uint64_t version;
     uint64_t ms;
     const struct gs_vector *cut;
+    /* Not NULL: nothing but signed batches counts: kept states are passed over, and each batch whose events are used is
+     * put to this first. Its error, but for GS_ENOMEM, is GS_ECORRUPT. */
+    int (*verify)(void *context, const struct gs_batch_head *head);
+    void *verify_context;
 };
 
 /* A state as it was. gs_past_state_close frees. */

@@ -15,7 +15,8 @@ struct rebuild {
     struct gs_past_state *state;
     struct gs_past_record record;
     struct gs_problem *problem;
-    uint64_t from; /* the version that the kept state has */
+    uint64_t verified; /* position of the record that was verified last */
+    uint64_t from;     /* the version that the kept state has */
 };
 
 void gs_past_state_close(struct gs_past_state *state) {
@@ -44,6 +45,15 @@ static int apply(struct rebuild *rebuild, const struct gs_history_entry *entry) 
     int error = gs_past_record_load(rebuild->past, entry->position, record, rebuild->problem);
     if (error != 0) {
         return error;
+    }
+    if (rebuild->point->verify != NULL && rebuild->verified != entry->position) {
+        error = rebuild->point->verify(rebuild->point->verify_context, &record->head);
+        if (error != 0) {
+            return gs_problem_set(rebuild->problem, error == GS_ENOMEM ? error : GS_ECORRUPT, NULL,
+                                  "the log's record %llu is not what its origin signed",
+                                  (unsigned long long)entry->position);
+        }
+        rebuild->verified = entry->position;
     }
     const struct gs_event_change *change =
         entry->event < record->head.count ? find_change(rebuild, &record->events[entry->event]) : NULL;
@@ -100,7 +110,7 @@ static int begin_with(struct rebuild *rebuild, uint64_t version) {
     struct gs_history_reader *reader = rebuild->past->reader;
     struct gs_aggregate *aggregate = NULL;
     int error = 0;
-    while (error == 0 && aggregate == NULL && version > 0) {
+    while (error == 0 && aggregate == NULL && version > 0 && rebuild->point->verify == NULL) {
         error = reader->methods->state(reader, rebuild->type, rebuild->id, version, &kept);
         if (error == GS_ECORRUPT) {
             error = 0;

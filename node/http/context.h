@@ -32,6 +32,7 @@ struct gs_http_context {
     uint32_t waits_max;                               /* requests that may wait for causal tokens at once */
     uint64_t request_id_seed;
     atomic_uint_fast64_t request_count;
+    atomic_uint sync_watchers; /* see sync_watch.h */
 };
 
 #endif

@@ -20,6 +20,10 @@ GS_HTTP_HANDLER(gs_handle_health);             /* GET, HEAD /health */
 GS_HTTP_HANDLER(gs_handle_health_live);        /* GET, HEAD /health/live */
 GS_HTTP_HANDLER(gs_handle_health_ready);       /* GET, HEAD /health/ready */
 GS_HTTP_HANDLER(gs_handle_cluster);            /* GET, HEAD /cluster */
+GS_HTTP_HANDLER(gs_handle_sync_post);          /* POST /sync */
+GS_HTTP_HANDLER(gs_handle_sync_list);          /* GET, HEAD /sync */
+GS_HTTP_HANDLER(gs_handle_sync_get);           /* GET, HEAD /sync/{id} */
+GS_HTTP_HANDLER(gs_handle_sync_delete);        /* DELETE /sync/{id} */
 GS_HTTP_HANDLER(gs_handle_cluster_digest);     /* GET, HEAD /cluster/digest */
 GS_HTTP_HANDLER(gs_handle_peers);              /* GET, HEAD /peers */
 GS_HTTP_HANDLER(gs_handle_openapi);            /* GET, HEAD /openapi.json */

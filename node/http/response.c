@@ -10,6 +10,8 @@ static const char *reason(int status) {
         return "OK";
     case 201:
         return "Created";
+    case 202:
+        return "Accepted";
     case 204:
         return "No Content";
     case 207:
@@ -180,6 +182,10 @@ void gs_http_response_send(struct gs_http_request *request, struct gs_http_respo
      * its next request begins. */
     if (!request->body_read && (request->framing.expects_continue || request->framing.length > GS_HTTP_DISCARD_MAX)) {
         request->close = true;
+    }
+    if (response->sent) {
+        settle(request);
+        return;
     }
     struct gs_slice body =
         response->view != NULL ? response->view->json : gs_slice_make(response->body.bytes, response->body.length);

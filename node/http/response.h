@@ -11,6 +11,7 @@ struct gs_http_response {
     struct gs_buffer headers; /* further lines, each with its CR LF */
     struct gs_buffer body;    /* owned */
     struct gs_view *view;     /* a reference, or NULL: its JSON is the body, its etag the ETag */
+    bool sent;                /* the handler has written it all */
 };
 
 void gs_http_response_close(struct gs_http_response *response);

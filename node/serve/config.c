@@ -33,6 +33,7 @@ enum setting {
     MAX_SKEW,
     AUDIT_DAYS,
     SYNC_INTERVAL,
+    VERIFY_INTERVAL,
     ACK_INTERVAL,
     START_WAIT,
     SETTING_COUNT
@@ -80,6 +81,8 @@ static const struct {
     [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
     [AUDIT_DAYS] = {"GS_AUDIT_DAYS", "audit-days", "365", "days that the audit log is kept; 0: for ever"},
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
+    [VERIFY_INTERVAL] = {"GS_VERIFY_INTERVAL", "verify-interval", "300000",
+                         "milliseconds between comparisons of digests with all peers; 0: never"},
     [SYNC_INTERVAL] = {"GS_SYNC_INTERVAL", "sync-interval", "500",
                        "milliseconds between comparisons with a random peer"},
     [ACK_INTERVAL] = {"GS_ACK_INTERVAL", "ack-interval", "5000",
@@ -168,6 +171,9 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
     }
     if (error == 0) {
         error = read_number(values, MAX_SKEW, 1, UINT64_C(86400000), &config->max_skew_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, VERIFY_INTERVAL, 0, UINT64_C(86400000), &config->verify_interval_ms, problem);
     }
     if (error == 0) {
         error = read_number(values, SYNC_INTERVAL, 10, 3600000, &config->sync_interval_ms, problem);

@@ -44,6 +44,7 @@ struct gs_serve_config {
     uint64_t sync_interval_ms;
     uint64_t ack_interval_ms;
     uint64_t start_wait_ms;
+    uint64_t verify_interval_ms;
 };
 
 /* Reads the environment and the arguments after `serve`. 0; GS_EINVAL with the setting in `problem->field`; 1 if

@@ -3,6 +3,7 @@
 #include "gossip/transport_uv.h"
 #include "node/serve/gateway_loop.h"
 #include "node/serve/note_writer.h"
+#include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
 #include "node/store/notes.h"
 #include "node/store/store_thread.h"
@@ -28,6 +29,7 @@ struct gs_node {
     struct gs_transport *transport;
     struct gs_store_thread *store;
     struct gs_note_writer *notes;
+    struct gs_rebuilder *rebuilder;
     char store_name[16];
     uv_async_t wake;
     uv_timer_t timer;   /* the core's next deadline */
@@ -132,6 +134,12 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     for (uint32_t i = 0; i < update->drop_count; i++) {
         (void)gs_transport_drop(node->transport, update->drops[i]);
     }
+    for (uint32_t i = 0; i < update->repaired_count; i++) {
+        node->config.repaired(node->config.context, update->repaired[i]);
+    }
+    for (uint32_t i = 0; i < update->rebuild_count; i++) {
+        gs_rebuilder_put(node->rebuilder, &update->rebuilds[i], node->config.core.trust);
+    }
     for (uint32_t i = 0; i < update->note_count; i++) {
         gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
     }
@@ -227,6 +235,12 @@ static void on_away(void *context, bool away, const char *reason) {
         uv_timer_stop(&node->grace);
         step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
     }
+}
+
+static void on_rebuilt(void *context, uint64_t number, int error, uint64_t version, struct gs_slice state) {
+    step(context,
+         &(struct gs_core_event){.type = GS_CORE_REBUILT,
+                                 .rebuilt = {.number = number, .error = error, .version = version, .state = state}});
 }
 
 static void on_kept(void *context, int error) {
@@ -425,6 +439,7 @@ static void begin_reload(struct gs_node *node) {
     gs_core_free(node->core);
     node->core = NULL;
     gs_view_cache_clear(gs_gateway_cache(node->gateway));
+    gs_rebuilder_forget(node->rebuilder);
     drop_links(node);
     node->store_closing = true;
     gs_history_pool_detach(gs_gateway_history(node->gateway));
@@ -497,7 +512,9 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     gs_gateway_set_target(node->gateway, config->queue_target_ms);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
-    int error = node->notes != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
+    int error =
+        node->notes != NULL && node->rebuilder != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     error = error != 0 ? error : start_transport(node, problem);
     if (error == 0) {
         error = start_store(node, problem);
@@ -538,6 +555,8 @@ void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *con
         node->closing++;
         gs_store_thread_stop(node->store, on_part_closed, node);
     }
+    node->closing++;
+    gs_rebuilder_close(node->rebuilder, on_part_closed, node);
     node->closing++;
     gs_note_writer_close(node->notes, on_part_closed, node);
     node->closing += node->store_closing ? 1 : 0;

@@ -31,6 +31,8 @@ struct gs_node_config {
     uint32_t queue_target_ms; /* admission.h */
     /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
     void (*failed)(void *context, const char *reason);
+    /* An aggregate in memory was not what the log makes of it, and was replaced. Called on the loop. */
+    void (*repaired)(void *context, const char *name);
     void *context;
 };
 

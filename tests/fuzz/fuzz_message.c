@@ -16,6 +16,9 @@ static void encode(const struct gs_message *message, struct gs_buffer *out) {
         gs_message_write_holdings(&message->asker, message->rival_alive, message->holdings, message->holding_count,
                                   out);
         break;
+    case GS_MESSAGE_COMPARE:
+        gs_message_write_compare(message->compare, out);
+        break;
     case GS_MESSAGE_FORK:
         gs_message_write_fork(message->records[0], message->records[1], out);
         break;

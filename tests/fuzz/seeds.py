@@ -90,6 +90,19 @@ def tokens(_data):
            b"b EdDSA GyRIAbyIXJ3nTUHdFzS0mKTyzkNZ3ba8LK0jfb5VfF0=\n")
 
 
+def comparisons(_):
+    head = b"\xc4\x10" + bytes(range(16)) + b"\xcd\x01\x00" + b"\xc4\x20" + bytes(32)
+    yield b"\x94\x00\x07\x93" + head + b"\x01"
+    yield b"\x96\x01\x07\x93" + head + b"\xc4\x20" + bytes(32) + b"\x05\xc4\x40" + bytes(64)
+    yield b"\x93\x02\x07\x92\xc4\x01\x00\xc4\x03\x03\xab\xc0"
+    yield b"\x93\x03\x07\x91\xc4\x14" + bytes([128, 0, 0, 1]) + bytes(16)
+    yield b"\x93\x04\x07\x91\xc4\x02\x01\x70"
+    yield b"\x93\x05\x07\x92\xc4\x03t/a\xc4\x00"
+    yield b"\x93\x06\x07\x91\xc4\x11\x20" + bytes(16)
+    yield b"\x93\x07\x07\xc4\x02\x00\x03"
+    yield b"\x93\x08\x07\x01"
+
+
 SEEDS = {
     "head": lambda data: ((text + "\r\n").encode() for text in HEADS),
     "jwt": tokens,
@@ -100,6 +113,7 @@ SEEDS = {
     "json": lambda data: (b"\x18" + text.encode() for text in JSON + [json.dumps(v["json"]) for v in vectors(data)]),
     "batch": lambda data: batches(data) + [body(record) for record in batches(data)],
     "message": messages,
+    "compare": comparisons,
     "link": lambda data: map(bytes, LINK),
 }
 

@@ -14,7 +14,8 @@ UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "exp
              "unsupported_media_type", "request_timeout"}
 # The fake gateway fails by address, and these have none.
 NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
-             "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined"}
+             "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined",
+             "listSyncs", "postSync", "getSync", "deleteSync"}
 
 NEEDS_ANOTHER = {("rollBackState", 409, "insufficient_rights")}  # region that holds rights: test_bounded_counter.py
 
@@ -29,6 +30,7 @@ class Everything(unittest.TestCase):
         cls.ids = iter(range(10**9))
         items = cls.server.call("GET", "/quarantine").json["items"]
         cls.held = next(item["id"] for item in items if item["releasable"])
+        cls.sync = cls.server.call("POST", "/sync", {"mode": "verify"}).json["syncId"]
         cls.fork = next(item["id"] for item in items if item["reason"] == "fork")
 
     @classmethod
@@ -45,7 +47,7 @@ class Everything(unittest.TestCase):
         return answer
 
     def path(self, operation, **values):
-        values = {"type": "player", "id": "ada", "heldId": self.held, **values}
+        values = {"type": "player", "id": "ada", "heldId": self.held, "syncId": self.sync, **values}
         return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], "x"), operation.path)
 
     def seen(self, status, code=None):
@@ -114,6 +116,15 @@ class Everything(unittest.TestCase):
                 self.call("POST", "/state/read", {"aggregates": [{"type": "fault", "id": id}]})
                 self.call("GET", "/state/fault?cursor=" + id)
                 self.call("HEAD", "/state/fault?cursor=" + id)
+
+    def test_3_syncs(self):
+        nowhere = {"mode": "full", "regions": ["nowhere"]}
+        for body in ({}, {"mode": "all"}, {"mode": "delta", "aggregateTypes": ["player"]}, nowhere,
+                     {"mode": "full", "regions": []}, {"mode": "verify", "dryRun": 1}):
+            self.assertEqual(self.call("POST", "/sync", body).status, 400, body)
+        self.assertEqual(self.call("POST", "/sync", nowhere).json["field"], "/regions/0")
+        for method in ("GET", "HEAD", "DELETE"):
+            self.assertEqual(self.call(method, "/sync/" + "0" * 16).status, 404)
 
     def test_4_states(self):
         path = "/state/player/" + self.new_id()

@@ -44,4 +44,9 @@ bool sim_all_agree(const struct sim_world *world);
 void sim_check_version(struct sim_world *world, const struct sim_node *node, const gs_origin *origin, uint64_t seq,
                        uint32_t aggregate, uint64_t version);
 
+/* verify.c: no comparison finds a difference where nothing was changed. */
+void sim_check_verified(struct sim_world *world, const struct sim_node *node);
+/* Changes a bit in a node's memory: a verify must name the field, a full sync must put it right. At the end. */
+void sim_check_repair(struct sim_world *world);
+
 #endif

@@ -304,6 +304,9 @@ static void check_results(struct sim_world *world, struct sim_node *node, struct
 
 void sim_client_answered(struct sim_world *world, struct sim_node *node, struct gs_command *command) {
     struct sim_call *call = command->owner;
+    if (command == world->asked) {
+        return; /* whoever asked has it */
+    }
     call->active = false;
     call->command = NULL;
     sim_trace(world, &command->error, sizeof command->error);

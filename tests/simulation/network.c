@@ -81,6 +81,17 @@ static void link_up(struct sim_world *world, uint32_t a, uint32_t b) {
     }
 }
 
+bool sim_all_linked(struct sim_world *world) {
+    for (uint32_t a = 0; a < world->plan.nodes; a++) {
+        for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
+            if (!link_of(world, a, b)->up) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void sim_relink(struct sim_world *world) {
     for (uint32_t a = 0; a < world->plan.nodes; a++) {
         for (uint32_t b = a + 1; b < world->plan.nodes; b++) {

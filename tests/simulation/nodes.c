@@ -20,6 +20,7 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .sync_interval_ms = 500,
         .ack_interval_ms = 1500,
         .start_wait_ms = 1500,
+        .verify_interval_ms = world->plan.seed % 4 == 0 ? 4000 : 0, /* in some runs: it costs steps */
         .idempotency_ms = 86400000,
         .idempotency_max = 100000,
         .now_ms = sim_node_wall_ms(world, node),
@@ -206,6 +207,9 @@ static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_
         update->log_reads[i].have = (struct gs_vector){0};
         sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), read);
     }
+    for (uint32_t i = 0; i < update->rebuild_count; i++) {
+        sim_rebuild(world, node, &update->rebuilds[i]);
+    }
     for (uint32_t i = 0; i < update->note_count; i++) {
         /* Notes may be lost. */
         if (world->healed || !sim_chance(&world->rng, 5)) {
@@ -236,6 +240,7 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     bool reload = update.reload;
     carry_out(world, node, &update);
     sim_check_fresh(world, node);
+    sim_check_verified(world, node);
     gs_update_clear(&update);
     if (reload) {
         sim_node_crash(world, node);

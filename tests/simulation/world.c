@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELINK_MS = 60, STEPS_MAX = 2000000, QUIET_MS = 4000, QUIET_EVERY = 8 };
+enum { RELINK_MS = 60, STEPS_MAX = 2000000, QUIET_MS = 4000, QUIET_EVERY = 8, REPAIR_EVERY = 8, REPAIR_NODES_MAX = 8 };
 
 uint64_t sim_random(struct sim_rng *rng) {
     /* splitmix64 */
@@ -134,6 +134,11 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
             sim_node_log_read(world, node, event);
         }
         break;
+    case SIM_REBUILD:
+        if (valid) {
+            sim_node_rebuilt(world, node, event);
+        }
+        break;
     case SIM_TIMER:
         if (valid && node->timer_ms == world->now_ms) {
             sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_TICK});
@@ -207,6 +212,10 @@ static void run_until(struct sim_world *world, uint64_t until_ms, bool may_end) 
             return;
         }
     }
+}
+
+void sim_run_for(struct sim_world *world, uint64_t ms) {
+    run_until(world, world->now_ms + ms, false);
 }
 
 /* The last acknowledgements are written; then nothing more. */
@@ -283,6 +292,10 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     }
     if (!world->failed) {
         sim_client_repeat_elsewhere(world);
+    }
+    if (!world->failed && plan->seed % REPAIR_EVERY == 0 && plan->nodes <= REPAIR_NODES_MAX) {
+        sim_run_for(world, 500); /* links are up */
+        sim_check_repair(world);
     }
     return !world->failed;
 }

@@ -113,6 +113,7 @@ enum sim_event_type {
     SIM_DISK_DONE,
     SIM_KEPT,
     SIM_LOG_READ,
+    SIM_REBUILD,
     SIM_TIMER,
     SIM_CLIENT,
     SIM_FAULT,
@@ -153,10 +154,12 @@ struct sim_world {
     uint32_t event_count, event_capacity;
     struct sim_identity *identities; /* checks.c: (origin, first_seq) → hash, over the whole history */
     uint32_t identity_count, identity_capacity;
-    uint64_t trace; /* running hash of everything that happened */
+    bool flipped;             /* verify.c: memory of a node has been changed */
+    struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
+    uint64_t trace;           /* running hash of everything that happened */
     uint64_t steps;
     bool failed;
-    char failure[512];
+    char failure[4096];
 };
 
 /* Draws a plan from a seed. */
@@ -172,6 +175,9 @@ void sim_world_close(struct sim_world *world);
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Mixes bytes into the trace. */
 void sim_trace(struct sim_world *world, const void *bytes, size_t length);
+
+/* Goes on for a while. */
+void sim_run_for(struct sim_world *world, uint64_t ms);
 
 /* events.c: the heap. `event` is taken. */
 void sim_schedule(struct sim_world *world, uint64_t delay_ms, struct sim_event event);
@@ -210,7 +216,12 @@ void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const st
 void sim_node_log_read(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
 uint64_t sim_node_wall_ms(const struct sim_world *world, const struct sim_node *node);
 
+/* verify.c */
+void sim_rebuild(struct sim_world *world, struct sim_node *node, const struct gs_core_rebuild *rebuild);
+void sim_node_rebuilt(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
+
 /* network.c */
+bool sim_all_linked(struct sim_world *world);
 void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send);
 void sim_deliver(struct sim_world *world, const struct sim_event *event);
 void sim_link_down(struct sim_world *world, uint32_t a, uint32_t b);

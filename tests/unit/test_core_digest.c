@@ -65,6 +65,7 @@ static void test_follows_writes_of_all_regions(void **state) {
         core_write(fixture, i % 2 == 0 ? "a" : "b", "[{'op':'increment','path':'/n','by':3}]");
         struct gs_buffer record = author_write(fixture, 0, "c", "[{'op':'add','path':'/s','value':'x'}]", NULL);
         core_push(fixture, 0, &record);
+        gs_buffer_close(&record);
         core_settle(fixture);
         assert_int_equal(gs_digest_take(fixture->core, &tree), 0);
         assert_digest_is_memory(fixture, &tree);
@@ -184,6 +185,7 @@ static void test_cut_finds_what_lies_beyond(void **state) {
     assert_string_equal(found.ids, "");
     struct gs_buffer record = author_write(fixture, 0, "c", "[{'op':'increment','path':'/n','by':1}]", NULL);
     core_push(fixture, 0, &record);
+    gs_buffer_close(&record);
     core_settle(fixture);
     core_write(fixture, "b", "[{'op':'increment','path':'/n','by':1}]");
     assert_int_equal(gs_digest_visit_beyond(fixture->core, &cut, note_cell, &found), 0);
@@ -200,6 +202,33 @@ static void test_cut_finds_what_lies_beyond(void **state) {
     assert_int_equal(gs_digest_visit_beyond(fixture->core, &cut, note_cell, &found), 0);
     assert_string_equal(found.ids, "b");
     gs_vector_close(&cut);
+}
+
+/* An event of ours that waits for its batch is older than the batches that are applied meanwhile. */
+static void test_cut_finds_what_waited_for_its_batch(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_vector cut = {0};
+    struct found found = {0};
+    int written = 0;
+    struct gs_command *writes[2];
+    for (int i = 0; i < 2; i++) {
+        writes[i] = core_write_new(1, &written);
+        core_write_set(writes[i], 0, i == 0 ? "a" : "b", "[{'op':'increment','path':'/n','by':1}]");
+        core_ask(fixture, writes[i]);
+    }
+    struct gs_buffer record = author_write(fixture, 0, "c", "[{'op':'increment','path':'/n','by':1}]", NULL);
+    core_push(fixture, 0, &record);
+    gs_buffer_close(&record);
+    core_settle(fixture);
+    assert_int_equal(gs_vector_copy(&cut, gs_core_stored(fixture->core)), 0);
+    struct gs_head *own = (struct gs_head *)gs_vector_find(&cut, &fixture->core->self->origin);
+    assert_int_equal(own->seq, 2);
+    own->seq = 1;
+    assert_int_equal(gs_digest_visit_beyond(fixture->core, &cut, note_cell, &found), 0);
+    assert_string_equal(found.ids, "b");
+    gs_vector_close(&cut);
+    gs_command_free(writes[0]);
+    gs_command_free(writes[1]);
 }
 
 /* Also when the batches beyond the cut are more than are remembered. */
@@ -254,6 +283,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_is_that_of_the_sealed_group, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_failed_commit_answers_the_digest, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_cut_finds_what_lies_beyond, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_cut_finds_what_waited_for_its_batch, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_cut_of_long_ago, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_statement_is_signed, open_linked, close_linked),
     };

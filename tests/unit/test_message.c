@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 20, KINDS = 8, FLIPS = 100000 };
+enum { HEADS = 20, KINDS = 9, FLIPS = 100000 };
 
 static void make_vector(struct gs_vector *vector, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -70,7 +70,10 @@ static struct gs_buffer make_message(int kind) {
         make_records(&records);
         write_first_two(gs_slice_make(records.bytes, records.length), &out);
         break;
-    case GS_MESSAGE_FORK + 1: /* a vector that spares somebody */
+    case GS_MESSAGE_COMPARE:
+        gs_message_write_compare(gs_slice_make("\x93\x08\x01\x00", 4), &out);
+        break;
+    case GS_MESSAGE_COMPARE + 1: /* a vector that spares somebody */
         make_vector(&vector, HEADS);
         gs_message_write_vector_sparing(&vector, GS_VECTOR_WANT,
                                         (const struct gs_spared[]){{{{1}}, true}, {{{2}}, false}}, 2, &out);
@@ -89,6 +92,9 @@ static void write_again(const struct gs_message *message, struct gs_buffer *out)
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
         gs_message_write_vector_sparing(&message->vector, message->want, message->spared, message->spared_count, out);
+        return;
+    case GS_MESSAGE_COMPARE:
+        gs_message_write_compare(message->compare, out);
         return;
     case GS_MESSAGE_FORK:
         gs_message_write_fork(message->records[0], message->records[1], out);
@@ -128,7 +134,7 @@ static void test_round_trip(void **state) {
         struct gs_buffer bytes = make_message(kind);
         struct gs_message message;
         assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
-        assert_int_equal(message.kind, kind <= GS_MESSAGE_FORK ? kind : GS_MESSAGE_VECTOR);
+        assert_int_equal(message.kind, kind <= GS_MESSAGE_COMPARE ? kind : GS_MESSAGE_VECTOR);
         assert_same_again(&message, bytes.bytes, bytes.length);
         gs_message_close(&message);
         gs_message_close(&message);

@@ -1,0 +1,149 @@
+/* One peer of a sync job, from the wait for its link to its verdict. */
+#include "node/core/core_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int end_peer(struct gs_core *core, struct gs_sync_peer *peer, enum gs_sync_status status) {
+    peer->status = status;
+    peer->stage = GS_SYNC_OVER;
+    peer->ended_mono_ms = core->mono_ms;
+    return 0;
+}
+
+static int fail_peer(struct gs_core *core, struct gs_sync_peer *peer, const char *reason) {
+    snprintf(peer->error, sizeof peer->error, "%s", reason);
+    return end_peer(core, peer, GS_SYNC_FAILED);
+}
+
+static int begin_compare(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer,
+                         const struct gs_peer_state *link, struct gs_update *update) {
+    bool again = peer->stage == GS_SYNC_COMPARE;
+    struct gs_verify *verify = again ? &peer->recheck : &peer->found;
+    verify->drill = job->mode != GS_SYNC_DELTA && !again;
+    verify->mend = job->mode == GS_SYNC_FULL;
+    verify->types = job->types;
+    verify->type_count = job->type_count;
+    peer->stage = again ? GS_SYNC_RECHECK : GS_SYNC_COMPARE;
+    int error = gs_verify_begin(core, verify, link->id, &link->key, job->mode != GS_SYNC_DELTA, update);
+    return error == GS_EOVERLOADED ? fail_peer(core, peer, "too many comparisons are under way here") : error;
+}
+
+static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update) {
+    struct gs_peer_state *link = NULL;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        bool fits = strcmp(core->peers[i].region, peer->region) == 0 && core->peers[i].heard;
+        link = fits ? &core->peers[i] : link;
+    }
+    if (link == NULL) {
+        return core->mono_ms - peer->began_mono_ms < GS_JOB_LINK_WAIT_MS
+                   ? 0
+                   : fail_peer(core, peer, "the region is not linked");
+    }
+    peer->link = link->id;
+    peer->base = link->traffic;
+    if (job->mode != GS_SYNC_DELTA) {
+        return begin_compare(core, job, peer, link, update);
+    }
+    int error = gs_vector_copy(&peer->want_here, &link->told);
+    error = error != 0 ? error : gs_vector_copy(&peer->want_there, &core->stored);
+    peer->stage = GS_SYNC_EXCHANGE;
+    peer->moved_mono_ms = core->mono_ms;
+    peer->missing_first = peer->missing_last = UINT64_MAX;
+    return error != 0 ? error : gs_sync_pull(core, link, true, update);
+}
+
+static int exchange(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer,
+                    struct gs_peer_state *link, struct gs_update *update) {
+    uint64_t here = gs_vector_lacking(&core->stored, &peer->want_here);
+    uint64_t missing = here + gs_vector_lacking(&link->told, &peer->want_there);
+    if (peer->missing_first == UINT64_MAX) {
+        peer->missing_first = missing;
+    }
+    if (missing != peer->missing_last) {
+        peer->missing_last = missing;
+        peer->moved_mono_ms = core->mono_ms;
+    }
+    if (missing == 0) {
+        return begin_compare(core, job, peer, link, update);
+    }
+    if (core->mono_ms - peer->moved_mono_ms >= GS_JOB_EXCHANGE_MS) {
+        char reason[GS_VERIFY_REASON_SIZE];
+        snprintf(reason, sizeof reason, "nothing has moved for a minute, and %llu events are missing",
+                 (unsigned long long)missing);
+        return fail_peer(core, peer, reason);
+    }
+    return here > 0 ? gs_sync_pull(core, link, true, update) : 0;
+}
+
+/* What counts is the job's types: others may differ. */
+static bool has_converged(const struct gs_job *job, const struct gs_verify *verify) {
+    return verify->equal || (job->type_count > 0 && verify->drill && verify->differing == 0);
+}
+
+static int compare(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer,
+                   const struct gs_peer_state *link, struct gs_update *update) {
+    const struct gs_verify *verify = peer->stage == GS_SYNC_RECHECK ? &peer->recheck : &peer->found;
+    if (verify->phase == GS_VERIFY_FAILED) {
+        return fail_peer(core, peer, verify->reason);
+    }
+    if (verify->phase != GS_VERIFY_DONE) {
+        return 0;
+    }
+    peer->converged = has_converged(job, verify);
+    if (peer->stage == GS_SYNC_COMPARE && !peer->converged && job->mode == GS_SYNC_FULL) {
+        return begin_compare(core, job, peer, link, update);
+    }
+    return end_peer(core, peer, GS_SYNC_COMPLETED);
+}
+
+static uint32_t percent_of(const struct gs_job *job, const struct gs_sync_peer *peer) {
+    uint32_t found = gs_verify_percent(&peer->found);
+    uint64_t first = peer->missing_first;
+    switch (peer->stage) {
+    case GS_SYNC_LINKING:
+        return 0;
+    case GS_SYNC_EXCHANGE:
+        return first == 0 || first == UINT64_MAX || peer->missing_last > first
+                   ? 0
+                   : (uint32_t)(70 * (first - peer->missing_last) / first);
+    case GS_SYNC_COMPARE:
+        return job->mode == GS_SYNC_DELTA  ? 70 + 29 * found / 100
+               : job->mode == GS_SYNC_FULL ? 80 * found / 100
+                                           : found;
+    case GS_SYNC_RECHECK:
+        return 80 + 19 * gs_verify_percent(&peer->recheck) / 100;
+    case GS_SYNC_OVER:
+        break;
+    }
+    return peer->status == GS_SYNC_COMPLETED ? 100 : peer->percent;
+}
+
+static int step(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update) {
+    if (peer->status == GS_SYNC_QUEUED) {
+        peer->status = GS_SYNC_RUNNING;
+        peer->began_mono_ms = core->mono_ms;
+    }
+    if (peer->stage == GS_SYNC_LINKING) {
+        return begin(core, job, peer, update);
+    }
+    struct gs_peer_state *link = gs_peer_find(core, peer->link);
+    if (link == NULL) {
+        return fail_peer(core, peer, "the link to the region was lost");
+    }
+    peer->traffic = link->traffic;
+    return peer->stage == GS_SYNC_EXCHANGE ? exchange(core, job, peer, link, update)
+                                           : compare(core, job, peer, link, update);
+}
+
+int gs_job_peer_step(struct gs_core *core, struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update) {
+    if (peer->status != GS_SYNC_QUEUED && peer->status != GS_SYNC_RUNNING) {
+        return 0;
+    }
+    int error = step(core, job, peer, update);
+    uint32_t percent = percent_of(job, peer);
+    if (percent > peer->percent) {
+        peer->percent = percent;
+    }
+    return error;
+}
