@@ -49,16 +49,18 @@ static int lead_back(struct inverting *inverting, const struct gs_field *now, co
     const struct gs_type_ops *ops = gs_field_ops(past);
     struct gs_slice value;
     int error = 0;
+    bool unset = false;
     if (!ops->is_alive(&past->store)) { /* it was there by its presence alone */
-        error = ops->is_alive(&now->store) ? push_unset(inverting, path) : 0;
+        unset = ops->is_alive(&now->store);
+        error = unset ? push_unset(inverting, path) : 0;
     } else if (ops->invert) {
         error = ops->invert(&now->store, &past->store, path, &inverting->list);
     } else {
         error = past_value(past, inverting->list.arena, &value);
         error = error != 0 ? error : ops->diff(&now->store, path, value, &inverting->list);
     }
-    /* Nothing to do, unless the field has just vanished. */
-    return error != 0 || !past->presence ? error : push_create(inverting, path, past->type);
+    bool may_vanish = past->presence && (unset || !now->presence);
+    return error == 0 && may_vanish ? push_create(inverting, path, past->type) : error;
 }
 
 /* A field that is not there any more. Its first op makes it, if that op implies the type. */

@@ -25,9 +25,10 @@ enum gs_command_kind {
 };
 
 enum gs_write_kind {
-    GS_WRITE_OPS,   /* ops as given */
-    GS_WRITE_PUT,   /* ops are the difference between the state and `document` */
-    GS_WRITE_DELETE /* unset "" */
+    GS_WRITE_OPS,    /* ops as given: an event, even if they change nothing */
+    GS_WRITE_PUT,    /* ops are the difference between the state and `document` */
+    GS_WRITE_DELETE, /* unset "" */
+    GS_WRITE_BACK    /* ops as given, which lead back to an earlier state: no event if they change nothing */
 };
 
 /* Precondition on one aggregate; all that are set must hold. */
@@ -44,7 +45,7 @@ struct gs_write_change {
     struct gs_slice aggregate_type;
     struct gs_slice aggregate_id;
     enum gs_write_kind kind;
-    const struct gs_op *ops; /* GS_WRITE_OPS */
+    const struct gs_op *ops; /* GS_WRITE_OPS, GS_WRITE_BACK */
     uint32_t op_count;
     struct gs_slice document; /* GS_WRITE_PUT: a canonical map */
     const char *prefix;       /* where the ops stand in the request, for errors: "/ops", "/changes/2/ops" */

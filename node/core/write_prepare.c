@@ -65,6 +65,11 @@ static int resolve_ops(const struct gs_core *core, const struct gs_aggregate *ag
         *ret_count = change->op_count;
         return gs_transfers_resolve(core, change, arena, ret_ops, problem);
     }
+    if (change->kind == GS_WRITE_BACK) {
+        *ret_ops = change->ops;
+        *ret_count = change->op_count;
+        return 0;
+    }
     if (change->kind == GS_WRITE_DELETE) {
         *ret_ops = &unset_root;
         *ret_count = 1;

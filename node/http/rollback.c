@@ -139,8 +139,9 @@ static int make_write(struct rollback *rollback, struct gs_http_fault *fault) {
     *change = (struct gs_write_change){
         .aggregate_type = rollback->type,
         .aggregate_id = rollback->id,
-        .kind = rollback->plan.document.length > 0 ? GS_WRITE_PUT : GS_WRITE_DELETE,
-        .document = rollback->plan.document,
+        .kind = GS_WRITE_BACK,
+        .ops = rollback->plan.ops,
+        .op_count = rollback->plan.op_count,
         .prefix = "",
         .precondition = {.has_version = true, .version = rollback->plan.current},
     };
@@ -163,19 +164,16 @@ static int refuse_unchanged(struct gs_http_fault *fault) {
 static int write_plan(const struct rollback *rollback, struct gs_buffer *out, struct gs_http_fault *fault) {
     const struct gs_rollback_plan *plan = &rollback->plan;
     struct gs_past_filter filter = gs_look_filter(rollback->request);
-    uint32_t ops = 0;
     gs_buffer_printf(out, "{\"dryRun\":true,\"toVersion\":%" PRIu64 ",\"currentVersion\":%" PRIu64 ",",
                      plan->to_version, plan->current);
-    int error = gs_rollback_write_ops(plan, out, &ops, &fault->problem);
-    if (error == 0 && ops == 0) {
+    if (plan->op_count == 0) {
         return refuse_unchanged(fault);
     }
-    if (error == 0) {
-        gs_buffer_text(out, ",\"cancels\":");
-        gs_rollback_write_cancelled(plan, &rollback->look.past, &filter, out);
-        gs_buffer_text(out, ",\"before\":");
-        error = gs_aggregate_write_json(plan->before, out);
-    }
+    gs_rollback_write_ops(plan, out);
+    gs_buffer_text(out, ",\"cancels\":");
+    gs_rollback_write_cancelled(plan, &rollback->look.past, &filter, out);
+    gs_buffer_text(out, ",\"before\":");
+    int error = gs_aggregate_write_json(plan->before, out);
     if (error == 0) {
         gs_buffer_text(out, ",\"after\":");
         error = gs_aggregate_write_json(plan->target, out);

@@ -150,17 +150,6 @@ static int rebuild(const struct planning *planning, uint64_t version, struct gs_
     return error;
 }
 
-static int write_document(struct gs_rollback_plan *plan) {
-    struct gs_buffer value = {0};
-    int error = gs_aggregate_exists(plan->target) ? gs_aggregate_write_value(plan->target, &value) : 0;
-    if (error == 0 && value.length > 0) {
-        plan->document = copy(&plan->arena, gs_slice_make(value.bytes, value.length));
-        error = plan->document.bytes == NULL ? GS_ENOMEM : 0;
-    }
-    gs_buffer_close(&value);
-    return error;
-}
-
 static int resolve_goal(const struct planning *planning, const struct gs_rollback_goal *goal) {
     struct gs_history_reader *reader = planning->look->past.reader;
     struct gs_rollback_plan *plan = planning->plan;
@@ -204,34 +193,19 @@ int gs_rollback_plan_make(const struct gs_look *look, struct gs_slice type, stru
         error = rebuild(&planning, plan->current, &plan->before);
     }
     if (error == 0) {
-        error = write_document(plan);
+        error = gs_aggregate_inverse(plan->before, plan->target, &plan->arena, &plan->ops, &plan->op_count,
+                                     &fault->problem);
     }
     return error == 0 || fault->problem.code != 0 ? error : gs_fault_set(fault, error);
 }
 
-int gs_rollback_write_ops(const struct gs_rollback_plan *plan, struct gs_buffer *out, uint32_t *ret_count,
-                          struct gs_problem *problem) {
-    static const struct gs_op unset_root = {.kind = GS_OP_UNSET};
-    static const gs_origin nobody = {{1}};
-    const struct gs_stamp stamp = {.origin = nobody, .seq = GS_SEQ_MAX, .clock = UINT64_MAX};
-    struct gs_arena arena = {0};
-    struct gs_op *ops = NULL;
-    struct gs_delta delta = {0};
-    uint32_t count = 1;
-    int error =
-        plan->document.length > 0 ? gs_aggregate_diff(plan->before, plan->document, &arena, &ops, &count, problem) : 0;
-    if (error == 0) {
-        error = gs_aggregate_prepare(plan->before, plan->document.length > 0 ? ops : &unset_root, count, &stamp, "",
-                                     &arena, &delta, problem);
+void gs_rollback_write_ops(const struct gs_rollback_plan *plan, struct gs_buffer *out) {
+    gs_buffer_text(out, "\"ops\":[");
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        gs_buffer_text(out, i > 0 ? "," : "");
+        gs_op_write_json(&plan->ops[i], out);
     }
-    if (error == 0) {
-        gs_buffer_text(out, "\"ops\":");
-        gs_delta_write_json(&delta, out);
-        *ret_count = delta.count;
-        error = out->failed;
-    }
-    gs_arena_close(&arena);
-    return error;
+    gs_buffer_byte(out, ']');
 }
 
 static void write_text(const char *name, struct gs_slice text, struct gs_buffer *out) {

@@ -28,7 +28,8 @@ struct gs_rollback_plan {
     struct gs_arena arena;
     uint64_t to_version;
     uint64_t current;
-    struct gs_slice document;    /* the state to go back to, a canonical map; empty if there was none */
+    struct gs_op *ops; /* that lead from `before` to `target`: gs_aggregate_inverse */
+    uint32_t op_count;
     struct gs_aggregate *before; /* as it is now; owned */
     struct gs_aggregate *target; /* as it was; owned */
     uint32_t count;
@@ -48,10 +49,8 @@ int gs_rollback_plan_make(const struct gs_look *look, struct gs_slice type, stru
                           struct gs_http_fault *fault);
 void gs_rollback_plan_close(struct gs_rollback_plan *plan);
 
-/* Appends "ops": the operations that lead from `before` to the target, as JSON. The one place that decides how a
- * rollback undoes. `ret_count` of them. Errors of gs_aggregate_diff. */
-int gs_rollback_write_ops(const struct gs_rollback_plan *plan, struct gs_buffer *out, uint32_t *ret_count,
-                          struct gs_problem *problem);
+/* Appends "ops": the plan's operations as JSON. */
+void gs_rollback_write_ops(const struct gs_rollback_plan *plan, struct gs_buffer *out);
 
 /* Appends the array of cancelled events, with other aggregates as far as `filter` lets them through. */
 void gs_rollback_write_cancelled(const struct gs_rollback_plan *plan, const struct gs_past *past,

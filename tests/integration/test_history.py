@@ -274,6 +274,23 @@ class History(unittest.TestCase):
         self.assertEqual(self.roll_back(self.eu, {"toVersion": 1}).status, 201)
         self.assertEqual(self.eu.state("player/" + self.id), {"gold": 1})
 
+    def test_rollback_brings_types_back(self):
+        """What was unset comes back as what it was: a counter counts on, a sketch knows whom it has seen."""
+        self.post(self.eu, [increment(5), {"op": "create", "path": "/bans", "type": "set_rw"},
+                            {"op": "add", "path": "/bans", "value": "bob"},
+                            {"op": "observe", "path": "/seen", "value": 1},
+                            {"op": "score", "path": "/top", "member": "ada", "to": 7}])
+        before = self.eu.state("player/" + self.id)
+        self.post(self.eu, [{"op": "unset", "path": name} for name in ("/gold", "/bans", "/seen", "/top")])
+        self.assertEqual(self.roll_back(self.eu, {"toVersion": 1}).status, 201)
+        self.assertEqual(self.eu.state("player/" + self.id), before)
+        self.post(self.eu, [increment(1), {"op": "observe", "path": "/seen", "value": 1},
+                            {"op": "remove", "path": "/bans", "value": "bob"},
+                            {"op": "score", "path": "/top", "member": "ada", "by": 1}])
+        self.assertEqual(self.eu.state("player/" + self.id),
+                         {"bans": [], "gold": 6, "seen": 1, "top": [{"member": "ada", "score": 8}]})
+        self.cluster.wait_converged()
+
     def test_rollback_refuses(self):
         self.gold(self.eu, 2)
         for body, field in (({}, "/toVersion"), ({"toVersion": 1, "to": now_text()}, "/toVersion"),

@@ -13,6 +13,7 @@ import pathlib
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,12 +107,16 @@ def command_of(check, source, build):
 
 
 def run(command, timeout_s, folder=None):
-    try:
-        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s,
-                              errors="replace", stdin=subprocess.DEVNULL, check=False)
-        return done.returncode, done.stdout
-    except subprocess.TimeoutExpired:
-        return 124, f"not done after {timeout_s} s"
+    """Exit code and output. A mutant that never ends is stopped with all that it started."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                          stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+            return process.returncode, output
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return 124, f"not done after {timeout_s} s"
 
 
 def reason(output):
