@@ -137,7 +137,8 @@ static void read_payload(struct decoding *decoding, uint32_t depth, bool present
     if (node->type == GS_TYPE_BOUNDED_COUNTER && node->dot_count > 0) { /* it has no dots but presence */
         gs_reader_fail(reader, GS_EFORMAT);
     }
-    if ((present && node->presence_count == 0) || (!present && nothing) || (present && node->type == GS_TYPE_MAP)) {
+    if ((present && node->presence_count == 0) || (!present && nothing) ||
+        (present && !gs_type_has_presence((int)node->type))) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
 }

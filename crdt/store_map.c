@@ -105,7 +105,7 @@ static void decode_presence(struct gs_field *field, struct gs_decoding *decoding
         return;
     }
     gs_dot_set_decode(presence, decoding);
-    if (presence->count == 0 || field->type == GS_TYPE_MAP) {
+    if (presence->count == 0 || !gs_type_has_presence(field->type)) {
         gs_reader_fail(decoding->reader, GS_EFORMAT);
     }
 }

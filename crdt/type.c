@@ -20,6 +20,11 @@ const struct gs_type_ops *gs_type_find(int type) {
     return type >= 0 && type < GS_TYPE_COUNT ? types[type] : NULL;
 }
 
+bool gs_type_has_presence(int type) {
+    const struct gs_type_ops *ops = gs_type_find(type);
+    return type == GS_TYPE_BOUNDED_COUNTER || (ops && ops->creatable);
+}
+
 const struct gs_type_ops *gs_field_ops(const struct gs_field *field) {
     return types[field->type];
 }

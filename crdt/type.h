@@ -147,6 +147,9 @@ extern const struct gs_type_ops gs_type_bounded_counter;
 
 /* The functions of `type`, or NULL if there is no such type. */
 const struct gs_type_ops *gs_type_find(int type);
+/* True if a field of the type may be there by its presence alone, its store being empty. A map's presence is its own.
+ */
+bool gs_type_has_presence(int type);
 /* The functions of a field. */
 const struct gs_type_ops *gs_field_ops(const struct gs_field *field);
 

@@ -322,6 +322,43 @@ static void hostile_changes_are_refused(void **state) {
     }
 }
 
+/* A field [name, type, payload, dots] whose presence is all that keeps it there. */
+static int decode_present(int type, const char *payload) {
+    static const uint8_t origins[] = {0x91, 0xc4, GS_ORIGIN_SIZE, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct gs_arena arena = {0};
+    struct gs_buffer bytes = {0};
+    struct gs_aggregate *state = NULL;
+    char field[64];
+    snprintf(field, sizeof(field), "[[],[['n',%d,%s,[0,1,0]]]]", type, payload);
+    struct gs_slice root = value_of(&arena, field);
+    gs_write_array(&bytes, 4);
+    gs_write_uint(&bytes, 3); /* the full form */
+    gs_buffer_append(&bytes, origins, sizeof(origins));
+    struct gs_slice context = value_of(&arena, "[0,1]");
+    gs_buffer_append(&bytes, context.bytes, context.length);
+    gs_buffer_append(&bytes, root.bytes, root.length);
+    int error = gs_aggregate_decode(bytes.bytes, bytes.length, NULL, &state);
+    gs_aggregate_free(state);
+    gs_buffer_close(&bytes);
+    gs_arena_close(&arena);
+    return error;
+}
+
+/* Others have nothing to show for it. */
+static void only_some_types_have_presence(void **state) {
+    (void)state;
+    assert_int_equal(decode_present(GS_TYPE_BOUNDED_COUNTER, "[0,[],[]]"), 0);
+    assert_int_equal(decode_present(GS_TYPE_SET, "[]"), 0);
+    static const int without[] = {GS_TYPE_COUNTER,    GS_TYPE_FLAG_EW,  GS_TYPE_FLAG_DW,
+                                  GS_TYPE_MVREGISTER, GS_TYPE_REGISTER, GS_TYPE_MAP};
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        const char *payload = without[i] == GS_TYPE_MAP ? "[[],[]]" : "[]";
+        assert_int_equal(decode_present(without[i], payload), GS_EFORMAT);
+    }
+    assert_int_equal(decode_change("[0,[[1,0,['n'],[[5,[],[1,1,0]]]]]]"), 0);
+    assert_int_equal(decode_change("[0,[[1,0,['n'],[[14,[],[1,1,0]]]]]]"), GS_EFORMAT);
+}
+
 static int ignore_rights(void *context, const struct gs_rights *rights) {
     (void)context;
     (void)rights;
@@ -363,6 +400,7 @@ int main(void) {
         cmocka_unit_test(schemas_make_them),
         cmocka_unit_test(overspending_is_noticed),
         cmocka_unit_test(hostile_changes_are_refused),
+        cmocka_unit_test(only_some_types_have_presence),
         cmocka_unit_test(looking_survives_every_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
