@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_TEXT_SIZE = 45, FIELD_SIZE = 32 };
+enum { KEY_TEXT_SIZE = 45, FIELD_SIZE = 32, WORDS_MAX = 3 + GS_TRUST_CUTS_MAX, ORIGIN_TEXT_SIZE = 2 * GS_ORIGIN_SIZE };
 
 struct word {
     const char *at;
@@ -44,10 +44,54 @@ static int split_line(const char *at, const char *end, struct word *ret_words, i
     return count;
 }
 
+/* ORIGIN:SEQ */
+static int parse_cut(const struct word *word, struct gs_trust_cut *ret_cut) {
+    struct gs_trust_cut cut = {0};
+    size_t size = 0;
+    size_t digits = word->length > ORIGIN_TEXT_SIZE + 1 ? word->length - ORIGIN_TEXT_SIZE - 1 : 0;
+    if (digits < 1 || digits > 19 || word->at[ORIGIN_TEXT_SIZE] != ':' ||
+        sodium_hex2bin(cut.origin.bytes, GS_ORIGIN_SIZE, word->at, ORIGIN_TEXT_SIZE, NULL, &size, NULL) != 0 ||
+        size != GS_ORIGIN_SIZE) {
+        return GS_EINVAL;
+    }
+    for (size_t i = 0; i < digits; i++) {
+        char c = word->at[ORIGIN_TEXT_SIZE + 1 + i];
+        if (c < '0' || c > '9') {
+            return GS_EINVAL;
+        }
+        cut.seq = cut.seq * 10 + (uint64_t)(c - '0');
+    }
+    if (cut.seq < 1 || cut.seq > (uint64_t)INT64_MAX) {
+        return GS_EINVAL;
+    }
+    *ret_cut = cut;
+    return 0;
+}
+
+static int parse_cuts(const struct word *words, int count, const char *line, struct gs_trust_entry *entry,
+                      struct gs_problem *problem) {
+    for (int i = 0; i < count; i++) {
+        struct gs_trust_cut *cut = &entry->cuts[entry->cut_count];
+        if (parse_cut(&words[i], cut) != 0) {
+            return gs_problem_set(problem, GS_EINVAL, line,
+                                  "a cut-off is 32 hexadecimal digits of an origin, a colon and a sequence number");
+        }
+        for (uint32_t j = 0; j < entry->cut_count; j++) {
+            if (gs_origin_equal(&entry->cuts[j].origin, &cut->origin)) {
+                return gs_problem_set(problem, GS_EINVAL, line, "an origin has two cut-offs");
+            }
+        }
+        entry->cut_count++;
+    }
+    return 0;
+}
+
 static int parse_entry(const struct word *words, int count, const char *line, struct gs_trust_entry *ret_entry,
                        struct gs_problem *problem) {
-    if (count < 2 || count > 3) {
-        return gs_problem_set(problem, GS_EINVAL, line, "a line is: REGION PUBLIC-KEY-BASE64 [revoked]");
+    if (count < 2 || count > WORDS_MAX) {
+        return gs_problem_set(problem, GS_EINVAL, line,
+                              "a line is: REGION PUBLIC-KEY-BASE64 [revoked [ORIGIN:SEQ …]], with at most %d cut-offs",
+                              GS_TRUST_CUTS_MAX);
     }
     struct gs_trust_entry entry = {0};
     if (!gs_region_name_valid(words[0].at, words[0].length)) {
@@ -58,14 +102,17 @@ static int parse_entry(const struct word *words, int count, const char *line, st
     if (gs_public_key_parse(words[1].at, words[1].length, &entry.key) != 0) {
         return gs_problem_set(problem, GS_EINVAL, line, "the public key is not 32 bytes in base64 (44 characters)");
     }
-    if (count == 3) {
+    if (count >= 3) {
         if (words[2].length != strlen("revoked") || memcmp(words[2].at, "revoked", words[2].length) != 0) {
             return gs_problem_set(problem, GS_EINVAL, line, "the third word may only be: revoked");
         }
         entry.revoked = true;
     }
-    *ret_entry = entry;
-    return 0;
+    int error = count > 3 ? parse_cuts(words + 3, count - 3, line, &entry, problem) : 0;
+    if (error == 0) {
+        *ret_entry = entry;
+    }
+    return error;
 }
 
 static int append_entry(struct gs_trust *trust, const struct gs_trust_entry *entry, const char *line,
@@ -96,10 +143,10 @@ int gs_trust_parse(const char *text, size_t length, struct gs_trust *ret_trust, 
     for (const char *at = text; at < end;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *line_end = newline != NULL ? newline : end;
-        struct word words[3];
+        struct word words[WORDS_MAX];
         char line[FIELD_SIZE];
         snprintf(line, sizeof line, "line %lu", ++number);
-        int count = split_line(at, line_end, words, 3);
+        int count = split_line(at, line_end, words, WORDS_MAX);
         if (count > 0) {
             struct gs_trust_entry entry;
             int error = parse_entry(words, count, line, &entry, problem);
@@ -135,6 +182,15 @@ const struct gs_trust_entry *gs_trust_find_origin(const struct gs_trust *trust, 
         }
     }
     return NULL;
+}
+
+bool gs_trust_takes(const struct gs_trust_entry *entry, const gs_origin *origin, uint64_t last_seq) {
+    for (uint32_t i = 0; entry->revoked && i < entry->cut_count; i++) {
+        if (gs_origin_equal(&entry->cuts[i].origin, origin)) {
+            return last_seq <= entry->cuts[i].seq;
+        }
+    }
+    return !entry->revoked;
 }
 
 const struct gs_trust_entry *gs_trust_find_region(const struct gs_trust *trust, const char *region) {

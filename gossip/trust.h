@@ -1,19 +1,29 @@
 /* Trust: which keys may write, and what their regions are called.
  *
- * The trust file is text, one line a key: `REGION PUBLIC-KEY-BASE64 [revoked]`, `#` starts a comment. The file is read
- * by the shell; this module parses its text and answers lookups. Reading it again replaces the whole set. */
+ * The trust file is text, one line a key: `REGION PUBLIC-KEY-BASE64 [revoked [ORIGIN:SEQ …]]`, `#` starts a comment. A
+ * revoked key gets no links, and of what it signed only what the log has already is kept, and, so that all regions end
+ * with the same, what the cut-offs say: batches of ORIGIN (32 hexadecimal digits) that end at SEQ or before. The file
+ * is read by the shell; this module parses its text and answers lookups. Reading it again replaces the whole set. */
 #ifndef GS_GOSSIP_TRUST_H
 #define GS_GOSSIP_TRUST_H
 
 #include "gossip/identity.h"
 
+enum { GS_TRUST_MAX = 1024, GS_TRUST_CUTS_MAX = 8 };
+
+/* Of a revoked key's origin, what is still taken: batches that end at `seq` or before. */
+struct gs_trust_cut {
+    gs_origin origin;
+    uint64_t seq;
+};
+
 struct gs_trust_entry {
     char region[GS_REGION_NAME_MAX + 1];
     gs_public_key key;
     bool revoked;
+    uint32_t cut_count; /* only of revoked keys */
+    struct gs_trust_cut cuts[GS_TRUST_CUTS_MAX];
 };
-
-enum { GS_TRUST_MAX = 1024 };
 
 struct gs_trust {
     struct gs_trust_entry *entries; /* owned */
@@ -31,6 +41,9 @@ const struct gs_trust_entry *gs_trust_find_key(const struct gs_trust *trust, con
  * answer. */
 const struct gs_trust_entry *gs_trust_find_origin(const struct gs_trust *trust, const gs_origin *origin,
                                                   const gs_incarnation *incarnation);
+/* True if batches of the key's `origin` that end at `last_seq` are taken: the key is not revoked, or a cut-off lies
+ * there or behind. */
+bool gs_trust_takes(const struct gs_trust_entry *entry, const gs_origin *origin, uint64_t last_seq);
 /* The first not revoked entry of a region, or NULL. */
 const struct gs_trust_entry *gs_trust_find_region(const struct gs_trust *trust, const char *region);
 

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,6 +58,26 @@ int gs_file_write_secret(const char *path, const void *bytes, size_t length, str
         return gs_problem_set(problem, GS_EIO, path, "cannot write %s: %s", path, strerror(reason));
     }
     return 0;
+}
+
+int gs_file_replace(const char *path, const void *bytes, size_t length, struct gs_problem *problem) {
+    char next[PATH_MAX];
+    int size = snprintf(next, sizeof next, "%s.next", path);
+    if (size < 0 || (size_t)size >= sizeof next) {
+        return gs_problem_set(problem, GS_EINVAL, path, "the path is too long");
+    }
+    int file = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool written = file >= 0 && write(file, bytes, length) == (ssize_t)length && fsync(file) == 0;
+    int reason = errno;
+    if (file >= 0) {
+        close(file);
+    }
+    if (written && rename(next, path) == 0) {
+        return 0;
+    }
+    reason = written ? errno : reason;
+    (void)unlink(next);
+    return gs_problem_set(problem, GS_EIO, path, "cannot write %s: %s", path, strerror(reason));
 }
 
 int gs_key_file_read(const char *path, struct gs_key_pair *ret_pair, struct gs_problem *problem) {

@@ -14,6 +14,9 @@ int gs_file_read_line(const char *path, struct gs_buffer *ret_text, struct gs_pr
 /* Makes a file that only its owner may read. GS_EBUSY if it exists: a secret is never overwritten. */
 int gs_file_write_secret(const char *path, const void *bytes, size_t length, struct gs_problem *problem);
 
+/* Puts a file in place of another, whole or not at all. GS_EIO, GS_EINVAL (the path is too long). */
+int gs_file_replace(const char *path, const void *bytes, size_t length, struct gs_problem *problem);
+
 /* Key files hold one line: the 32-byte seed, base64. */
 int gs_key_file_read(const char *path, struct gs_key_pair *ret_pair, struct gs_problem *problem);
 

@@ -284,6 +284,10 @@ bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_
     return state != NULL;
 }
 
+int gs_core_stable(const struct gs_core *core, struct gs_vector *ret_vector) {
+    return gs_stable_vector(core, ret_vector);
+}
+
 gs_origin gs_core_origin(const struct gs_core *core) {
     return core->self->origin;
 }

@@ -263,6 +263,8 @@ void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_sta
 const struct gs_vector *gs_core_applied(const struct gs_core *core);
 const struct gs_vector *gs_core_stored(const struct gs_core *core);
 gs_origin gs_core_origin(const struct gs_core *core);
+/* What every live member has applied, by the applied log alone; the caller closes `ret_vector`. 0 or GS_ENOMEM. */
+int gs_core_stable(const struct gs_core *core, struct gs_vector *ret_vector);
 /* The key whose life an origin is; false if the origin is not known. */
 bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_public_key *ret_key);
 /* An origin's name as the API prints it, cut to fit. */

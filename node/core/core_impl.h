@@ -483,6 +483,12 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
 /* A batch from the quarantine: 0 when it is applied, GS_ENOMEM, else why not. */
 int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, const struct gs_held *held);
 
+/* stable.c */
+/* What the owner of a key has applied at least, by its own log: a lower bound that outlives its link. */
+int gs_stable_known(const struct gs_core *core, const gs_public_key *key, struct gs_vector *ret_vector);
+/* What every member has applied. */
+int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector);
+
 /* held.c */
 /* Keeps a verified batch whose turn has come, with the reason for which it was not applied. */
 int gs_held_put(struct gs_core *core, const struct gs_batch_head *head, struct gs_slice record, int reason);

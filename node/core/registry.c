@@ -69,8 +69,9 @@ int gs_registry_resolve(struct gs_core *core, const struct gs_batch_head *head, 
     const struct gs_trust_entry *trusted =
         state != NULL ? gs_trust_find_key(core->config.trust, &state->key)
                       : gs_trust_find_origin(core->config.trust, &head->origin, &head->incarnation);
-    /* What a key wrote before it was revoked stays in the log that is being recovered; nothing new is taken. */
-    if (trusted == NULL || (trusted->revoked && !core->recovering)) {
+    /* What a key wrote before it was revoked stays in the log that is being recovered; of what is new, only what lies
+     * before a cut-off is taken. */
+    if (trusted == NULL || (!core->recovering && !gs_trust_takes(trusted, &head->origin, gs_batch_last_seq(head)))) {
         return GS_EUNTRUSTED;
     }
     if (state == NULL) {

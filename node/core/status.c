@@ -29,26 +29,6 @@ static void write_lag(const struct gs_core *core, const struct gs_vector *told, 
                      (unsigned long long)(age_ms / 1000), (unsigned long long)(age_ms % 1000));
 }
 
-/* What a peer that is not linked had by its own log: what it had witnessed, and all of its own that is here. A lower
- * bound that outlives the link. */
-static int last_known(const struct gs_core *core, const gs_public_key *key, struct gs_vector *ret_vector) {
-    int error = 0;
-    for (uint32_t i = 0; error == 0 && i < core->stored.count; i++) {
-        const struct gs_origin_state *origin = gs_registry_find(core, &core->stored.heads[i].origin);
-        if (memcmp(&origin->key, key, sizeof *key) != 0) {
-            continue;
-        }
-        error = gs_vector_set(ret_vector, &core->stored.heads[i]);
-        for (uint32_t j = 0; error == 0 && j < origin->witnessed.count; j++) {
-            const struct gs_head *head = &origin->witnessed.heads[j];
-            if (gs_vector_seq(ret_vector, &head->origin) < head->seq) {
-                error = gs_vector_set(ret_vector, head);
-            }
-        }
-    }
-    return error;
-}
-
 static void write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out) {
     struct gs_vector past = {0};
     const struct gs_peer_state *peer = NULL;
@@ -57,7 +37,7 @@ static void write_peer(const struct gs_core *core, const struct gs_trust_entry *
             peer = &core->peers[i];
         }
     }
-    if (peer == NULL && last_known(core, &trusted->key, &past) != 0) {
+    if (peer == NULL && gs_stable_known(core, &trusted->key, &past) != 0) {
         out->failed = GS_ENOMEM;
     }
     const struct gs_vector *told = peer != NULL ? &peer->told : &past;
@@ -107,6 +87,16 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
     }
 }
 
+static void write_stable(const struct gs_core *core, struct gs_buffer *out) {
+    struct gs_vector stable = {0};
+    if (gs_stable_vector(core, &stable) == 0) {
+        gs_registry_write_vector(core, &stable, out);
+    } else {
+        out->failed = GS_ENOMEM;
+    }
+    gs_vector_close(&stable);
+}
+
 int gs_status_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
     struct gs_buffer *out = &command->json;
     gs_buffer_printf(out, "{\"region\":\"%s\",\"origin\":\"", core->self->region);
@@ -115,6 +105,8 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
     }
     gs_buffer_printf(out, "\",\"started\":%s,\"vector\":", core->stats.started ? "true" : "false");
     gs_registry_write_vector(core, &core->stored, out);
+    gs_buffer_text(out, ",\"stable\":");
+    write_stable(core, out);
     gs_buffer_text(out, ",\"counters\":{");
     write_counters(core, out);
     gs_buffer_text(out, "},\"peers\":[");

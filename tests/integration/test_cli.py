@@ -66,6 +66,27 @@ class Commands(Cli):
         self.one_line(self.run_program("keygen", "--region", "x", "--out", nowhere), 1, nowhere)
         self.assertFalse(os.path.exists(self.path("x")))
 
+    def test_trust(self):
+        path, key = self.path("trust-file"), self.run_program("keygen", "--region", "mars", "--out", self.path("m"))
+        region, text = key.stdout.split()
+        add = ("trust", "add", "--file", path, "--region", region, "--key", text)
+        self.assertEqual(self.run_program(*add).returncode, 0)
+        self.one_line(self.run_program(*add), 1, "listed twice")
+        self.assertEqual(self.run_program("trust", "list", "--file", path).stdout.split(), [region, text])
+        self.cluster.write(path, f"# ours\n{region} {text} # since spring\n")
+        cut = "00112233445566778899aabbccddeeff:17"
+        self.one_line(self.run_program("trust", "revoke", "--file", path, "--region", region, "--cut", "x:1"), 1,
+                      "cut-off")
+        self.assertEqual(self.read(path), f"# ours\n{region} {text} # since spring\n")
+        done = self.run_program("trust", "revoke", "--file", path, "--region", region, "--cut", cut)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.read(path), f"# ours\n{region} {text} revoked {cut} # since spring\n")
+        self.assertIn("revoked up to " + cut, self.run_program("trust", "list", "--file", path).stdout)
+        self.one_line(self.run_program("trust", "revoke", "--file", path, "--region", region), 1, "not revoked")
+        self.one_line(self.run_program("trust", "list", "--file", self.path("none")), 1, self.path("none"))
+        self.one_line(self.run_program("trust", "add", "--file", path, "--region", "x"), 2, "--key")
+        self.one_line(self.run_program("trust", "drop", "--file", path), 2, "revoke")
+
     def test_keygen_is_private_under_any_umask(self):
         before = os.umask(0)
         self.addCleanup(os.umask, before)

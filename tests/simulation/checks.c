@@ -203,6 +203,17 @@ static int dump(void *context, struct gs_slice type, struct gs_slice id, uint64_
     return error;
 }
 
+static bool has_written(const struct gs_core *core, const gs_public_key *key) {
+    for (uint32_t i = 0; i < gs_core_stored(core)->count; i++) {
+        gs_public_key writer;
+        if (gs_core_origin_key(core, &gs_core_stored(core)->heads[i].origin, &writer) &&
+            memcmp(&writer, key, sizeof writer) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sim_check_agreement(struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         sim_check_rights(world, &world->nodes[i]);
@@ -228,6 +239,26 @@ void sim_check_agreement(struct sim_world *world) {
                 sim_fail(world, "agreement: nodes %u and %u have equal vectors and different states", j, i);
             }
         }
+    }
+}
+
+void sim_check_stable(struct sim_world *world) {
+    if (world->plan.wiped_disks || world->plan.restored_disks || world->plan.lying_disks || world->failed) {
+        return; /* who has lost what it had acknowledged takes it back */
+    }
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        struct gs_vector stable = {0};
+        if (world->nodes[i].core == NULL || gs_core_stable(world->nodes[i].core, &stable) != 0) {
+            continue;
+        }
+        for (uint32_t j = 0; j < world->plan.nodes; j++) {
+            const struct gs_core *other = world->nodes[j].core;
+            bool member = other != NULL && has_written(world->nodes[i].core, &world->nodes[j].keys.public_key);
+            if (member && !gs_vector_covers(gs_core_stored(other), &stable)) {
+                sim_fail(world, "stable: node %u holds something for stable that node %u does not have", i, j);
+            }
+        }
+        gs_vector_close(&stable);
     }
 }
 

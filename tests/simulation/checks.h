@@ -12,6 +12,7 @@
  *   clock       an event is later than all that it supersedes, and than its origin's events before it
  *   retry       a request is recognised wherever its event has arrived (G9)
  *   bounded     nothing is left in the causal queue when there is nothing to wait for
+ *   stable      what a node holds for stable is applied by every node that has lost no disk
  *   quiet       when nobody writes, the log stops growing */
 #ifndef GS_TESTS_SIMULATION_CHECKS_H
 #define GS_TESTS_SIMULATION_CHECKS_H
@@ -28,6 +29,8 @@ void sim_check_shown(struct sim_world *world, const struct sim_node *node);
 void sim_check_fresh(struct sim_world *world, const struct sim_node *node);
 /* Every event of a disk; clocks.c. */
 void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
+/* What each node holds for stable, against all others. */
+void sim_check_stable(struct sim_world *world);
 /* All pairs of running nodes with equal vectors. */
 void sim_check_agreement(struct sim_world *world);
 /* Bounded counters as this node has them, and what one amounts to by the log; rights.c. */

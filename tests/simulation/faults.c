@@ -196,6 +196,7 @@ void sim_fault(struct sim_world *world) {
         break;
     }
     sim_check_agreement(world);
+    sim_check_stable(world);
     sim_schedule(world, 1 + sim_below(&world->rng, 2 * plan->fault_every_ms), (struct sim_event){.type = SIM_FAULT});
 }
 

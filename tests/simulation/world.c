@@ -45,7 +45,7 @@ void sim_trace(struct sim_world *world, const void *bytes, size_t length) {
 void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     struct sim_rng rng = {.state = seed};
     struct sim_plan plan = {.seed = seed};
-    plan.nodes = 2 + (uint32_t)sim_below(&rng, sim_chance(&rng, 2) ? SIM_NODES_MAX - 1 : 4);
+    plan.nodes = 2 + (uint32_t)sim_below(&rng, sim_chance(&rng, 1) ? SIM_NODES_MAX - 1 : 4);
     plan.calls = 10 + (uint32_t)sim_below(&rng, 50);
     plan.loss_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 31) : 0;
     plan.dup_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 51) : 0;
@@ -72,6 +72,10 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
     plan.rights = seed % 4 == 3;
+    if (plan.nodes > 5) { /* every message costs more of them */
+        plan.calls = 10 + plan.calls % 10;
+        plan.chaos_ms = 2000 + plan.chaos_ms % 1500;
+    }
     *ret_plan = plan;
 }
 
@@ -277,6 +281,7 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     sim_world_open(world, plan);
     run_until(world, plan->chaos_ms, false);
     sim_check_agreement(world);
+    sim_check_stable(world);
     sim_heal(world);
     run_until(world, plan->chaos_ms + plan->settle_ms, true);
     if (!world->failed && (!calls_done(world) || !sim_all_agree(world))) {

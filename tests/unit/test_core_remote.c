@@ -241,6 +241,25 @@ static void test_an_untrusted_origin_is_refused(void **state) {
     gs_buffer_close(&record);
 }
 
+/* So that all regions end with the same of it. */
+static void test_what_lies_before_a_cut_off_is_taken(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_buffer first = {0};
+    struct gs_buffer second = {0};
+    struct gs_trust_entry *entry = &fixture->trust.entries[1];
+    test_author_batch(&fixture->authors[0], 2, 0, &first);
+    test_author_batch(&fixture->authors[0], 2, 0, &second);
+    entry->revoked = true;
+    entry->cut_count = 1;
+    entry->cuts[0] = (struct gs_trust_cut){.origin = fixture->authors[0].origin, .seq = 3};
+    core_push(fixture, 1, &first);
+    core_push(fixture, 1, &second);
+    core_settle(fixture);
+    assert_int_equal(core_seq(fixture, &fixture->authors[0].origin), 2);
+    gs_buffer_close(&first);
+    gs_buffer_close(&second);
+}
+
 static void test_a_revoked_key_is_refused(void **state) {
     struct core_fixture *fixture = *state;
     struct gs_buffer record = author_write(fixture, 0, "a", "[{'op':'increment','path':'/n','by':3}]", NULL);
@@ -556,6 +575,7 @@ int main(void) {
         LINKED(test_another_cluster_is_refused),
         LINKED(test_an_untrusted_origin_is_refused),
         LINKED(test_a_revoked_key_is_refused),
+        LINKED(test_what_lies_before_a_cut_off_is_taken),
         LINKED(test_a_false_past_is_held),
         LINKED(test_a_claim_beyond_the_deps_is_held),
         LINKED(test_a_claim_within_the_deps_is_applied),

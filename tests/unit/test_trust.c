@@ -69,6 +69,11 @@ static void test_faults_name_their_line(void **state) {
         {"\n# x\neu/west " KEY_A, "line 3"},
         {"eu-west " KEY_A " Revoked", "line 1"},
         {"eu-west " KEY_A " revoked now", "line 1"},
+        {"eu-west " KEY_A " revoked 00112233445566778899aabbccddeeff:0", "line 1"},
+        {"eu-west " KEY_A " revoked 00112233445566778899aabbccddeeff:", "line 1"},
+        {"eu-west " KEY_A " revoked 00112233445566778899aabbccddeeff:9223372036854775808", "line 1"},
+        {"eu-west " KEY_A " revoked 00112233445566778899aabbccddeef:1", "line 1"},
+        {"eu-west " KEY_A " revoked 00112233445566778899aabbccddeeff:1 00112233445566778899aabbccddeeff:2", "line 1"},
         {"eu-west " KEY_A "\n\nus-east " KEY_A, "line 3"},
         {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo", "line 1"},
         {"eu-west 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURp=", "line 1"}, /* leftover bits */
@@ -136,6 +141,21 @@ static void test_key_text_round_trip(void **state) {
     }
 }
 
+static void test_cut_offs(void **state) {
+    (void)state;
+    struct gs_trust trust = parse("a " KEY_A " revoked 00112233445566778899aabbccddeeff:17 "
+                                  "ff112233445566778899aabbccddeeff:9223372036854775807\nb " KEY_B "\n");
+    const gs_origin cut = {
+        {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}};
+    const gs_origin other = {{1}};
+    assert_int_equal(trust.entries[0].cut_count, 2);
+    assert_true(gs_trust_takes(&trust.entries[0], &cut, 17));
+    assert_false(gs_trust_takes(&trust.entries[0], &cut, 18));
+    assert_false(gs_trust_takes(&trust.entries[0], &other, 1));
+    assert_true(gs_trust_takes(&trust.entries[1], &other, 1));
+    gs_trust_close(&trust);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
@@ -144,6 +164,7 @@ int main(void) {
         cmocka_unit_test(test_lookups),
         cmocka_unit_test(test_cap),
         cmocka_unit_test(test_key_text_round_trip),
+        cmocka_unit_test(test_cut_offs),
     };
     return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
 }
