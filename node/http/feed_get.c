@@ -1,8 +1,8 @@
 /* GET /events?since=CURSOR: everything that this region applied, in the order in which it did, resumable.
  *
  * A cursor is a place between two events of this region's log, "POSITION.EVENT": it stays good for as long as the log
- * does, across restarts, and skips or repeats nothing. Without one the feed begins at the first event; since=now begins
- * after the last. */
+ * does, across restarts, and skips or repeats nothing. With actor=SUBJECT only what that subject wrote is shown.
+ * Without one the feed begins at the first event; since=now begins after the last. */
 #include "node/http/handlers.h"
 #include "node/http/look.h"
 #include "node/http/text.h"
@@ -40,7 +40,12 @@ struct feed {
     struct place place;
     uint32_t limit;
     uint32_t shown;
+    struct gs_slice actor; /* only this one's; empty: all */
 };
+
+static bool is_wanted(const struct feed *feed) {
+    return feed->actor.length == 0 || gs_slice_compare(feed->record.events[feed->place.event].actor, feed->actor) == 0;
+}
 
 /* Events of the record at the place; moves it. */
 static int show_record(struct feed *feed, struct gs_http_fault *fault) {
@@ -50,6 +55,10 @@ static int show_record(struct feed *feed, struct gs_http_fault *fault) {
            feed->out->length <= GS_LOOK_BODY_MAX) {
         bool shown = false;
         size_t length = feed->out->length;
+        if (!is_wanted(feed)) {
+            feed->place.event++;
+            continue;
+        }
         gs_buffer_text(feed->out, feed->shown > 0 ? "," : "");
         error = gs_past_event_write(&feed->look->past, &feed->record, (uint32_t)feed->place.event, NULL, &filter,
                                     feed->out, &shown);
@@ -101,7 +110,10 @@ static int answer(struct feed *feed, bool now, struct gs_http_response *response
 int gs_handle_feed_get(struct gs_http_request *request, struct gs_http_response *response,
                        struct gs_http_fault *fault) {
     struct gs_look look = {0};
-    struct feed feed = {.request = request, .look = &look, .out = &response->body};
+    struct feed feed = {.request = request,
+                        .look = &look,
+                        .out = &response->body,
+                        .actor = gs_http_target_parameter(&request->target, "actor")};
     bool now = false;
     int error = read_since(request, &feed.place, &now, fault);
     if (error == 0) {

@@ -21,7 +21,7 @@ static const struct gs_http_route routes[] = {
     {PATCH, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_patch},
     {GS_HTTP_DELETE, "/state/{}/{}", GS_SCOPE_STATE_WRITE, true, "", gs_handle_state_delete},
     {POST, "/state/{}/{}/rollback", GS_SCOPE_STATE_WRITE, true, "dryRun", gs_handle_rollback},
-    {GET, "/events", GS_SCOPE_EVENTS_READ, false, "since limit", gs_handle_feed_get},
+    {GET, "/events", GS_SCOPE_EVENTS_READ, false, "since actor limit", gs_handle_feed_get},
     {GET, "/events/{}/{}", GS_SCOPE_EVENTS_READ, false, "from to limit cursor order", gs_handle_history_get},
     {POST, "/events", GS_SCOPE_EVENTS_WRITE, true, "", gs_handle_events_post},
     {POST, "/state/read", GS_SCOPE_STATE_READ, true, "", gs_handle_state_read},

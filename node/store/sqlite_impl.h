@@ -115,6 +115,9 @@ int gs_sqlite_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_sqlite_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_sqlite_forget_kept(struct gs_store *store);
 
+/* sqlite_rewrite.c */
+int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);
+
 /* sqlite_state.c: the row (version, position, updated, hash, state) on which `statement` stands. GS_ECORRUPT,
  * GS_ENOMEM. */
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,

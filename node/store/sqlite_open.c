@@ -37,6 +37,7 @@ static const struct gs_store_methods sqlite_methods = {
     .keep = gs_sqlite_keep,
     .visit_kept = gs_sqlite_visit_kept,
     .forget_kept = gs_sqlite_forget_kept,
+    .rewrite = gs_sqlite_rewrite,
     .close = sqlite_close,
 };
 

@@ -80,6 +80,11 @@ struct gs_store_methods {
     /* Forgets all that was kept: it was damaged, and the log has it all. GS_ESTORE, GS_EIO. */
     int (*forget_kept)(struct gs_store *store);
 
+    /* NULL: the engine cannot. Puts `record` in the place of the one at `position`, whose batch it holds unchanged:
+     * some of the data beside it is erased, and is gone from the disk when this returns 0. GS_EINVAL (another batch),
+     * GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
+    int (*rewrite)(struct gs_store *store, uint64_t position, struct gs_slice record);
+
     void (*close)(struct gs_store *store); /* frees `store` */
 };
 

@@ -30,8 +30,7 @@ class Keep(unittest.TestCase):
         client.close()
 
     def database(self):
-        names = [name for name in os.listdir(os.path.join(self.node.directory, "data")) if name.endswith(".db")]
-        return sqlite3.connect(os.path.join(self.node.directory, "data", names[0]))
+        return sqlite3.connect(self.path)
 
     def kept(self):
         database = self.database()

@@ -5,6 +5,7 @@ usage: test_store_commands.py GLOBALSTATE
 import json, os, random, sqlite3, sys, unittest
 
 from cluster import Cluster, wait_for
+from http_client import token
 
 PROGRAM = sys.argv.pop(1)
 
@@ -27,8 +28,7 @@ class StoreCommands(unittest.TestCase):
         wait_for("states are kept", lambda: self.ask("SELECT count(*) FROM aggregate_states") > 0)
 
     def database(self):
-        data = os.path.join(self.node.directory, "data")
-        return os.path.join(data, next(name for name in os.listdir(data) if name.endswith(".db")))
+        return os.path.join(self.node.directory, "data", "globalstate.db")
 
     def ask(self, sql):
         database = sqlite3.connect(self.database())
@@ -115,6 +115,36 @@ class StoreCommands(unittest.TestCase):
         for arguments in (["--from-store", "sqlite:x"], ["--from-store", "sqlite:x", "--into", "sqlite:y"],
                           ["trace", "--from-store", "sqlite:x", "--into", "sqlite:y", "--trust", "z"]):
             self.assertEqual(self.cluster.run("replay", *arguments).returncode, 2)
+
+    def test_erase(self):
+        node, secret = self.node, "a-secret-that-must-go"
+        for actor, note in (("ada", secret), ("bob", "kept")):
+            for i in range(3):
+                body = {"aggregateType": "player", "aggregateId": "x", "eventType": "note",
+                        "data": {"note": f"{note}{i}"}, "ops": [{"op": "increment", "path": "/n", "by": 1}]}
+                self.assertEqual(node.call("POST", "/events", body, bearer=token(actor)).status, 201)
+        feed = node.call("GET", "/events?actor=ada&limit=1000").json["events"]
+        self.assertEqual([event["data"]["note"] for event in feed], [f"{secret}{i}" for i in range(3)])
+        self.assertEqual(node.call("GET", "/events?actor=nobody&limit=1000").json["events"], [])
+        before = node.states("player")
+        self.assertEqual(node.stop(), 0)
+        done = self.cluster.run("erase", "--store", "sqlite:" + self.database(), "--actor", "ada", "--json")
+        self.assertEqual(json.loads(done.stdout), {"events": 3, "erased": 3, "records": 3}, done)
+        for name in os.listdir(os.path.dirname(self.database())):
+            path = os.path.join(os.path.dirname(self.database()), name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    self.assertNotIn(secret.encode(), file.read(), name)
+        done, report = self.verify()
+        self.assertEqual((done.returncode, report["findings"]), (0, 0), done)
+        done = self.cluster.run("erase", "--store", "sqlite:" + self.database(), "--actor", "ada", "--json")
+        self.assertEqual(json.loads(done.stdout), {"events": 3, "erased": 0, "records": 0})
+        node.start()
+        self.assertEqual(node.states("player"), before)
+        events = node.call("GET", "/events/player/x").json["events"]
+        self.assertEqual([(e["data"], e.get("dataErased", False), e["signature"]) for e in events],
+                         [({}, True, "valid")] * 3 + [({"note": f"kept{i}"}, False, "valid") for i in range(3)])
+        self.assertEqual(self.cluster.run("erase", "--actor", "ada").returncode, 2)
 
     def test_events(self):
         url = ("--url", f"http://127.0.0.1:{self.node.http_port}", "--token-file", self.cluster.token_file)
