@@ -2,7 +2,7 @@
 
 Nothing acknowledged is lost, a retried request counts once, counters are exact in every region, and nobody has to help.
 """
-import random, shutil, sys, time, unittest
+import collections, os, random, shutil, sys, time, unittest
 
 from cluster import Cluster
 from writers import Writers
@@ -15,6 +15,37 @@ class Killed(unittest.TestCase):
         cluster.wait_linked()
         cluster.wait_converged()
         writers.check(self)
+        for node in cluster:
+            self.check_history(node, writers)
+        for node in cluster:
+            self.check_store(cluster, node)
+
+    def check_history(self, node, writers):
+        """Every acknowledged event is in every region's history exactly once, and versions have no gap."""
+        client, cursor, more, seen, shared = node.client(), "", True, collections.Counter(), []
+        while more:
+            page = client.call("GET", f"/events?limit=1000{cursor and '&since=' + cursor}").json
+            cursor, more = page["next"], page["more"]
+            for event in page["events"]:
+                self.assertEqual(event["signature"], "valid")
+                if event["eventType"] == "test.written":
+                    seen[event["region"].split("~")[0], event["data"]["number"]] += 1
+                    shared += [c["version"] for c in event["changes"] if c["aggregateType"] == "world"]
+        client.close()
+        for region, writer in writers.writers.items():
+            for number in writer.acked:
+                self.assertEqual(seen[region, number], 1, f"{node.region}: {region} {number}")
+        self.assertEqual(shared, list(range(1, len(shared) + 1)))
+        # The present is what history makes of the last version.
+        present = node.call("GET", "/state/world/shared").json
+        past = node.call("GET", f"/state/world/shared?atVersion={present['version']}").json
+        self.assertEqual((past["state"], past["vectorClock"]), (present["state"], present["vectorClock"]))
+
+    def check_store(self, cluster, node):
+        self.assertEqual(node.stop(), 0)
+        path = os.path.join(node.environment()["GS_DATA_DIR"], "globalstate.db")
+        done = cluster.run("verify", "--store", "sqlite:" + path, "--trust", cluster.trust_file)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_one_after_the_other(self):
         chance = random.Random(2)
