@@ -57,7 +57,12 @@ int gs_preparing_emit(struct gs_preparing *preparing, struct gs_change *change) 
         preparing->changes = changes;
         preparing->capacity = capacity;
     }
-    change->index = preparing->next_index++;
+    change->index = preparing->next_index;
+    uint32_t more = gs_change_last_index(change) - change->index;
+    if (more >= UINT32_MAX - change->index) {
+        return gs_preparing_fail(preparing, GS_ETOOBIG, "", &change->path, "makes too many changes for one event");
+    }
+    preparing->next_index += more + 1;
     preparing->changes[preparing->count++] = *change;
     if (!preparing->scratch) {
         return 0;
@@ -92,6 +97,8 @@ static int refuse_field(struct gs_preparing *preparing, const struct gs_op *op, 
         return gs_preparing_fail(preparing, error, "/value", &op->path, "is set to a value nested too deep");
     case GS_ETYPE:
         return gs_preparing_fail(preparing, error, "/value", &op->path, "holds no values of this kind");
+    case GS_ERANGE:
+        return gs_preparing_fail(preparing, error, "/index", &op->path, "has no element there");
     case GS_EBOUND:
         return gs_preparing_refuse_spending(preparing, op, field);
     case GS_EINVAL:

@@ -87,6 +87,21 @@ bool gs_context_contains_events(const struct gs_context *context, const gs_origi
     return entry != NULL && entry_contains(entry, events_interval(after, seq));
 }
 
+bool gs_context_contains_range(const struct gs_context *context, const gs_origin *origin, struct gs_interval range) {
+    const struct gs_context_entry *entry = find_entry(context, origin);
+    return entry != NULL && entry_contains(entry, range);
+}
+
+bool gs_context_touches(const struct gs_context *context, const gs_origin *origin, struct gs_interval range) {
+    const struct gs_context_entry *entry = find_entry(context, origin);
+    if (entry == NULL) {
+        return false;
+    }
+    const struct gs_interval *intervals = gs_context_intervals(entry);
+    uint32_t position = interval_position(intervals, 0, entry->count, range.first);
+    return position < entry->count && gs_point_compare(intervals[position].first, range.last) <= 0;
+}
+
 static int reserve_entries(struct gs_context *context, struct gs_memory *memory, uint32_t more) {
     if (more <= context->capacity - context->count) {
         return 0;

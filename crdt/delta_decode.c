@@ -246,6 +246,23 @@ static void read_type(struct gs_reader *reader, struct gs_change *change) {
     }
 }
 
+static const struct gs_list_anchor *read_anchor(struct decoding *decoding) {
+    struct gs_reader *reader = decoding->reader;
+    uint32_t length = gs_read_array(reader, 4);
+    if (length == 0 || reader->error != 0) {
+        return NULL;
+    }
+    struct gs_list_anchor *anchor = allocate(decoding, 1, sizeof(*anchor), DOT_BYTES_MIN);
+    uint32_t side = gs_read_u32(reader, GS_LIST_BEFORE);
+    gs_dot dot = read_dot(decoding);
+    if (length != 4 || side == GS_LIST_START || !anchor) {
+        gs_reader_fail(reader, GS_EFORMAT);
+        return NULL;
+    }
+    *anchor = (struct gs_list_anchor){.side = (enum gs_list_side)side, .dot = dot};
+    return anchor;
+}
+
 static void read_value(struct gs_reader *reader, const struct gs_kind_info *info, struct gs_change *change) {
     change->value = gs_read_value(reader);
     if (reader->error == 0 && info->fits && !info->fits(change->value)) {
@@ -293,6 +310,9 @@ static void read_parts(struct decoding *decoding, const struct gs_kind_info *inf
     if (parts & GS_PART_SPAN) {
         read_span(decoding, change);
     }
+    if (parts & GS_PART_ANCHOR) {
+        change->anchor = read_anchor(decoding);
+    }
     if ((info->traits & GS_KIND_TAKES) && change->dot_count == 0 && change->mark_count == 0) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
@@ -339,8 +359,9 @@ int gs_delta_decode(struct gs_reader *reader, const struct gs_origin_table *tabl
     for (uint32_t i = 0; i < count && reader->error == 0; i++) {
         decoding.owed -= CHANGE_BYTES_MIN;
         read_change(&decoding, &changes[i]);
-        if (reader->error == 0 && i > 0 && changes[i - 1].index >= changes[i].index) {
-            gs_reader_fail(reader, GS_EFORMAT);
+        bool in_order = i == 0 || (reader->error == 0 && gs_change_last_index(&changes[i - 1]) < changes[i].index);
+        if (!in_order || (reader->error == 0 && gs_change_last_index(&changes[i]) < changes[i].index)) {
+            gs_reader_fail(reader, GS_EFORMAT); /* the latter: a run past the last index there is */
         }
     }
     if (reader->error != 0) {

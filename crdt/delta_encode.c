@@ -64,6 +64,14 @@ static void write_node(struct encoding *encoding, const struct gs_cleared *node,
     }
 }
 
+static void write_anchor(struct encoding *encoding, const struct gs_list_anchor *anchor) {
+    gs_write_array(encoding->out, anchor ? 4 : 0);
+    if (anchor) {
+        gs_write_uint(encoding->out, (uint64_t)anchor->side);
+        write_dot(encoding, &anchor->dot.origin, anchor->dot.at);
+    }
+}
+
 static void write_parts(struct encoding *encoding, const struct gs_change *change, uint32_t parts) {
     struct gs_buffer *out = encoding->out;
     if (parts & GS_PART_CLEARED) {
@@ -98,6 +106,9 @@ static void write_parts(struct encoding *encoding, const struct gs_change *chang
     }
     if ((parts & GS_PART_SPAN) || ((parts & GS_PART_TALLY) && !change->fresh)) {
         gs_write_int(out, change->before);
+    }
+    if (parts & GS_PART_ANCHOR) {
+        write_anchor(encoding, change->anchor);
     }
 }
 

@@ -33,6 +33,9 @@ static void write_members(const struct gs_change *change, const struct gs_kind_i
     } else if (info->parts & (GS_PART_TALLY | GS_PART_SPAN)) {
         gs_buffer_printf(out, ",\"by\":%" PRId64, change->by);
     }
+    if (change->kind == GS_OP_DELETE) {
+        gs_buffer_printf(out, ",\"count\":%" PRIu32, change->dot_count);
+    }
 }
 
 static void write_change(const struct gs_change *change, struct gs_buffer *out) {
@@ -88,6 +91,9 @@ int gs_delta_visit_claims(const struct gs_delta *delta, gs_delta_visit_fn visit,
     for (uint32_t i = 0; i < delta->count && result == 0; i++) {
         const struct gs_change *change = &delta->changes[i];
         result = visit_dots(change->dots, change->dot_count, visit, context);
+        if (result == 0 && change->anchor) {
+            result = visit(context, &change->anchor->dot.origin, change->anchor->dot.at);
+        }
         result = result != 0 ? result : visit_marks(change->marks, change->mark_count, visit, context);
         for (uint32_t j = 0; j < change->cleared_count && result == 0; j++) {
             result = visit_cleared(&change->cleared[j], visit, context);

@@ -27,6 +27,7 @@ union gs_store {
     struct gs_counter counter;
     struct gs_sketch *sketch;           /* owned; NULL is the empty store */
     struct gs_bounded_counter *bounded; /* owned; NULL is the empty store */
+    struct gs_list *list;               /* owned; NULL is the empty store */
 };
 
 struct gs_field {

@@ -22,6 +22,10 @@ static bool is_integer(struct gs_slice value) {
     return gs_value_kind(value) == GS_KIND_INT;
 }
 
+static bool is_filled_array(struct gs_slice value) {
+    return is_array(value) && value.length > 1;
+}
+
 static const struct gs_kind_info kinds[GS_OP_KIND_COUNT] = {
     [GS_OP_SET] = {"set", GS_TYPE_REGISTER, GS_PART_DOTS | GS_PART_VALUE, 0, "value", is_register_value},
     [GS_OP_UNSET] = {"unset", 0, GS_PART_CLEARED, GS_KIND_AT_ROOT, NULL, NULL},
@@ -51,6 +55,8 @@ static const struct gs_kind_info kinds[GS_OP_KIND_COUNT] = {
     [GS_OP_REMOVE_MEMBER] = {"remove", GS_TYPE_LEADERBOARD, GS_PART_DOTS | GS_PART_MEMBER | GS_PART_MARKS,
                              GS_KIND_TAKES, NULL, NULL},
     [GS_OP_OBSERVE] = {"observe", GS_TYPE_HYPERLOGLOG, GS_PART_DOTS | GS_PART_VALUE, 0, "value", gs_is_observation},
+    [GS_OP_INSERT] = {"insert", GS_TYPE_LIST, GS_PART_VALUE | GS_PART_ANCHOR, GS_KIND_MARKS, "values", is_filled_array},
+    [GS_OP_DELETE] = {"delete", GS_TYPE_LIST, GS_PART_DOTS, GS_KIND_TAKES, NULL, NULL},
 };
 
 const struct gs_kind_info *gs_kind_find(int kind) {
@@ -81,6 +87,15 @@ int gs_type_of_kind(int kind) {
 const char *gs_op_name(int kind) {
     const struct gs_kind_info *info = gs_kind_find(kind);
     return info ? info->op : "unknown";
+}
+
+uint32_t gs_change_last_index(const struct gs_change *change) {
+    if (change->kind != GS_OP_INSERT) {
+        return change->index;
+    }
+    struct gs_reader reader;
+    gs_reader_init(&reader, change->value.bytes, change->value.length);
+    return change->index + gs_read_array(&reader, UINT32_MAX) - 1;
 }
 
 uint32_t gs_kind_length(const struct gs_kind_info *info, bool fresh) {

@@ -16,14 +16,15 @@ enum gs_part {
     GS_PART_MEMBER = 1 << 5,
     GS_PART_MARKS = 1 << 6,
     GS_PART_VALUE = 1 << 7,
-    GS_PART_TALLY = 1 << 8, /* by, and, unless a new frame begins, before */
-    GS_PART_SPAN = 1 << 9,  /* by and before */
+    GS_PART_TALLY = 1 << 8,   /* by, and, unless a new frame begins, before */
+    GS_PART_SPAN = 1 << 9,    /* by and before */
+    GS_PART_ANCHOR = 1 << 10, /* where in a list */
 };
 
 enum gs_kind_trait {
     GS_KIND_PRESENT = 1 << 0, /* its dot keeps the field there, whatever the type's store holds */
     GS_KIND_TAKES = 1 << 1,   /* it only takes away: at least one dot or mark, and no dot of its own stays */
-    GS_KIND_MARKS = 1 << 2,   /* it raises marks, which stay whatever the context has seen */
+    GS_KIND_MARKS = 1 << 2, /* it raises marks, or says where elements are: that stays whatever the context has seen */
     GS_KIND_AT_ROOT = 1 << 3, /* the empty path is fine */
 };
 

@@ -201,6 +201,58 @@ static int read_create(struct parsing *parsing, const struct members *members, s
     return op->initial >= op->bound ? 0 : fail(parsing, GS_EINVAL, "/initial", "\"initial\" lies below the bound");
 }
 
+/* An integer from `least` on; `*ret_number` keeps what it is where the member is absent. */
+static int read_natural(struct parsing *parsing, const struct members *members, enum member member, int64_t least,
+                        uint64_t *ret_number) {
+    int64_t number = 0;
+    struct gs_slice value = members->other[member];
+    if (value.length == 0) {
+        return 0;
+    }
+    char name[32];
+    snprintf(name, sizeof(name), "/%s", member_names[member]);
+    if (!gs_integer_read(value, &number)) {
+        return fail(parsing, GS_ETYPE, name, "the member must be an integer");
+    }
+    if (number < least) {
+        return fail(parsing, GS_ERANGE, name, least > 0 ? "the member must be at least 1" : "the member is negative");
+    }
+    *ret_number = (uint64_t)number;
+    return 0;
+}
+
+/* One value as an array of one. */
+static int wrap_value(struct parsing *parsing, struct gs_slice value, struct gs_slice *ret_array) {
+    uint8_t *bytes = gs_arena_alloc(parsing->arena, value.length + 1);
+    if (!bytes) {
+        return fail(parsing, GS_ENOMEM, "", gs_error_message(GS_ENOMEM));
+    }
+    bytes[0] = 0x91; /* msgpack: an array of one */
+    memcpy(bytes + 1, value.bytes, value.length);
+    *ret_array = gs_slice_make(bytes, value.length + 1);
+    return 0;
+}
+
+static int read_insert(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    struct gs_slice one = members->other[VALUE];
+    struct gs_slice many = members->other[VALUES];
+    if ((one.length > 0) == (many.length > 0)) {
+        return fail(parsing, GS_EINVAL, "/value", "the op needs \"value\" or \"values\", not both");
+    }
+    if (many.length > 0 && (gs_value_kind(many) != GS_KIND_ARRAY || many.length == 1)) {
+        return fail(parsing, GS_ETYPE, "/values", "\"values\" must be an array with elements");
+    }
+    op->value = many;
+    int error = one.length > 0 ? wrap_value(parsing, one, &op->value) : 0;
+    return error != 0 ? error : read_natural(parsing, members, INDEX, 0, &op->position);
+}
+
+static int read_delete(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    op->count = 1;
+    int error = read_natural(parsing, members, INDEX, 0, &op->position);
+    return error != 0 ? error : read_natural(parsing, members, COUNT, 1, &op->count);
+}
+
 static const struct op_form forms[] = {
     {"set", GS_OP_SET, 1 << VALUE, 0, read_any_value},
     {"unset", GS_OP_UNSET, 0, 0, NULL},
@@ -214,6 +266,8 @@ static const struct op_form forms[] = {
     {"score", GS_OP_SCORE_TO, 1 << MEMBER, 1 << TO | 1 << BY, read_score},
     {"observe", GS_OP_OBSERVE, 1 << VALUE, 0, read_observed},
     {"transfer", GS_OP_TRANSFER, 1 << TO | 1 << BY, 0, read_transfer},
+    {"insert", GS_OP_INSERT, 1 << INDEX, 1 << VALUE | 1 << VALUES, read_insert},
+    {"delete", GS_OP_DELETE, 1 << INDEX, 1 << COUNT, read_delete},
     {"create", GS_OP_CREATE, 1 << TYPE, 1 << BOUND | 1 << INITIAL, read_create},
 };
 

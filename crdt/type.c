@@ -2,6 +2,7 @@
 
 static const struct gs_type_ops *const types[GS_TYPE_COUNT] = {
     [GS_TYPE_MAP] = &gs_type_map,
+    [GS_TYPE_LIST] = &gs_type_list,
     [GS_TYPE_SET] = &gs_type_set_aw,
     [GS_TYPE_SET_RW] = &gs_type_set_rw,
     [GS_TYPE_BOUNDED_COUNTER] = &gs_type_bounded_counter,

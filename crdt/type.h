@@ -132,6 +132,7 @@ struct gs_type_ops {
 };
 
 extern const struct gs_type_ops gs_type_map;
+extern const struct gs_type_ops gs_type_list;
 extern const struct gs_type_ops gs_type_set_aw;
 extern const struct gs_type_ops gs_type_counter;
 extern const struct gs_type_ops gs_type_max;

@@ -49,7 +49,7 @@ static int check_delta(const struct gs_event *event, const gs_origin *origin, co
         if (delta->changes[i].index < *next_index) {
             return GS_EFORMAT;
         }
-        *next_index = (uint64_t)delta->changes[i].index + 1;
+        *next_index = (uint64_t)gs_change_last_index(&delta->changes[i]) + 1;
     }
     if (delta->count == 0) {
         return 0;

@@ -40,6 +40,10 @@ bool gs_context_contains(const struct gs_context *context, const gs_dot *dot);
 bool gs_context_contains_events(const struct gs_context *context, const gs_origin *origin, uint64_t after,
                                 uint64_t seq);
 
+/* True if all points of `origin` from `range.first` to `range.last` are in the context; or any of them. */
+bool gs_context_contains_range(const struct gs_context *context, const gs_origin *origin, struct gs_interval range);
+bool gs_context_touches(const struct gs_context *context, const gs_origin *origin, struct gs_interval range);
+
 /* Add all dots of the events (after, seq], after < seq. 0 or GS_ENOMEM (then unchanged). */
 int gs_context_add_events(struct gs_context *context, struct gs_memory *memory, const gs_origin *origin, uint64_t after,
                           uint64_t seq);

@@ -138,26 +138,43 @@ struct gs_cleared {
     const struct gs_cleared *children; /* map, leaderboard: sorted by (name, type) */
 };
 
+/* Where in a list the first element of a run hangs: a tree of elements, each with children to its left and right
+ * (crdt/list.h). */
+enum gs_list_side {
+    GS_LIST_START = 0,  /* at the beginning: a right child of the root */
+    GS_LIST_AFTER = 1,  /* a right child of the element `dot` */
+    GS_LIST_BEFORE = 2, /* a left child of it */
+};
+
+struct gs_list_anchor {
+    enum gs_list_side side;
+    gs_dot dot; /* meaningless for GS_LIST_START */
+};
+
 /* Which members a kind has, and how they are encoded: crdt/FORMAT.md. */
 struct gs_change {
     enum gs_op_kind kind;
-    uint32_t index; /* of the dot (origin, seq, index) */
+    uint32_t index; /* of the dot (origin, seq, index); an insert of n values has that one and the n - 1 next */
     struct gs_path path;
     uint32_t cleared_count; /* unset: one per type found under the name (the root map alone for the empty path) */
+    uint32_t dot_count;
     const struct gs_cleared *cleared;
-    uint32_t dot_count; /* superseded dots, sorted */
-    const gs_dot *dots;
+    const gs_dot *dots;     /* superseded dots, sorted */
     enum gs_type type;      /* create */
+    uint32_t mark_count;    /* leaderboard: increments of the member's score that are superseded, by origin */
     int64_t bound;          /* bounded counter */
     gs_origin target;       /* transfer */
     struct gs_slice member; /* leaderboard */
-    uint32_t mark_count;    /* leaderboard: increments of the member's score that are superseded, by origin */
     const struct gs_counter_mark *marks;
     struct gs_slice value;
     int64_t by;     /* counters */
     int64_t before; /* counters: the origin's own total before; meaningless when fresh. Bounded: its cell before */
-    bool fresh;     /* increment, score: a new frame; all earlier increments of this origin there are cancelled */
+    const struct gs_list_anchor *anchor; /* insert; NULL: at the beginning */
+    bool fresh; /* increment, score: a new frame; all earlier increments of this origin there are cancelled */
 };
+
+/* The index of the change's last dot. */
+uint32_t gs_change_last_index(const struct gs_change *change);
 
 struct gs_delta {
     gs_origin origin;
@@ -165,7 +182,7 @@ struct gs_delta {
     uint64_t previous; /* origin's last seq on this aggregate, 0 if none; < seq */
     gs_hlc clock;
     uint32_t count;
-    const struct gs_change *changes; /* indexes strictly increasing */
+    const struct gs_change *changes; /* each begins behind the last dot of the one before */
 };
 
 /* Origins by number, so that a dot costs a few bytes instead of sixteen. Number 0 is the delta's own origin. */
@@ -193,13 +210,13 @@ int gs_delta_encode(const struct gs_delta *delta, struct gs_origin_table *table,
 int gs_delta_decode(struct gs_reader *reader, const struct gs_origin_table *table, struct gs_arena *arena,
                     struct gs_delta *ret_delta);
 
-/* Calls `visit` for each foreign (and own) dot and counter mark that the delta supersedes; stops at the first non-zero
- * result and returns it. Used to check that a batch claims nothing beyond its deps. */
+/* Calls `visit` for each foreign (and own) dot and counter mark that the delta supersedes or hangs on; stops at the
+ * first non-zero result and returns it. Used to check that a batch claims nothing beyond its deps. */
 typedef int (*gs_delta_visit_fn)(void *context, const gs_origin *origin, gs_point at);
 int gs_delta_visit_claims(const struct gs_delta *delta, gs_delta_visit_fn visit, void *context);
 
 /* Appends the changes as the JSON array `ops` that a person would have sent: [{"op":"set","path":"/a","value":1}, …].
- */
+ * An index in a list is not known any more: an insert has `values`, a delete has `count`. */
 void gs_delta_write_json(const struct gs_delta *delta, struct gs_buffer *out);
 
 #endif

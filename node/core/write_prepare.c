@@ -191,7 +191,7 @@ int gs_write_prepare(struct gs_core *core, struct gs_write_scratch *scratch, con
         const struct gs_delta *delta = &changes[i].delta;
         has_changes = has_changes || delta->count > 0 || write->changes[i].kind == GS_WRITE_OPS;
         if (delta->count > 0) {
-            stamp.first_index = delta->changes[delta->count - 1].index + 1;
+            stamp.first_index = gs_change_last_index(&delta->changes[delta->count - 1]) + 1;
         }
     }
     fill_event(write, &stamp, &ret_prepared->event);

@@ -61,10 +61,11 @@ class Raw:
 
 
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-BOUNDED, LEADERBOARD, HYPERLOGLOG = 5, 7, 12
-UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER, TRANSFER = 101, 102, 103, 104, 105, 106
+LIST, BOUNDED, LEADERBOARD, HYPERLOGLOG = 2, 5, 7, 12
+UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER, TRANSFER, DELETE = 101, 102, 103, 104, 105, 106, 107
 KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MIN: 6, MAP: 7, MVREGISTER: 9, SET_RW: 14,
-         REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24, BOUNDED: 17, TRANSFER: 18}
+         REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24, BOUNDED: 17, TRANSFER: 18,
+         LIST: 19, DELETE: 20}
 GRANT = 16
 CREATE, FLAG_KINDS = 8, {(FLAG_EW, True): 10, (FLAG_EW, False): 11, (FLAG_DW, True): 12, (FLAG_DW, False): 13}
 
@@ -77,7 +78,7 @@ class Delta:
         self.dots_known = {r.dot: r for other in known for r in other.records}
         self.dots_known.update({r.dot: r for r in event.records})
         previous = max([other.seq for other in known if other.origin == event.origin], default=0)
-        self.bytes = msgpack([previous, [self.change(r) for r in event.records]])
+        self.bytes = msgpack([previous, [self.change(r) for r in event.records if not r.follows]])
 
     def number(self, origin):
         if origin not in self.table:
@@ -106,8 +107,10 @@ class Delta:
         if record.kind == UNSET:
             taken = [r for r in self.taken(record) if r.kind not in (COUNTER, SCORE)] + list(record.marks)
             return start + [self.nodes(taken, record.path)]
-        if record.kind == MAP:
+        if record.kind in (MAP, DELETE):
             return start + [self.dots(record.takes)]
+        if record.kind == LIST:
+            return start + [[r.value for r in record.run], self.anchor(record.anchor)]
         return start + [self.dots(record.takes), record.value]
 
     def taken(self, record):
@@ -127,6 +130,10 @@ class Delta:
             return [KINDS[TRANSFER]] + where + [record.bound, self.number(record.target), record.value, before]
         kind = GRANT if record.creates else KINDS[BOUNDED]
         return [kind] + where + [self.dots(record.takes), record.bound, record.value, before]
+
+    def anchor(self, anchor):
+        """> [] or [side, origin, seq, index]"""
+        return [anchor[0], self.number(anchor[1][0]), anchor[1][1], anchor[1][2]] if anchor else []
 
     def nodes(self, records, path):
         """> node := [type, payload] at the top, [name, type, payload] below; and dots: presence"""
@@ -207,7 +214,7 @@ class State:
     def full(self):
         """Bookkeeping too: > cancelled marks of counters; hidden adds and removes of remove-wins sets"""
         self.fields = self.fields_of(self.view.kept + [r for r in self.records
-                                                       if r.kind in (COUNTER, SCORE, BOUNDED, TRANSFER)])
+                                                       if r.kind in (COUNTER, SCORE, BOUNDED, TRANSFER, LIST)])
         self.is_full = True
         return self.whole(3)
 
@@ -248,6 +255,11 @@ class State:
         if kind == COUNTER:
             chains = [r for r in self.records if r.kind == COUNTER and r.path == path] if self.is_full else here
             return self.tallies(chains)
+            return [self.mark(path, o) for o in self.origins if any(r.dot[0] == o for r in chains)]
+        if kind == LIST and self.is_full:
+            return self.runs(self.view.elements_known(path), True)
+        if kind == LIST:
+            return [self.runs(self.view.sequence(path), False), []]
         if kind == SET_RW and self.is_full:
             kept = self.view.rivals(path)
             return [self.elements([r for r in kept if r.kind == k]) for k in (SET_RW, REMOVE_RW)]
@@ -280,6 +292,35 @@ class State:
         number = self.origins.index
         return [self.view.bound(path), [n for a, b in sorted(made) for n in (number(a), number(b), made[a, b])],
                 [n for a, b in sorted(spent) for n in (number(a), spent[a, b])]]
+
+    def runs(self, elements, is_full):
+        """> runs as long as they can be: dots that go on by index, or by seq; full: each a right child of the one
+        > before, all alive or all deleted"""
+        runs = []
+        for r in elements:
+            last = runs[-1][-1] if runs else None
+            step = self.step(last, r) if last else None
+            chain = not is_full or (last and r.anchor == (1, last.dot) and self.lives(last) == self.lives(r))
+            if step is not None and chain and (len(runs[-1]) == 1 or self.step(*runs[-1][:2]) == step):
+                runs[-1].append(r)
+            else:
+                runs.append([r])
+        out = []
+        for run in runs:
+            content = [r.value for r in run] if self.lives(run[0]) else len(run)
+            out += self.triple(run[0].dot) + [self.step(*run[:2]) if len(run) > 1 else 0, content]
+            if is_full:
+                anchor = run[0].anchor
+                out.append([anchor[0]] + self.triple(anchor[1]) if anchor else [])
+        return out
+
+    def lives(self, record):
+        return record in self.view.alive
+
+    @staticmethod
+    def step(a, b):
+        (o, seq, index), following = a.dot, b.dot
+        return {(o, seq, index + 1): 0, (o, seq + 1, index): 1}.get(following)
 
     def elements(self, records):
         values = sorted({msgpack(r.value) for r in records})

@@ -19,8 +19,8 @@ from format import msgpack, observation, type_of  # noqa: E402  the canonical en
 # > Numbers: map 1, list 2, set 3, set_rw 4, bounded_counter 5, counter 6, leaderboard 7, max 8, min 9, flag_ew 10,
 # > flag_dw 11, hyperloglog 12, mvregister 13, register 14
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
-BOUNDED, LEADERBOARD, HYPERLOGLOG = 5, 7, 12
-TYPE_NAMES = {MAP: "map", SET: "set", SET_RW: "set_rw", BOUNDED: "bounded_counter", COUNTER: "counter",
+LIST, BOUNDED, LEADERBOARD, HYPERLOGLOG = 2, 5, 7, 12
+TYPE_NAMES = {MAP: "map", LIST: "list", SET: "set", SET_RW: "set_rw", BOUNDED: "bounded_counter", COUNTER: "counter",
               LEADERBOARD: "leaderboard", MAX: "max", MIN: "min", FLAG_EW: "flag_ew", FLAG_DW: "flag_dw",
               HYPERLOGLOG: "hyperloglog", MVREGISTER: "mvregister", REGISTER: "register"}
 TYPES = {name: number for number, name in TYPE_NAMES.items()}
@@ -28,6 +28,8 @@ UNSET, REMOVE = 101, 102  # records that only take away
 REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it takes it away
 SCORE, REMOVE_MEMBER = 104, 105  # leaderboard: an increment, which stays as a counter's does; and a remove
 TRANSFER = 106  # rights of a bounded counter change hands
+DELETE = 107  # list: takes elements away
+AFTER, BEFORE = 1, 2  # list: an element hangs on another as its right child, or as its left child
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DEPTH_MAX = 16
 
@@ -47,6 +49,9 @@ class Record:
         self.frame = ()  # an increment: the writer's own increments of its frame, itself last
         self.cell = ()  # of a bounded counter: the writer's own records that the same cell sums up, itself last
         self.bound = self.target = self.creates = None
+        self.anchor = None  # an element of a list: (side, dot of the parent); None: a right child of the root
+        self.run = ()  # the first element of a run: all of them
+        self.follows = False  # another element of a run
         self.marks = ()  # an unset: for each (path, origin) of a counter, the newest increment it cancels
 
 
@@ -298,10 +303,39 @@ class View:
         found = {msgpack(v): v for r in self.at(path, MVREGISTER) for v in r.value}
         return [found[key] for key in sorted(found)]
 
+    def elements_known(self, path):
+        """All elements of a list that arrived, deleted ones too, by dot."""
+        return sorted((r for r in self.known.values() if r.kind == LIST and r.path == path and not r.presence),
+                      key=lambda r: r.dot)
+
+    def ordered(self, path):
+        """> a depth-first walk: left children, the element, right children; siblings by dot. What hangs on an element
+        > that has not arrived is not in it."""
+        known = self.elements_known(path)
+        children = {}
+        for r in known:
+            children.setdefault(r.anchor or (AFTER, None), []).append(r)
+        order, stack = [], [(AFTER, None)]
+        while stack:
+            at = stack.pop()
+            if isinstance(at, Record):
+                order.append(at)
+                continue
+            for r in reversed(children.get(at, [])):
+                stack += [(AFTER, r.dot), r, (BEFORE, r.dot)]
+        return order
+
+    def sequence(self, path):
+        """> list: the elements not deleted"""
+        alive = {r.dot for r in self.at(path, LIST)}
+        return [r for r in self.ordered(path) if r.dot in alive]
+
     def value(self, path=()):
         kind = self.shown(path)
         if kind == BOUNDED:
             return saturated(self.bound(path) + self.rights(path))
+        if kind == LIST:
+            return [r.value for r in self.sequence(path)]
         if kind in (SET, SET_RW):
             return self.elements(path, kind)
         if kind == COUNTER:
@@ -558,6 +592,34 @@ class Writer:
         self.record(kind, path, on, [r.dot for r in self.view.at(path, kind)])
         self.commit()
 
+    def insert(self, path, index, values):
+        self.typed(path, LIST)
+        order, shown = self.view.ordered(path), self.view.sequence(path)
+        if index > len(shown):
+            raise Refused("number_out_of_range", path)
+        # > *left* has a right child, and *right* hangs on it, however far below: a left child of *right*; else a right
+        # > child of *left*
+        left, right = shown[index - 1] if index > 0 else None, shown[index] if index < len(shown) else None
+        here = (AFTER, left.dot) if left else None
+        at, known = right, {r.dot: r for r in order}
+        while at and at.anchor and at.anchor[1] != (left and left.dot):
+            at = known[at.anchor[1]]
+        if at and at.anchor == here:
+            here = (BEFORE, right.dot)
+        run = [self.record(LIST, path, value) for value in values]
+        for record, anchor in zip(run, [here] + [(AFTER, r.dot) for r in run]):
+            record.anchor, record.follows = anchor, record is not run[0]
+        run[0].run = tuple(run)
+        self.commit()
+
+    def delete(self, path, index, count):
+        self.typed(path, LIST)
+        shown = self.view.sequence(path)
+        if index + count > len(shown):
+            raise Refused("number_out_of_range", path)
+        self.record(DELETE, path, None, [r.dot for r in shown[index:index + count]])
+        self.commit()
+
     def write_values(self, path, values):
         """> supersedes the writes it sees"""
         self.record(MVREGISTER, path, values, [r.dot for r in self.view.at(path, MVREGISTER)])
@@ -615,6 +677,8 @@ class Writer:
         shown = self.view.shown(path)
         if isinstance(value, dict):
             self.set_object(path, value, shown)
+        elif shown == LIST:
+            self.set_list(path, value)
         elif shown == COUNTER:
             self.set_counter(path, value, self.view.exact_sum(path))
         elif shown == BOUNDED:
@@ -698,6 +762,20 @@ class Writer:
     def has(self, path, element, kind):
         return msgpack(element) in map(msgpack, self.view.elements(path, kind))
 
+    def set_list(self, path, value):
+        """> the fewest inserts and deletes; of one place, inserts first"""
+        if not isinstance(value, list):
+            raise Refused("type_mismatch", path)
+        old, new = [msgpack(r.value) for r in self.view.sequence(path)], [msgpack(v) for v in value]
+        position, at = 0, 0
+        for deletes, inserts, stays in script(old, new):
+            if inserts:
+                self.insert(path, position, value[at:at + inserts])
+            position, at = position + inserts, at + inserts
+            if deletes:
+                self.delete(path, position, deletes)
+            position, at = position + stays, at + stays
+
     def set_extremum(self, path, value, kind):
         shown = self.view.greatest(path) if kind == MAX else self.view.least(path)
         if shown is None and value is None:
@@ -747,6 +825,10 @@ class Writer:
                 self.score_to(path, op["member"], op["to"])
             else:
                 self.score_by(path, op["member"], op["by"])
+        elif kind == "insert":
+            self.insert(path, op["index"], op["values"] if "values" in op else [op["value"]])
+        elif kind == "delete":
+            self.delete(path, op["index"], op.get("count", 1))
         else:
             getattr(self, kind)(path, op["by"] if kind in ("increment", "max", "min") else op["value"])
 

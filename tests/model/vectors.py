@@ -76,6 +76,14 @@ def transfer(path, to, by):
     return {"op": "transfer", "path": path, "to": ORIGINS.get(to, b"\xcc" * 16).hex(), "by": by}
 
 
+def insert(path, index, *values):
+    return {"op": "insert", "path": path, "index": index, "values": list(values)}
+
+
+def delete(path, index, count):
+    return {"op": "delete", "path": path, "index": index, "count": count}
+
+
 def solo(*events):
     return [["A", clock, list(ops)] for clock, ops in enumerate(events, 1)]
 
@@ -172,6 +180,20 @@ HISTORIES = {
     "bounded counter, unset and increment apart": apart([bounded("/a", 0, 0)], [unset("/a")], [increment("/a", 2)]),
     "bounded counter, below a map": solo([bounded("/m/a", 0, 2)], [increment("/m/a", -2)], [unset("/m")]),
     "two types under one name": apart(None, [put("/a", 1)], [increment("/a", 2)]),
+    "list, a run": solo([insert("/a", 0, "x", "y", "é")]),
+    "list, typed forward": solo([insert("/a", 0, "x")], [insert("/a", 1, "y")], [insert("/a", 2, "z")]),
+    "list, typed backward": solo([insert("/a", 0, "x")], [insert("/a", 0, "y")], [insert("/a", 0, "z")]),
+    "list, into a run": solo([insert("/a", 0, 1, 2, 3)], [insert("/a", 1, [None], {"k": 1.5})]),
+    "list, deleted": solo([insert("/a", 0, 1, 2, 3, 4)], [delete("/a", 1, 2)]),
+    "list, all deleted": solo([insert("/a", 0, 1)], [delete("/a", 0, 1)]),
+    "list, made again": solo([insert("/a", 0, 1)], [delete("/a", 0, 1)], [insert("/a", 0, 2)]),
+    "list, created": solo([{"op": "create", "path": "/a", "type": "list"}]),
+    "list, runs apart": apart(None, [insert("/a", 0, "a", "b")], [insert("/a", 0, "x", "y")]),
+    "list, delete and insert apart": apart([insert("/a", 0, 1, 2)], [delete("/a", 0, 2)], [insert("/a", 1, 9)]),
+    "list, unset and insert apart": apart([insert("/a", 0, 1, 2)], [unset("/a")], [insert("/a", 1, 9)]),
+    "list, set": solo([insert("/a", 0, 1, 2, 3, 4)], [put("/a", [0, 1, 3, 5])]),
+    "list, several ops in one event": solo(
+        [insert("/a", 0, 1, 2), insert("/a", 1, 3), delete("/a", 0, 1), put("/b", 1)]),
     "root, PUT": solo([put("", {"a": 1})], [put("", {"b": 2})]),
     "root, DELETE": solo([put("", {"a": 1})], [unset("")]),
     "root, DELETE and a write apart": apart([put("", {"a": 1})], [unset("")], [put("/b", 2)]),

@@ -176,17 +176,21 @@ class Run:
                  model.SET: "add", model.REMOVE: "remove", model.MAX: "max", model.MIN: "min", model.SET_RW: "add",
                  model.REMOVE_RW: "remove", model.MVREGISTER: "set", model.LEADERBOARD: "score", model.SCORE: "score",
                  model.REMOVE_MEMBER: "remove", model.HYPERLOGLOG: "observe",
-                 model.BOUNDED: "increment", model.TRANSFER: "transfer"}
+                 model.BOUNDED: "increment", model.TRANSFER: "transfer",
+                 model.LIST: "insert", model.DELETE: "delete"}
+        records = [r for r in event.records if not r.follows]
         switches = {True: "enable", False: "disable"}
         creates = [r for r in event.records if r.creates or (r.presence and r.kind != model.BOUNDED)]
         wanted = [("create", model.to_pointer(r.path), None) if r in creates else
                   (switches[r.value], model.to_pointer(r.path), None) if r.kind in (model.FLAG_EW, model.FLAG_DW) else
-                  (names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else r.value)
-                  for r in event.records]
+                  (names[r.kind], model.to_pointer(r.path), {} if r.kind == model.MAP else
+                   [e.value for e in r.run] if r.kind == model.LIST else
+                   len(r.takes) if r.kind == model.DELETE else r.value)
+                  for r in records]
         wanted = [op + ((r.member,) if r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence else
                         (r.target.hex(),) if r.kind == model.TRANSFER else ())
-                  for op, r in zip(wanted, event.records)]
-        got = [(op["op"], op["path"], op.get("by", op.get("to", op.get("value")))) + tuple(
+                  for op, r in zip(wanted, records)]
+        got = [(op["op"], op["path"], next((op[m] for m in ("by", "to", "value", "values", "count") if m in op), None)) + tuple(
             op[key] for key in ("member",) if key in op) + ((op["to"],) if op["op"] == "transfer" else ())
             for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
@@ -461,7 +465,8 @@ class Mixed:
     def generate(rng):
         path = "".join("/" + rng.choice(NAMES) for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 2, 3))))
         kinds = ("set", "set", "object", "unset", "increment", "increment", "add", "add", "remove", "max", "min",
-                 "enable", "disable", "create", "add", "set", "score", "score", "observe", "transfer")
+                 "enable", "disable", "create", "add", "set", "score", "score", "observe", "transfer",
+                 "insert", "insert", "insert", "delete")
         # A path has a favourite op, so that fields last, which others disturb now and then.
         kind = kinds[sum(map(ord, path)) * 7 % len(kinds)] if rng.random() < 0.5 else rng.choice(kinds)
         if kind == "unset":
@@ -486,6 +491,11 @@ class Mixed:
             return {"op": kind, "path": path, "by": rng.choice((0, 1, 2, 2.0, 7, -4.5))}
         if kind in ("add", "remove"):
             return {"op": kind, "path": path, "value": rng.choice((1, 2, "x", 2.0, False))}
+        if kind == "insert":
+            values = [rng.choice((1, "x", None, {"k": [1]}, 2.0)) for _ in range(rng.choice((1, 1, 2, 4)))]
+            return {"op": kind, "path": path, "index": rng.choice((0, 0, 0, 1, 2)), "values": values}
+        if kind == "delete":
+            return {"op": kind, "path": path, "index": rng.choice((0, 0, 1)), "count": rng.choice((1, 1, 2))}
         return {"op": "set", "path": path, "value": Mixed.value(rng, 0 if kind == "object" else 3)}
 
     @staticmethod

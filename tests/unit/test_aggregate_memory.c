@@ -16,7 +16,8 @@ static const char *const first_ops =
     "{'op':'score','path':'/lb/b','member':'bob','by':3},{'op':'score','path':'/lb/b','member':'ada','by':1},"
     "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'bob'},"
     "{'op':'create','path':'/gold','type':'bounded_counter','bound':1,'initial':20},"
-    "{'op':'create','path':'/b/gone','type':'bounded_counter','bound':2}]";
+    "{'op':'create','path':'/b/gone','type':'bounded_counter','bound':2},"
+    "{'op':'insert','path':'/li','index':0,'values':['a','bb','c','d']}]";
 static const char *const second_ops =
     "[{'op':'unset','path':'/m/x'},{'op':'unset','path':'/c'},{'op':'remove','path':'/s','value':1},"
     "{'op':'set','path':'/a','value':4},{'op':'max','path':'/h','by':7},{'op':'increment','path':'/c/d','by':1},"
@@ -27,7 +28,9 @@ static const char *const second_ops =
     "{'op':'remove','path':'/lb/b','value':'ada'},{'op':'unset','path':'/u'},{'op':'observe','path':'/u','value':1},"
     "{'op':'transfer','path':'/gold','to':'02000000000000000000000000000000','by':3},{'op':'unset','path':'/b'},"
     "{'op':'transfer','path':'/gold','to':'03000000000000000000000000000000','by':1},"
-    "{'op':'increment','path':'/gold','by':-2}]";
+    "{'op':'increment','path':'/gold','by':-2},"
+    "{'op':'insert','path':'/li','index':1,'values':['x',{'y':1}]},{'op':'delete','path':'/li','index':0,'count':3},"
+    "{'op':'set','path':'/li','value':['c','e',1]}]";
 static const char *const other_ops =
     "[{'op':'set','path':'/a/b','value':'other'},{'op':'add','path':'/s','value':3},{'op':'set','path':'/m','value':0},"
     "{'op':'increment','path':'/c/d','by':8},{'op':'increment','path':'/m2/d','by':8},{'op':'max','path':'/h','by':1},"
@@ -37,7 +40,8 @@ static const char *const other_ops =
     "{'op':'score','path':'/lb/b','member':'bob','by':5},"
     "{'op':'score','path':'/lb/b','member':'ada','to':5},{'op':'score','path':'/lb/b','member':'cy','to':5},"
     "{'op':'observe','path':'/u','value':'ada'},{'op':'observe','path':'/u','value':'eve'},"
-    "{'op':'create','path':'/gold','type':'bounded_counter','initial':2},{'op':'increment','path':'/gold','by':-1}]";
+    "{'op':'create','path':'/gold','type':'bounded_counter','initial':2},{'op':'increment','path':'/gold','by':-1},"
+    "{'op':'insert','path':'/li','index':0,'values':['o','p']}]";
 
 struct scene {
     struct gs_arena arena;
@@ -149,7 +153,7 @@ static int use_once(const struct scene *scene, struct gs_aggregate *target, stru
         break;
     case 1:
         error = gs_aggregate_diff(target,
-                                  value_of(&calm, "{'a':1,'s':[9],'c':{'d':100},'new':{'k':1},"
+                                  value_of(&calm, "{'a':1,'s':[9],'c':{'d':100},'new':{'k':1},'li':['b',3],"
                                                   "'lb':{'b':[{'member':'cy','score':1}]}}"),
                                   &arena, &ops, &count, NULL);
         break;

@@ -215,14 +215,17 @@ static void claims_are_all_visited(void **state) {
     struct gs_delta x =
         replica_write(&a, 1,
                       "[{'op':'set','path':'/m','value':{'r':1}},{'op':'increment','path':'/m/c','by':5},"
-                      "{'op':'add','path':'/s','value':1}]",
+                      "{'op':'add','path':'/s','value':1},{'op':'insert','path':'/l','index':0,'values':[1,2,3]}]",
                       &arena);
     assert_int_equal(gs_aggregate_apply(b.state, &x), 0);
-    struct gs_delta y = replica_write(&b, 2, "[{'op':'add','path':'/s','value':1},{'op':'unset','path':'/m'}]", &arena);
+    struct gs_delta y = replica_write(&b, 2,
+                                      "[{'op':'add','path':'/s','value':1},{'op':'unset','path':'/m'},"
+                                      "{'op':'insert','path':'/l','index':1,'value':9}]",
+                                      &arena);
     struct gs_buffer text = {0};
     assert_int_equal(gs_delta_visit_claims(&y, list_claim, &text), 0);
     gs_buffer_byte(&text, 0);
-    assert_string_equal((char *)text.bytes, "1:1.3 1:1.0 1:1.2 1:1.1 ");
+    assert_string_equal((char *)text.bytes, "1:1.3 1:1.0 1:1.2 1:1.1 1:1.5 ");
     gs_buffer_close(&text);
     gs_aggregate_free(a.state);
     gs_aggregate_free(b.state);
