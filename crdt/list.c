@@ -215,28 +215,46 @@ uint32_t gs_list_next_by_dot(const struct gs_list *list, uint32_t span) {
     return GS_SPAN_NONE;
 }
 
-bool gs_list_next(struct gs_list_cursor *cursor, gs_dot *ret_dot, struct gs_slice *ret_value) {
+/* Moves to the next span if this one is done; false at the end. */
+static bool settle(struct gs_list_cursor *cursor) {
     const struct gs_list *list = cursor->list;
-    if (!list) {
+    uint32_t span = cursor->begun ? cursor->span : GS_SPAN_NONE;
+    if (cursor->begun && cursor->offset < list->spans[span].length) {
+        return true;
+    }
+    do {
+        span = cursor->hidden ? gs_list_next_by_dot(list, span) : gs_sequence_next(&list->sequence, span);
+    } while (span != GS_SPAN_NONE && (!gs_span_is_alive(&list->spans[span]) ||
+                                      (cursor->hidden && (list->spans[span].flags & GS_SPAN_ATTACHED))));
+    if (span == GS_SPAN_NONE) {
+        cursor->list = NULL;
         return false;
     }
-    uint32_t span = cursor->begun ? cursor->span : GS_SPAN_NONE;
-    if (!cursor->begun || cursor->offset == list->spans[span].length) {
-        uint32_t skip = GS_SPAN_ATTACHED;
-        do {
-            span = cursor->hidden ? gs_list_next_by_dot(list, span) : gs_sequence_next(&list->sequence, span);
-        } while (span != GS_SPAN_NONE &&
-                 (!gs_span_is_alive(&list->spans[span]) || (cursor->hidden && (list->spans[span].flags & skip))));
-        if (span == GS_SPAN_NONE) {
-            cursor->list = NULL;
-            return false;
+    cursor->begun = true;
+    cursor->span = span;
+    cursor->offset = 0;
+    return true;
+}
+
+uint32_t gs_list_take_dots(struct gs_list_cursor *cursor, gs_dot *dots, uint32_t count) {
+    uint32_t taken = 0;
+    while (taken < count && cursor->list && settle(cursor)) {
+        const struct gs_span *span = &cursor->list->spans[cursor->span];
+        const gs_origin origin = cursor->list->authors[span->author].origin;
+        for (; taken < count && cursor->offset < span->length; taken++) {
+            dots[taken] = (gs_dot){.origin = origin, .at = gs_span_point(span, cursor->offset++)};
         }
-        cursor->begun = true;
-        cursor->span = span;
-        cursor->offset = 0;
     }
-    *ret_dot = gs_span_dot(list, span, cursor->offset);
-    *ret_value = gs_span_value(list, &list->spans[span], cursor->offset);
+    return taken;
+}
+
+bool gs_list_next(struct gs_list_cursor *cursor, gs_dot *ret_dot, struct gs_slice *ret_value) {
+    const struct gs_list *list = cursor->list;
+    if (!list || !settle(cursor)) {
+        return false;
+    }
+    *ret_dot = gs_span_dot(list, cursor->span, cursor->offset);
+    *ret_value = gs_span_value(list, &list->spans[cursor->span], cursor->offset);
     cursor->offset++;
     return true;
 }

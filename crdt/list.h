@@ -88,5 +88,7 @@ struct gs_list_cursor {
 /* Stands the cursor before element `index` ≤ length. */
 struct gs_list_cursor gs_list_cursor_at(const struct gs_list *list, uint32_t index);
 bool gs_list_next(struct gs_list_cursor *cursor, gs_dot *ret_dot, struct gs_slice *ret_value);
+/* The dots of the next elements, at most `count`; returns how many there were. */
+uint32_t gs_list_take_dots(struct gs_list_cursor *cursor, gs_dot *dots, uint32_t count);
 
 #endif

@@ -156,16 +156,6 @@ static bool is_sorted(const gs_dot *dots, uint32_t count) {
     return sorted;
 }
 
-/* Appends the dots of the next elements. */
-static uint32_t take_dots(struct gs_list_cursor *cursor, gs_dot *dots, uint32_t count) {
-    struct gs_slice value;
-    uint32_t taken = 0;
-    while (taken < count && gs_list_next(cursor, &dots[taken], &value)) {
-        taken++;
-    }
-    return taken;
-}
-
 static void sort_dots(gs_dot *dots, uint32_t count) {
     if (!is_sorted(dots, count)) { /* what was typed from left to right is */
         qsort(dots, count, sizeof(*dots), compare_dots);
@@ -180,8 +170,8 @@ static int collect(const union gs_store *store, struct gs_arena *arena, struct g
     }
     struct gs_list_cursor shown = {.list = store->list};
     struct gs_list_cursor hidden = {.list = store->list, .hidden = true};
-    uint32_t taken = take_dots(&shown, dots, count);
-    take_dots(&hidden, dots + taken, count - taken);
+    uint32_t taken = gs_list_take_dots(&shown, dots, count);
+    gs_list_take_dots(&hidden, dots + taken, count - taken);
     sort_dots(dots, count);
     ret_cleared->dots = dots;
     ret_cleared->dot_count = count;
@@ -227,7 +217,7 @@ static int resolve(const union gs_store *store, const struct gs_op *op, const gs
         return GS_ENOMEM;
     }
     struct gs_list_cursor cursor = gs_list_cursor_at(list, (uint32_t)op->position);
-    change->dot_count = take_dots(&cursor, dots, (uint32_t)op->count);
+    change->dot_count = gs_list_take_dots(&cursor, dots, (uint32_t)op->count);
     sort_dots(dots, change->dot_count);
     change->dots = dots;
     return 1;

@@ -148,10 +148,7 @@ static void apply(struct gs_list *list, struct gs_memory *memory, struct gs_cont
 /* The index at which the patch inserts is behind what it deletes: its anchor is found before they go. */
 static void resolve(const struct gs_list *list, const struct patch *patch, struct made *made) {
     struct gs_list_cursor cursor = gs_list_cursor_at(list, patch->position);
-    struct gs_slice value;
-    for (uint32_t i = 0; i < patch->deleted; i++) {
-        gs_list_next(&cursor, &made->dots[i], &value);
-    }
+    gs_list_take_dots(&cursor, made->dots, patch->deleted);
     if (patch->count > 0) {
         made->anchor = gs_list_anchor_at(list, patch->position);
     }

@@ -9,12 +9,15 @@ state is a function of a set of known events:
 No causal contexts, no marks or frames, no deltas. Quotes ("> …") are from SEMANTICS.md.
 """
 
-import math
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from format import msgpack, observation, type_of  # noqa: E402  the canonical encoding: identity and order
+from estimate import estimate  # noqa: E402
+from lists import ListView, ListWriter  # noqa: E402
+from values import (INT_MAX, INT_MIN, chain_of, fits, is_int, is_number, is_row, is_scalar,  # noqa: E402
+                    pointer, saturated, to_pointer)
 
 # > Numbers: map 1, list 2, set 3, set_rw 4, bounded_counter 5, counter 6, leaderboard 7, max 8, min 9, flag_ew 10,
 # > flag_dw 11, hyperloglog 12, mvregister 13, register 14
@@ -29,8 +32,6 @@ REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it ta
 SCORE, REMOVE_MEMBER = 104, 105  # leaderboard: an increment, which stays as a counter's does; and a remove
 TRANSFER = 106  # rights of a bounded counter change hands
 DELETE = 107  # list: takes elements away
-AFTER, BEFORE = 1, 2  # list: an element hangs on another as its right child, or as its left child
-INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DEPTH_MAX = 16
 
 
@@ -61,86 +62,6 @@ class Event:
     def __init__(self, origin, seq, clock, ops, saw, records):
         self.id, self.origin, self.seq, self.clock = (origin, seq), origin, seq, clock
         self.ops, self.saw, self.records = ops, frozenset(saw), records
-
-
-def is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value):
-    return is_int(value) or isinstance(value, float)
-
-
-def is_scalar(value):
-    return not isinstance(value, (list, dict))
-
-
-def is_row(value):
-    """An entry of a leaderboard that is written out."""
-    return (isinstance(value, dict) and value.keys() == {"member", "score"} and isinstance(value["member"], str)
-            and is_int(value["score"]))
-
-
-def fits(number):
-    return INT_MIN <= number <= INT_MAX
-
-
-def saturated(number):
-    return min(max(number, INT_MIN), INT_MAX)
-
-
-def pointer(text):
-    """RFC 6901 text to a tuple of names."""
-    return tuple(name.replace("~1", "/").replace("~0", "~") for name in text.split("/")[1:])
-
-
-def to_pointer(path):
-    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in path)
-
-
-def chain_of(record):
-    """What an origin's increments add up in: a counter, or a member's score."""
-    return (record.kind, record.path, record.member)
-
-
-# ---- hyperloglog ---------------------------------------------------------------------------------------------------
-
-
-REGISTERS, RANK_MAX = 2048, 54
-
-
-def estimate(ranks):
-    """> Ertl 2017, algorithm 6. `ranks`: the greatest rank of each register that has one."""
-    counts = [0] * (RANK_MAX + 1)
-    for rank in ranks.values():
-        counts[rank] += 1
-    counts[0] = REGISTERS - len(ranks)
-    if not ranks:
-        return 0
-    m = float(REGISTERS)
-    z = m * tau(1 - counts[RANK_MAX] / m)
-    for count in counts[RANK_MAX - 1:0:-1]:
-        z = 0.5 * (z + count)
-    z += m * sigma(counts[0] / m)
-    return math.floor(0.72134752044448170368 * m * m / z + 0.5) if z > 0 else INT_MAX
-
-
-def sigma(x):
-    y, z, before = 1.0, x, None
-    while z != before:
-        x *= x
-        before, z, y = z, z + x * y, y + y
-    return z
-
-
-def tau(x):
-    if x in (0, 1):
-        return 0.0
-    y, z, before = 1.0, 1 - x, None
-    while z != before:
-        x, y = math.sqrt(x), y * 0.5
-        before, z = z, z - (1 - x) * (1 - x) * y
-    return z / 3
 
 
 # ---- what is alive -------------------------------------------------------------------------------------------------
@@ -175,7 +96,7 @@ def records_of(events):
     return [record for event in events for record in event.records]
 
 
-class View:
+class View(ListView):
     """The state that a set of records amounts to."""
 
     def __init__(self, records):
@@ -303,33 +224,6 @@ class View:
         found = {msgpack(v): v for r in self.at(path, MVREGISTER) for v in r.value}
         return [found[key] for key in sorted(found)]
 
-    def elements_known(self, path):
-        """All elements of a list that arrived, deleted ones too, by dot."""
-        return sorted((r for r in self.known.values() if r.kind == LIST and r.path == path and not r.presence),
-                      key=lambda r: r.dot)
-
-    def ordered(self, path):
-        """> a depth-first walk: left children, the element, right children; siblings by dot. What hangs on an element
-        > that has not arrived is not in it."""
-        known = self.elements_known(path)
-        children = {}
-        for r in known:
-            children.setdefault(r.anchor or (AFTER, None), []).append(r)
-        order, stack = [], [(AFTER, None)]
-        while stack:
-            at = stack.pop()
-            if isinstance(at, Record):
-                order.append(at)
-                continue
-            for r in reversed(children.get(at, [])):
-                stack += [(AFTER, r.dot), r, (BEFORE, r.dot)]
-        return order
-
-    def sequence(self, path):
-        """> list: the elements not deleted"""
-        alive = {r.dot for r in self.at(path, LIST)}
-        return [r for r in self.ordered(path) if r.dot in alive]
-
     def value(self, path=()):
         kind = self.shown(path)
         if kind == BOUNDED:
@@ -394,7 +288,7 @@ RULES = {REGISTER: "last_writer_wins", MVREGISTER: "all_kept", FLAG_EW: "enable_
 # ---- what an op becomes at its writer ------------------------------------------------------------------------------
 
 
-class Writer:
+class Writer(ListWriter):
     """Resolves the ops of one event. > Several ops in one event apply in order, each seeing the ones before."""
 
     def __init__(self, known, origin, seq, clock, first_index=0):
@@ -437,6 +331,9 @@ class Writer:
         if types and not fitting:
             raise Refused("type_mismatch", path)
         return fitting[0] if fitting else kinds[0]
+
+    def refuse(self, code, path):
+        raise Refused(code, path)
 
     # Ops
 
@@ -592,34 +489,6 @@ class Writer:
         self.record(kind, path, on, [r.dot for r in self.view.at(path, kind)])
         self.commit()
 
-    def insert(self, path, index, values):
-        self.typed(path, LIST)
-        order, shown = self.view.ordered(path), self.view.sequence(path)
-        if index > len(shown):
-            raise Refused("number_out_of_range", path)
-        # > *left* has a right child, and *right* hangs on it, however far below: a left child of *right*; else a right
-        # > child of *left*
-        left, right = shown[index - 1] if index > 0 else None, shown[index] if index < len(shown) else None
-        here = (AFTER, left.dot) if left else None
-        at, known = right, {r.dot: r for r in order}
-        while at and at.anchor and at.anchor[1] != (left and left.dot):
-            at = known[at.anchor[1]]
-        if at and at.anchor == here:
-            here = (BEFORE, right.dot)
-        run = [self.record(LIST, path, value) for value in values]
-        for record, anchor in zip(run, [here] + [(AFTER, r.dot) for r in run]):
-            record.anchor, record.follows = anchor, record is not run[0]
-        run[0].run = tuple(run)
-        self.commit()
-
-    def delete(self, path, index, count):
-        self.typed(path, LIST)
-        shown = self.view.sequence(path)
-        if index + count > len(shown):
-            raise Refused("number_out_of_range", path)
-        self.record(DELETE, path, None, [r.dot for r in shown[index:index + count]])
-        self.commit()
-
     def write_values(self, path, values):
         """> supersedes the writes it sees"""
         self.record(MVREGISTER, path, values, [r.dot for r in self.view.at(path, MVREGISTER)])
@@ -761,20 +630,6 @@ class Writer:
 
     def has(self, path, element, kind):
         return msgpack(element) in map(msgpack, self.view.elements(path, kind))
-
-    def set_list(self, path, value):
-        """> the fewest inserts and deletes; of one place, inserts first"""
-        if not isinstance(value, list):
-            raise Refused("type_mismatch", path)
-        old, new = [msgpack(r.value) for r in self.view.sequence(path)], [msgpack(v) for v in value]
-        position, at = 0, 0
-        for deletes, inserts, stays in script(old, new):
-            if inserts:
-                self.insert(path, position, value[at:at + inserts])
-            position, at = position + inserts, at + inserts
-            if deletes:
-                self.delete(path, position, deletes)
-            position, at = position + stays, at + stays
 
     def set_extremum(self, path, value, kind):
         shown = self.view.greatest(path) if kind == MAX else self.view.least(path)

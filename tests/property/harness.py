@@ -190,9 +190,9 @@ class Run:
         wanted = [op + ((r.member,) if r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence else
                         (r.target.hex(),) if r.kind == model.TRANSFER else ())
                   for op, r in zip(wanted, records)]
-        got = [(op["op"], op["path"], next((op[m] for m in ("by", "to", "value", "values", "count") if m in op), None)) + tuple(
-            op[key] for key in ("member",) if key in op) + ((op["to"],) if op["op"] == "transfer" else ())
-            for op in written]
+        got = [(op["op"], op["path"], next((op[m] for m in ("by", "to", "value", "values", "count") if m in op), None))
+               + tuple(op[key] for key in ("member",) if key in op) + ((op["to"],) if op["op"] == "transfer" else ())
+               for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
             raise Failure("deltajson\n     got %s\nexpected %s" % (got, wanted))
 
