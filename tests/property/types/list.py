@@ -6,6 +6,9 @@ of dots, each with all that was put next to it later."""
 from model import LIST
 
 PATHS = ("/a", "/b")
+ALPHABET = ({"op": "insert", "path": "/a", "index": 0, "values": ["x", "y"]},
+            {"op": "insert", "path": "/a", "index": 1, "value": "z"},
+            {"op": "delete", "path": "/a", "index": 0})
 VALUES = (1, 2, "x", "y", "é", None, True, 2.5, [1], {"k": 1})
 
 
