@@ -1,10 +1,15 @@
 """The conflict ledger: concurrent writes that met, with both values, both clocks, rule and window, in each region that
-saw them meet, and again after a restart.  usage: test_conflicts.py GLOBALSTATE"""
-import sys, unittest
+saw them meet, and again after a restart.  usage: test_conflicts.py GLOBALSTATE
 
-from cluster import REGIONS, Cluster, wait_for
-from forwarder import Network
-from http_client import token
+One region keeps its log in PostgreSQL, the others in SQLite."""
+import contextlib, os, sqlite3, sys, unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from cluster import REGIONS, Cluster, Node, wait_for  # noqa: E402
+from forwarder import Network  # noqa: E402
+from http_client import token  # noqa: E402
+from postgres import Postgres  # noqa: E402
 
 PROGRAM = sys.argv.pop(1)
 EU, US, AP = REGIONS
@@ -18,12 +23,13 @@ class Conflicts(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.network = Network()
-        cls.cluster = Cluster(PROGRAM, network=cls.network)
+        cls.server = Postgres()
+        cls.addClassCleanup(cls.server.close)
+        cls.cluster = Cluster(PROGRAM, network=cls.network, start=False)
+        cls.addClassCleanup(cls.cluster.close)
+        cls.cluster[US].extra["DATABASE_URL"] = cls.server.create(US)
+        cls.cluster.start()
         cls.cluster.wait_linked()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.close()
 
     def write(self, region, aggregate, value, path="/name"):
         answer = self.cluster[region].call("PATCH", "/state/" + aggregate, assign(value, path))
@@ -80,17 +86,51 @@ class Conflicts(unittest.TestCase):
         self.assertEqual(self.ledger(EU, "player/ada")["conflicts"], [entry])
         self.assertEqual(self.ledger(EU, "player/nobody")["conflicts"], [])
 
+    def checkpoint(self, region):
+        """How far the log is that the region's newest checkpoint covers; 0 when there is none."""
+        sql = "SELECT position FROM {}checkpoints"
+        if region == US:
+            rows = self.server.query(sql.format("global_state."), region)
+        else:
+            path = os.path.join(self.cluster[region].directory, "data", "globalstate.db")
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                rows = database.execute(sql.format("")).fetchall()
+        return int(rows[0][0]) if rows else 0
+
+    def keep(self, *regions):
+        """As many events on one aggregate as make each region keep it, and with it a checkpoint."""
+        before = {region: self.checkpoint(region) for region in regions}
+        event = {"aggregateType": "hot", "aggregateId": "spot", "eventType": "test",
+                 "ops": [{"op": "increment", "path": "/n", "by": 1}]}
+        answer = self.cluster[AP].call("POST", "/events", {"events": [event] * 600})
+        self.assertEqual(answer.status, 201, answer)
+        self.cluster.wait_converged()
+        for region in regions:
+            wait_for("a checkpoint", lambda at=region: self.checkpoint(at) > before[at])
+
+    def assert_kept(self, region, end):
+        """The whole ledger is after a restart what it was, to the numbers and clocks."""
+        before = self.ledger(region, query="?limit=1000")
+        end(self.cluster[region])
+        self.cluster[region].start()
+        self.assertEqual(self.ledger(region, query="?limit=1000"), before)
+        self.assertNotIn("it was forgotten", self.cluster[region].log())  # it began with what was kept
+        return before["conflicts"]
+
     def test_survives_a_restart(self):
         self.collide("player/kept", rounds=5)
-        before = self.ledger(US, "player/kept")["conflicts"]
-        self.assertEqual(len(before), 5)
-        self.cluster[US].kill()
-        self.cluster[US].start()
-        after = self.ledger(US, "player/kept")["conflicts"]
-        self.assertEqual(sorted(entry["path"] for entry in after), sorted(entry["path"] for entry in before))
-        by_path = {entry["path"]: entry for entry in after}
-        for entry in before:
-            self.assertEqual(self.without(by_path[entry["path"]], "number"), self.without(entry, "number"))
+        self.keep(EU, US)
+        self.collide("player/later", rounds=3)
+        for region in (EU, US):
+            for end in (Node.kill, Node.stop):
+                with self.subTest(region=region, end=end.__name__):
+                    names = [entry["aggregateId"] for entry in self.assert_kept(region, end)]
+                    self.assertEqual((names.count("kept"), names.count("later")), (5, 3))
+                    self.assertEqual(names[:3], ["later"] * 3)
+        self.cluster.wait_linked()
+        self.keep(EU, US)  # now nothing of it has to be replayed
+        for region in (EU, US):
+            self.assert_kept(region, Node.kill)
         self.cluster.wait_linked()
 
     def test_pages_and_patterns(self):

@@ -1,6 +1,8 @@
 /* What nodes keep beside their logs, and whether a start from it is a start from the log. */
 #include "tests/simulation/checks.h"
 
+#include "node/core/core_impl.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,6 +178,23 @@ static int look_up(void *context, struct gs_slice type, struct gs_slice id, uint
     return 0;
 }
 
+/* Each meeting of `whole` is in `kept`, to the byte. Numbers may differ: the log has an order of application for every
+ * aggregate, not between them. */
+static void compare_ledgers(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
+                            const struct gs_core *whole) {
+    for (const struct gs_ledger_entry *entry = whole->ledger.newest; entry != NULL; entry = entry->older) {
+        const struct gs_ledger_entry *other = kept->ledger.newest;
+        while (other != NULL && other->fingerprint != entry->fingerprint) {
+            other = other->older;
+        }
+        if (other == NULL || other->length != entry->length || memcmp(other->bytes, entry->bytes, entry->length) != 0) {
+            sim_fail(world, "keep: node %u has %s conflict of %.*s/%.*s from what it kept than from its log",
+                     node->index, other == NULL ? "no" : "another", (int)entry->type.length,
+                     (const char *)entry->type.bytes, (int)entry->id.length, (const char *)entry->id.bytes);
+        }
+    }
+}
+
 void sim_keep_check(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
                     const struct gs_core *whole) {
     struct comparing comparing = {.world = world, .node = node, .other = kept};
@@ -196,4 +215,5 @@ void sim_keep_check(struct sim_world *world, const struct sim_node *node, const 
             node->index, (unsigned long long)a.requests_known, (unsigned long long)a.conflicts_known,
             (unsigned long long)b.requests_known, (unsigned long long)b.conflicts_known);
     }
+    compare_ledgers(world, node, kept, whole);
 }

@@ -79,6 +79,51 @@ static int try_step(struct core_fixture *fixture, struct gs_core_event event) {
     return error;
 }
 
+static int restore_journal(struct core_fixture *fixture, int journal) {
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < fixture->keep_count; i++) {
+        const struct gs_keep_entries *entries = &fixture->keeps[i]->journals[journal];
+        if (entries->first <= entries->last &&
+            entries->last >= fixture->keeps[fixture->keep_count - 1]->journals[journal].oldest) {
+            struct gs_core_event event = {.type = GS_CORE_RESTORE,
+                                          .restore = {.is_journal = true,
+                                                      .journal = (enum gs_keep_journal)journal,
+                                                      .first = entries->first,
+                                                      .last = entries->last}};
+            event.restore.bytes = gs_slice_make(entries->entries.bytes, entries->entries.length);
+            error = try_step(fixture, event);
+        }
+    }
+    return error;
+}
+
+/* As a store does; a newer state of an aggregate takes the place of an older one. */
+static int restore_kept(struct core_fixture *fixture) {
+    const struct gs_keep *newest = fixture->keeps[fixture->keep_count - 1];
+    struct gs_core_event checkpoint = {.type = GS_CORE_RESTORE,
+                                       .restore = {.low = newest->low, .position = newest->position}};
+    checkpoint.restore.bytes = gs_slice_make(newest->core.bytes, newest->core.length);
+    int error = try_step(fixture, checkpoint);
+    for (int i = 0; error == 0 && i < GS_KEEP_JOURNALS; i++) {
+        error = restore_journal(fixture, i);
+    }
+    for (uint32_t i = 0; i < fixture->keep_count; i++) {
+        for (uint32_t j = 0; error == 0 && j < fixture->keeps[i]->count; j++) {
+            error = try_step(fixture, (struct gs_core_event){.type = GS_CORE_RESTORE,
+                                                             .restore = {.state = &fixture->keeps[i]->states[j]}});
+        }
+    }
+    return error;
+}
+
+void core_keep(struct core_fixture *fixture) {
+    assert_non_null(fixture->update.keep);
+    assert_true(fixture->keep_count < CORE_KEEPS_MAX);
+    fixture->keeps[fixture->keep_count++] = fixture->update.keep;
+    fixture->update.keep = NULL;
+    core_step(fixture, (struct gs_core_event){.type = GS_CORE_KEPT});
+}
+
 int core_start(struct core_fixture *fixture) {
     int error = 0;
     for (uint32_t i = 0; error == 0 && i < CORE_NOTES_MAX; i++) {
@@ -87,7 +132,9 @@ int core_start(struct core_fixture *fixture) {
         event.note.bytes = gs_slice_make(note->bytes.bytes, note->bytes.length);
         error = note->name[0] != '\0' ? try_step(fixture, event) : 0;
     }
-    for (uint32_t i = 0; error == 0 && i < fixture->disk_count; i++) {
+    uint64_t low = fixture->keep_count > 0 ? fixture->keeps[fixture->keep_count - 1]->low : 0;
+    error = error == 0 && fixture->keep_count > 0 ? restore_kept(fixture) : error;
+    for (uint64_t i = low; error == 0 && i < fixture->disk_count; i++) {
         const struct gs_buffer *record = &fixture->disk[i];
         error = try_step(fixture, (struct gs_core_event){.type = GS_CORE_RECOVER,
                                                          .record = gs_slice_make(record->bytes, record->length)});
@@ -115,6 +162,9 @@ void core_close(struct core_fixture *fixture) {
     }
     for (uint32_t i = 0; i < CORE_NOTES_MAX; i++) {
         gs_buffer_close(&fixture->notes[i].bytes);
+    }
+    for (uint32_t i = 0; i < fixture->keep_count; i++) {
+        gs_keep_free(fixture->keeps[i]);
     }
     for (uint32_t i = 0; i < CORE_AUTHORS; i++) {
         gs_aggregate_free(fixture->replicas[i].state);

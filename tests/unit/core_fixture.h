@@ -12,7 +12,7 @@
 #include "node/core/core.h"
 #include "tests/support/batches.h"
 
-enum { CORE_AUTHORS = 3, CORE_RECORDS_MAX = 64, CORE_NOTES_MAX = 32 };
+enum { CORE_AUTHORS = 3, CORE_RECORDS_MAX = 64, CORE_NOTES_MAX = 32, CORE_KEEPS_MAX = 8 };
 
 #define CORE_NOW_MS UINT64_C(1767225700000) /* 100 s after the authors begin */
 
@@ -27,14 +27,16 @@ struct core_fixture {
     uint32_t disk_count;
     struct gs_commit pending;                  /* number 0: none */
     struct gs_core_note notes[CORE_NOTES_MAX]; /* kept beside the disk; an empty name: free */
-    gs_instance instance;                      /* of the core, as it stated when it was last linked */
+    struct gs_keep *keeps[CORE_KEEPS_MAX];     /* what core_keep has kept beside the disk */
+    uint32_t keep_count;
+    gs_instance instance; /* of the core, as it stated when it was last linked */
     struct test_author authors[CORE_AUTHORS];
     struct replica replicas[CORE_AUTHORS]; /* what each author has of the one aggregate t/a, as it thinks */
 };
 
 /* A core that is told to reach `peers`, with an empty disk, not started. */
 void core_open(struct core_fixture *fixture, uint32_t peers);
-/* Recovers the disk and starts: 0 or the first error. */
+/* Recovers what was kept, if anything was, and the disk after it, and starts: 0 or the first error. */
 int core_start(struct core_fixture *fixture);
 /* Forgets the core and what was on its way to the disk, and starts anew. */
 void core_restart(struct core_fixture *fixture);
@@ -47,6 +49,9 @@ void core_tick(struct core_fixture *fixture, uint64_t after_ms);
 void core_store(struct core_fixture *fixture, int error);
 /* Stores until nothing is left to store. */
 void core_settle(struct core_fixture *fixture);
+
+/* What the last step asked to keep, which must be something, is kept: starts begin with it from now on. */
+void core_keep(struct core_fixture *fixture);
 
 /* A link to an author comes up under the author's number + 1, and the author answers that it has `count` heads. */
 void core_link(struct core_fixture *fixture, uint32_t author, const struct gs_head *heads, uint32_t count);
