@@ -1,6 +1,6 @@
 /* The checkpoint of keep.h, written and read back.
  *
- *   checkpoint := [2, cluster, clock, [origin, …]]
+ *   checkpoint := [3, cluster, clock, [origin, …]]
  *   origin     := [origin id, incarnation, key, clock_last, seq, hash, signature, [id, seq, hash, …], known_from,
  *                  [first_seq, number of the origin, seq, …],     what it had witnessed; how that grew (witness.c)
  *                  end_count, [seq, hash, …]]                    where its newest batches ended, oldest first
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHECKPOINT_VERSION = 2 };
+enum { CHECKPOINT_VERSION = 3 };
 
 static void write_bin(struct gs_buffer *out, const void *bytes, size_t size) {
     gs_write_bin(out, bytes, size);

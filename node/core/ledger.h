@@ -4,10 +4,10 @@
  * vector clock that each of their writers had of the aggregate, the rule, and the window of concurrency (from the first
  * of the writes to the last). The ledger is bounded in entries and bytes; the oldest go first.
  *
- * It survives every start: its entries are a journal of keep.h, written with each checkpoint, and what the log has after
- * the checkpoint is met again as it was, since checkpoints know what origins had witnessed. Without a checkpoint all of
- * it is made again from the log. Entries keep their numbers; those that the log makes again follow its order, so that
- * two meetings of one group commit on different aggregates may trade theirs. */
+ * It survives every start: its entries are a journal of keep.h, written with each checkpoint, and what the log has
+ * after the checkpoint meets again as it did, since checkpoints know what origins had witnessed. Without a checkpoint
+ * all of it is made again from the log. Entries keep their numbers; those that the log makes again follow its order, so
+ * that two meetings of one group commit on different aggregates may trade theirs. */
 #ifndef GS_NODE_CORE_LEDGER_H
 #define GS_NODE_CORE_LEDGER_H
 

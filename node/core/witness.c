@@ -2,6 +2,7 @@
  * vector clocks of the conflict ledger. `witnessed` of the origin's state is the newest of it. */
 #include "node/core/core_impl.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,15 +14,41 @@ struct gs_witness_step {
     uint32_t number; /* of `of`, while a checkpoint is read */
 };
 
-/* Room by halves: the older half goes when all is full. */
+/* Of the steps from `first` to before `end`, keeps the last one of each origin, moved up to `end` in their order.
+ * Returns where they begin now. */
+static uint32_t condense(struct gs_witness_step *steps, uint32_t first, uint32_t end) {
+    uint32_t kept = end;
+    for (uint32_t i = end; i > first; i--) {
+        uint32_t later = kept;
+        while (later < end && steps[later].of != steps[i - 1].of) {
+            later++;
+        }
+        if (later == end) {
+            steps[--kept] = steps[i - 1];
+        }
+    }
+    return kept;
+}
+
+/* When all is full, of the older half only what had been applied at its end stays: then every clock since is still
+ * known in full, of origins that are quiet, too. Of more than the half where that frees little: origins are at most
+ * GS_VECTOR_MAX. */
 static int make_room(struct gs_witness *witness) {
     if (witness->count == WITNESS_MAX) {
-        witness->count -= WITNESS_MAX / 2;
-        witness->known_from = witness->steps[WITNESS_MAX / 2].first_seq;
-        memmove(witness->steps, witness->steps + WITNESS_MAX / 2, witness->count * sizeof *witness->steps);
+        uint32_t end = WITNESS_MAX / 2;
+        uint32_t first = condense(witness->steps, 0, end);
+        if (first < WITNESS_MAX / 8) {
+            end += WITNESS_MAX / 4;
+            first = condense(witness->steps, first, end);
+        }
+        witness->known_from = witness->steps[end].first_seq;
+        witness->count -= first;
+        memmove(witness->steps, witness->steps + first, witness->count * sizeof *witness->steps);
     }
     return gs_array_reserve((void **)&witness->steps, &witness->capacity, witness->count, sizeof *witness->steps);
 }
+
+static_assert(WITNESS_MAX / 4 * 3 > GS_VECTOR_MAX, "there is always room to be made");
 
 int gs_witness_note(const struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head) {
     struct gs_witness *witness = &origin->witness;
@@ -59,8 +86,8 @@ bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *ori
             return true;
         }
     }
-    *ret_seq = 0;
-    return witness->known_from == 0;
+    *ret_seq = 0; /* it had never applied anything of that */
+    return true;
 }
 
 /* Origins are numbered as the checkpoint has them: sorted, without those that have no batch. */

@@ -2,7 +2,7 @@
  * its entries, their numbers and the vector clocks in them. */
 #include "tests/unit/core_fixture.h"
 
-#include "node/core/ledger.h"
+#include "node/core/core_impl.h"
 
 #include <stdio.h>
 
@@ -172,11 +172,63 @@ static void test_kept_beyond_the_bound(void **state) {
     assert_survives(fixture);
 }
 
+static struct gs_head head_of(const struct test_author *author) {
+    return (struct gs_head){.origin = author->origin, .seq = author->next_seq - 1, .hash = author->last_hash};
+}
+
+static void assert_witnessed(struct core_fixture *fixture, uint64_t seq, const gs_origin *of, bool known,
+                             uint64_t expected) {
+    uint64_t found = UINT64_MAX;
+    const struct gs_origin_state *writer = gs_registry_find(fixture->core, &fixture->authors[0].origin);
+    assert_int_equal(gs_witness_at(fixture->core, writer, seq, of, &found), known);
+    assert_true(!known || found == expected);
+}
+
+static void note_often(struct core_fixture *fixture, const struct gs_buffer *bytes, uint64_t first, uint64_t last) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    assert_int_equal(gs_record_parse(gs_slice_make(bytes->bytes, bytes->length), &record), 0);
+    assert_int_equal(gs_batch_parse_head(record.batch.bytes, record.batch.length, &head), 0);
+    struct gs_origin_state *writer = gs_registry_find(fixture->core, &fixture->authors[0].origin);
+    for (head.first_seq = first; head.first_seq <= last; head.first_seq++) {
+        assert_int_equal(gs_witness_note(fixture->core, writer, &head), 0);
+        assert_true(writer->witness.count <= WITNESS_MAX);
+    }
+}
+
+/* An author goes on for long after it has heard of another: what it had of that one is still known. */
+static void test_clocks_of_quiet_origins(void **state) {
+    struct core_fixture *fixture = *state;
+    const uint64_t last = 5 * WITNESS_MAX;
+    core_write(fixture, "a", "[{'op':'set','path':'/seen','value':1}]");
+    push_write(fixture, 1, "b", "[{'op':'increment','path':'/n','by':1}]", NULL);
+    const gs_origin self = gs_core_origin(fixture->core);
+    const gs_origin quiet = fixture->authors[1].origin;
+    struct gs_head seen = *gs_vector_find(gs_core_stored(fixture->core), &self);
+    struct gs_head heard = head_of(&fixture->authors[1]);
+    push_write(fixture, 0, "c", "[{'op':'increment','path':'/n','by':1}]", &heard);
+    struct gs_buffer record = author_write(fixture, 0, "c", "[{'op':'increment','path':'/n','by':1}]", &seen);
+    core_push(fixture, 0, &record);
+    core_settle(fixture);
+    note_often(fixture, &record, 3, last);
+    keep_now(fixture);
+    for (int i = 0; i < 2; i++) {
+        assert_witnessed(fixture, last, &quiet, true, 1);
+        assert_witnessed(fixture, last - WITNESS_MAX / 4, &quiet, true, 1);
+        assert_witnessed(fixture, last, &self, true, seen.seq);
+        assert_witnessed(fixture, last, &fixture->authors[2].origin, true, 0);
+        assert_witnessed(fixture, 1, &quiet, false, 0); /* too long ago */
+        core_restart(fixture);
+    }
+    gs_buffer_close(&record);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_alone, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_kept_between, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_kept_beyond_the_bound, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_clocks_of_quiet_origins, open_linked, close_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
