@@ -46,6 +46,8 @@ static const struct subject subjects[] = {
     {"leaderboard", NULL, "{\"op\":\"score\",\"path\":\"/f%u\",\"member\":\"m%u\",\"by\":1}", false},
     {"hyperloglog", NULL, "{\"op\":\"observe\",\"path\":\"/f%u\",\"value\":%u}", false},
     {"set_rw", "set_rw", "{\"op\":\"add\",\"path\":\"/f%u\",\"value\":%u}", false},
+    {"bounded_counter", "bounded_counter", "{\"op\":\"increment\",\"path\":\"/f%u\",\"by\":%u}", true},
+    {"list", NULL, "{\"op\":\"insert\",\"path\":\"/f%u\",\"index\":0,\"value\":%u}", false},
 };
 
 struct world {
