@@ -123,7 +123,9 @@ def main():
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[3])
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in SEEDS[sys.argv[2]](pathlib.Path(sys.argv[1])):
+    corpus = pathlib.Path(__file__).parent / "corpus" / (sys.argv[2] + ".hex")  # what earlier runs found, minimised
+    found = map(bytes.fromhex, corpus.read_text().split()) if corpus.exists() else ()
+    for seed in (*SEEDS[sys.argv[2]](pathlib.Path(sys.argv[1])), *found):
         (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
 
 
