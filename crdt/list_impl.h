@@ -103,16 +103,19 @@ void gs_list_release_span(struct gs_list *list, uint32_t span);
 int gs_list_split(struct gs_list *list, struct gs_memory *memory, uint32_t span, uint32_t at, uint32_t *ret_span);
 /* True if what hangs on `parent` is attached. */
 bool gs_list_is_attached(const struct gs_list *list, uint32_t parent);
-/* Links the span among its siblings; and out again. */
-void gs_list_link(struct gs_list *list, uint32_t span);
+/* Links the span among its siblings, and returns the one in front of it, GS_SPAN_NONE if it is the first; O(1) behind
+ * all others. */
+uint32_t gs_list_link(struct gs_list *list, uint32_t span);
+/* And out again. The cost is the number of siblings in front of it. */
 void gs_list_unlink(struct gs_list *list, uint32_t span);
 /* True if `span`, the next one that is alive behind `left` (GS_SPAN_NONE: the root), hangs to the right of it, however
  * far below. The cost is the depth of `span` or the number of deleted spans between them, whichever is less. */
 bool gs_list_hangs_right_of(const struct gs_list *list, uint32_t left, uint32_t span);
 /* The number of spans that hang on this one, itself included. */
 uint32_t gs_list_subtree(const struct gs_list *list, uint32_t span);
-/* Attaches a linked span, whose parent is attached, with all that hangs on it; room was made. */
-void gs_list_attach(struct gs_list *list, uint32_t span);
+/* Attaches a linked span, whose parent is attached, with all that hangs on it; room was made. `front`: the sibling in
+ * front of it, as gs_list_link told. */
+void gs_list_attach(struct gs_list *list, uint32_t span, uint32_t front);
 /* Attaches everything that hangs on the root, from the beginning, in memory that is there. */
 void gs_list_attach_all(struct gs_list *list);
 

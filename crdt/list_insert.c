@@ -181,9 +181,9 @@ static void fill(struct gs_list *list, uint32_t number, const struct piece *piec
     span->flags = piece->flags | (side == GS_LIST_BEFORE ? GS_SPAN_BEFORE : 0U);
     append_bytes(list, piece->bytes);
     list->hidden += gs_span_is_alive(span) ? span->length : 0;
-    gs_list_link(list, number);
+    uint32_t front = gs_list_link(list, number);
     if (gs_list_is_attached(list, parent)) {
-        gs_list_attach(list, number);
+        gs_list_attach(list, number, front);
     }
 }
 

@@ -100,12 +100,12 @@ static int compare(const struct gs_list *list, uint32_t a, uint32_t b) {
     return gs_dot_compare(&first, &second);
 }
 
-void gs_list_link(struct gs_list *list, uint32_t span) {
+uint32_t gs_list_link(struct gs_list *list, uint32_t span) {
     uint32_t *last = siblings_of(list, span);
     if (*last == GS_SPAN_NONE) {
         list->spans[span].next = span;
         *last = span;
-        return;
+        return GS_SPAN_NONE;
     }
     uint32_t before = *last;
     bool at_end = compare(list, span, *last) > 0;
@@ -114,20 +114,17 @@ void gs_list_link(struct gs_list *list, uint32_t span) {
     }
     list->spans[span].next = list->spans[before].next;
     list->spans[before].next = span;
+    uint32_t front = before == *last && !at_end ? GS_SPAN_NONE : before;
     *last = at_end ? span : *last;
-}
-
-static uint32_t previous_sibling(const struct gs_list *list, uint32_t span) {
-    uint32_t before = span;
-    while (list->spans[before].next != span) {
-        before = list->spans[before].next;
-    }
-    return before;
+    return front;
 }
 
 void gs_list_unlink(struct gs_list *list, uint32_t span) {
     uint32_t *last = siblings_of(list, span);
-    uint32_t before = previous_sibling(list, span);
+    uint32_t before = *last; /* the first one's, in the ring: those that go in order are found at once */
+    while (list->spans[before].next != span) {
+        before = list->spans[before].next;
+    }
     list->spans[before].next = list->spans[span].next;
     if (*last == span) {
         *last = before == span ? GS_SPAN_NONE : before;
@@ -202,7 +199,7 @@ uint32_t gs_list_subtree(const struct gs_list *list, uint32_t span) {
 
 /* The span that is to stand directly before (or after) what hangs on `span`, itself included; GS_SPAN_NONE if there is
  * nothing. All its siblings are attached. */
-static uint32_t neighbour_of(struct gs_list *list, uint32_t span, bool *ret_before) {
+static uint32_t neighbour_of(struct gs_list *list, uint32_t span, uint32_t front, bool *ret_before) {
     const struct gs_span *at = &list->spans[span];
     *ret_before = true;
     if (span != *siblings_of(list, span)) {
@@ -212,7 +209,7 @@ static uint32_t neighbour_of(struct gs_list *list, uint32_t span, bool *ret_befo
         return at->parent;
     }
     *ret_before = false;
-    return at->next == span ? at->parent : rightmost(list, previous_sibling(list, span));
+    return front == GS_SPAN_NONE ? at->parent : rightmost(list, front);
 }
 
 static void attach_after(struct gs_list *list, uint32_t beside, uint32_t span) {
@@ -222,9 +219,9 @@ static void attach_after(struct gs_list *list, uint32_t beside, uint32_t span) {
     at->flags |= GS_SPAN_ATTACHED;
 }
 
-void gs_list_attach(struct gs_list *list, uint32_t span) {
+void gs_list_attach(struct gs_list *list, uint32_t span, uint32_t front) {
     bool before = false;
-    uint32_t beside = neighbour_of(list, span, &before);
+    uint32_t beside = neighbour_of(list, span, front, &before);
     uint32_t at = leftmost(list, span);
     if (before) {
         struct gs_span *first = &list->spans[at];
