@@ -192,20 +192,28 @@ static int reserve(struct gs_sketch *sketch, struct gs_memory *memory, uint32_t 
     return 0;
 }
 
+uint32_t gs_sketch_locate(const struct gs_sketch *sketch, uint32_t cell, const gs_dot *dot, bool *ret_found) {
+    uint32_t count = 0;
+    uint32_t low = gs_sketch_find(sketch, cell, &count);
+    uint32_t high = low + count;
+    *ret_found = false;
+    while (low < high && !*ret_found) {
+        uint32_t middle = low + (high - low) / 2;
+        gs_dot here = gs_sketch_dot(sketch, &sketch->entries[middle]);
+        int order = gs_dot_compare(&here, dot);
+        *ret_found = order == 0;
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return *ret_found ? high : low;
+}
+
 int gs_sketch_add(struct gs_sketch *sketch, struct gs_memory *memory, const struct gs_observation *observation,
                   const gs_dot *dot) {
-    uint32_t count = 0;
-    uint32_t at = gs_sketch_find(sketch, observation->cell, &count);
-    int order = 1;
-    for (; count > 0; count--, at++) {
-        gs_dot here = gs_sketch_dot(sketch, &sketch->entries[at]);
-        order = gs_dot_compare(dot, &here);
-        if (order <= 0) {
-            break;
-        }
-    }
+    bool found = false;
+    uint32_t at = gs_sketch_locate(sketch, observation->cell, dot, &found);
     uint32_t slot = 0;
-    if (count > 0 && order == 0) {
+    if (found) {
         return 0;
     }
     if (reserve(sketch, memory, 1) != 0 || obtain_slot(sketch, memory, &dot->origin, &slot) != 0) {

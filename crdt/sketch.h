@@ -56,6 +56,8 @@ struct gs_observation gs_observation_read(struct gs_slice value);
 void gs_sketch_close(struct gs_sketch *sketch, struct gs_memory *memory);
 /* The entries of a register: `*ret_count` of them from the index that is returned. */
 uint32_t gs_sketch_find(const struct gs_sketch *sketch, uint32_t cell, uint32_t *ret_count);
+/* Index of the register's entry with this dot, or of where it would be; O(log entries). */
+uint32_t gs_sketch_locate(const struct gs_sketch *sketch, uint32_t cell, const gs_dot *dot, bool *ret_found);
 gs_dot gs_sketch_dot(const struct gs_sketch *sketch, const struct gs_sketch_entry *entry);
 /* Adds an entry; nothing if the register has the dot. 0 or GS_ENOMEM, also for more than GS_SKETCH_ORIGINS_MAX origins
  * (then unchanged). */

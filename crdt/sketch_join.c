@@ -36,13 +36,8 @@ void gs_sketch_filter(struct gs_sketch *sketch, gs_sketch_keep_fn keep, const vo
 }
 
 static bool contains(const struct gs_sketch *sketch, uint32_t cell, const gs_dot *dot) {
-    uint32_t count = 0;
-    uint32_t first = gs_sketch_find(sketch, cell, &count);
     bool found = false;
-    for (uint32_t i = first; i < first + count && !found; i++) {
-        gs_dot here = gs_sketch_dot(sketch, &sketch->entries[i]);
-        found = gs_dot_compare(&here, dot) == 0;
-    }
+    gs_sketch_locate(sketch, cell, dot, &found);
     return found;
 }
 
