@@ -108,12 +108,12 @@ static int invert_bounded(struct inverting *inverting, const struct gs_field *he
     return gs_op_list_append(&inverting->list, &create);
 }
 
-static int invert_map(struct inverting *inverting, const struct gs_dot_map *now, const struct gs_dot_map *past,
-                      const struct gs_path *path);
+static int invert_map(struct inverting *inverting, const struct gs_dot_map *now, const struct gs_dot_map *left,
+                      const struct gs_dot_map *past, const struct gs_path *path);
 
-/* One name that the past showed; `map` is what is there now, or NULL. */
-static int invert_field(struct inverting *inverting, const struct gs_dot_map *map, const struct gs_field *past,
-                        const struct gs_path *path) {
+/* One name that the past showed; `map` is what is there now, or NULL, `left` that or what is left of it. */
+static int invert_field(struct inverting *inverting, const struct gs_dot_map *map, const struct gs_dot_map *left,
+                        const struct gs_field *past, const struct gs_path *path) {
     const struct gs_field *shown = map ? gs_dot_map_shown(map, gs_field_name(past)) : NULL;
     /* A name with two types is made anew: what is hidden would come up while the other is led back. */
     bool same_type = shown && shown->type == past->type && !gs_dot_map_next_type(map, shown);
@@ -121,11 +121,12 @@ static int invert_field(struct inverting *inverting, const struct gs_dot_map *ma
     if (error != 0) {
         return error;
     }
+    const struct gs_field *held = left ? gs_dot_map_find(left, gs_field_name(past), past->type) : NULL;
     if (past->type == GS_TYPE_MAP) {
-        return invert_map(inverting, same_type ? shown->store.map : NULL, past->store.map, path);
+        return invert_map(inverting, same_type ? shown->store.map : NULL, held ? held->store.map : NULL,
+                          past->store.map, path);
     }
     if (past->type == GS_TYPE_BOUNDED_COUNTER) {
-        const struct gs_field *held = map ? gs_dot_map_find(map, gs_field_name(past), past->type) : NULL;
         error = invert_bounded(inverting, held, same_type, past, path);
         return error == GS_EOVERFLOW ? fail(inverting, error, path, "cannot be brought back by one operation") : error;
     }
@@ -142,8 +143,10 @@ static int append_name(struct inverting *inverting, const struct gs_path *path, 
     return name.bytes ? gs_path_append(path, name, inverting->list.arena, ret_path) : GS_ENOMEM;
 }
 
-static int invert_map(struct inverting *inverting, const struct gs_dot_map *now, const struct gs_dot_map *past,
-                      const struct gs_path *path) {
+/* `now`: the map that is there, or NULL. `left`: the same, or one that is not shown any more, in which bounded counters
+ * may have left what binds those to come; or NULL. */
+static int invert_map(struct inverting *inverting, const struct gs_dot_map *now, const struct gs_dot_map *left,
+                      const struct gs_dot_map *past, const struct gs_path *path) {
     struct gs_path below;
     int error = 0;
     if (past->presence.count > 0 && (!now || now->presence.count == 0)) {
@@ -151,7 +154,7 @@ static int invert_map(struct inverting *inverting, const struct gs_dot_map *now,
     }
     for (struct gs_field *f = gs_dot_map_next_shown(past, NULL); f && error == 0; f = gs_dot_map_next_shown(past, f)) {
         error = append_name(inverting, path, f, &below);
-        error = error != 0 ? error : invert_field(inverting, now, f, &below);
+        error = error != 0 ? error : invert_field(inverting, now, left, f, &below);
     }
     struct gs_field *f = now ? gs_dot_map_next_shown(now, NULL) : NULL;
     for (; f && error == 0; f = gs_dot_map_next_shown(now, f)) {
@@ -171,7 +174,7 @@ int gs_aggregate_inverse(const struct gs_aggregate *now, const struct gs_aggrega
     const struct gs_dot_map *there = gs_aggregate_exists(now) ? &now->root : NULL;
     int error = 0;
     if (gs_aggregate_exists(past)) {
-        error = invert_map(&inverting, there, &past->root, &root);
+        error = invert_map(&inverting, there, &now->root, &past->root, &root);
     } else if (there) {
         error = gs_op_list_push(&inverting.list, GS_OP_UNSET, &root, (struct gs_slice){0});
     }

@@ -106,6 +106,29 @@ static void back_to_nothing_deletes(void **state) {
     scene_close(&scene);
 }
 
+/* A bound that was lowered since cannot rise again: what is made again has to take it, also in maps that are gone. */
+static void bounded_counters_come_back_where_all_is_gone(void **state) {
+    (void)state;
+    static const char *const ends[] = {"[{'op':'unset','path':'/m'}]", "[{'op':'unset','path':''}]",
+                                       "[{'op':'set','path':'/m','value':7}]"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct gs_arena arena = {0};
+        struct replica a = replica_new(1);
+        replica_write(&a, 1, "[{'op':'create','path':'/m/n/c','type':'bounded_counter','bound':10}]", &arena);
+        struct gs_aggregate *past = gs_aggregate_clone(a.state, NULL);
+        replica_write(&a, 2,
+                      "[{'op':'unset','path':'/m'},"
+                      "{'op':'create','path':'/m/n/c','type':'bounded_counter','bound':5}]",
+                      &arena);
+        replica_write(&a, 3, ends[i], &arena);
+        assert_int_equal(go_back(&a, past, &arena), 0);
+        assert_json(a.state, "{'m':{'n':{'c':10}}}");
+        gs_aggregate_free(past);
+        gs_aggregate_free(a.state);
+        gs_arena_close(&arena);
+    }
+}
+
 static void every_failing_allocation_is_reported(void **state) {
     (void)state;
     struct scene scene = scene_new();
@@ -131,6 +154,7 @@ int main(void) {
         cmocka_unit_test(concurrent_changes_survive),
         cmocka_unit_test(nothing_to_do_is_no_op),
         cmocka_unit_test(back_to_nothing_deletes),
+        cmocka_unit_test(bounded_counters_come_back_where_all_is_gone),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
