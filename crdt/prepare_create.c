@@ -11,6 +11,13 @@ static int refuse(struct gs_preparing *preparing, const struct gs_path *path, co
     return gs_preparing_fail(preparing, GS_ETYPE, "/type", path, message);
 }
 
+static int refuse_other(struct gs_preparing *preparing, const struct gs_path *path, int wanted, int type) {
+    char message[80];
+    snprintf(message, sizeof(message), "is to be a %s and cannot be created as a %s", gs_type_name(wanted),
+             gs_type_name(type));
+    return gs_preparing_fail(preparing, GS_ETYPE, "/type", path, message);
+}
+
 /* The first op of types that come with a value: the one that says the least. */
 static bool first_op(const struct gs_op *create, struct gs_op *ret_op) {
     static const uint8_t zero[] = {0x00}, nil[] = {0xc0}, empty[] = {0x90}; /* msgpack */
@@ -54,6 +61,10 @@ int gs_preparing_create(struct gs_preparing *preparing, const struct gs_op *op, 
         place->parent ? gs_dot_map_find_alive(place->parent, place->name, (int)op->type) : NULL;
     if (!field && place->shown) {
         return refuse(preparing, &op->path, place->shown, (int)op->type);
+    }
+    const struct gs_schema_field *wanted = field ? NULL : gs_schema_find(preparing->stamp->schema, &op->path);
+    if (wanted && wanted->type != op->type) {
+        return refuse_other(preparing, &op->path, (int)wanted->type, (int)op->type);
     }
     /* What is dead may still have bookkeeping that the change must build on. */
     const struct gs_field *held = place->parent ? gs_dot_map_find(place->parent, place->name, (int)op->type) : NULL;

@@ -52,6 +52,7 @@ static void ops_make_what_the_schema_says(void **state) {
                  "[{'op':'remove','path':'/tags','value':'a'},{'op':'min','path':'/x/limit','by':4}]",
                  "{'bag':{},'score':3,'tags':['b'],'x':{'limit':4}}");
     assert_makes("[{'op':'set','path':'/tags','value':[]}]", NULL, "{'tags':[]}");
+    assert_makes("[{'op':'create','path':'/score','type':'counter'}]", NULL, "{'score':0}");
     assert_makes("[{'op':'enable','path':'/off'}]", NULL, "{'off':true}");
     assert_makes("[{'op':'set','path':'/votes','value':1}]", NULL, "{'votes':[1]}");
     assert_makes("[{'op':'set','path':'','value':{'votes':[2,1]}}]", NULL, "{'votes':[1,2]}");
@@ -78,10 +79,11 @@ static void the_type_is_the_one_of_the_schema(void **state) {
 static void misfits_are_refused(void **state) {
     (void)state;
     static const char *const misfits[] = {
-        "[{'op':'increment','path':'/tags','by':1}]", "[{'op':'set','path':'/tags','value':1}]",
-        "[{'op':'set','path':'/tags','value':{}}]",   "[{'op':'set','path':'/score','value':'x'}]",
-        "[{'op':'add','path':'/score','value':1}]",   "[{'op':'set','path':'/x/limit','value':'low'}]",
-        "[{'op':'set','path':'/bag','value':1}]",     "[{'op':'set','path':'','value':{'off':1}}]",
+        "[{'op':'increment','path':'/tags','by':1}]",     "[{'op':'set','path':'/tags','value':1}]",
+        "[{'op':'set','path':'/tags','value':{}}]",       "[{'op':'set','path':'/score','value':'x'}]",
+        "[{'op':'add','path':'/score','value':1}]",       "[{'op':'set','path':'/x/limit','value':'low'}]",
+        "[{'op':'set','path':'/bag','value':1}]",         "[{'op':'set','path':'','value':{'off':1}}]",
+        "[{'op':'create','path':'/score','type':'set'}]", "[{'op':'create','path':'/bag','type':'bounded_counter'}]",
     };
     for (size_t i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++) {
         struct gs_arena arena = {0};
