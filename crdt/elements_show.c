@@ -55,6 +55,7 @@ static int read_scalars(struct gs_slice value, struct gs_arena *arena, struct gs
     }
     struct gs_reader reader;
     gs_reader_init(&reader, value.bytes, value.length);
+    reader.nodes_left = UINT32_MAX; /* what a past state shows may be larger than what one op brings */
     uint32_t count = gs_read_array(&reader, UINT32_MAX);
     struct gs_slice *scalars = gs_arena_alloc(arena, ((size_t)count + 1) * sizeof(*scalars));
     if (!scalars) {

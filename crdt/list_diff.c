@@ -26,6 +26,7 @@ static int allocate(struct gs_arena *arena, uint32_t count, struct text *ret_tex
 static int read_both(struct diffing *diffing, const struct gs_list *list, struct gs_slice value) {
     struct gs_reader reader;
     gs_reader_init(&reader, value.bytes, value.length);
+    reader.nodes_left = UINT32_MAX; /* what a past state shows may be larger than what one op brings */
     uint32_t count = gs_read_array(&reader, UINT32_MAX);
     if (allocate(diffing->arena, gs_list_length(list), &diffing->old) != 0 ||
         allocate(diffing->arena, count, &diffing->new) != 0) {
@@ -134,6 +135,32 @@ static int push_insert(const struct diffing *diffing, uint32_t from, uint32_t to
     return error;
 }
 
+static uint32_t count_nodes(struct gs_slice value) {
+    struct gs_reader reader;
+    gs_reader_init(&reader, value.bytes, value.length);
+    gs_skip_value(&reader);
+    return GS_VALUE_NODES_MAX - reader.nodes_left;
+}
+
+/* As few inserts as there can be whose arrays are values that others can read. */
+static int push_inserts(const struct diffing *diffing, uint32_t from, uint32_t to, uint64_t position,
+                        const struct gs_path *path, struct gs_op_list *ops) {
+    int error = 0;
+    while (from < to && error == 0) {
+        uint32_t end = from + 1;
+        uint32_t nodes = 1 + count_nodes(diffing->new.at[from]);
+        uint32_t more = 0;
+        while (end < to && nodes + (more = count_nodes(diffing->new.at[end])) <= GS_VALUE_NODES_MAX) {
+            nodes += more;
+            end++;
+        }
+        error = push_insert(diffing, from, end, position, path, ops);
+        position += end - from;
+        from = end;
+    }
+    return error;
+}
+
 static int push_delete(uint64_t count, uint64_t position, const struct gs_path *path, struct gs_op_list *ops) {
     int error = gs_op_list_push(ops, GS_OP_DELETE, path, (struct gs_slice){0});
     if (error == 0) {
@@ -161,7 +188,7 @@ static int push_ops(const struct diffing *diffing, const struct gs_path *path, s
             j++;
         }
         if (j > new_from) {
-            error = push_insert(diffing, new_from, j, position, path, ops);
+            error = push_inserts(diffing, new_from, j, position, path, ops);
             position += j - new_from;
         }
         if (error == 0 && i > old_from) {

@@ -191,6 +191,7 @@ static int read_board(struct gs_slice value, struct gs_op_list *list, struct wan
     }
     struct gs_reader reader;
     gs_reader_init(&reader, value.bytes, value.length);
+    reader.nodes_left = UINT32_MAX; /* what a past state shows may be larger than what one op brings */
     uint32_t count = gs_read_array(&reader, UINT32_MAX);
     struct wanted *wanted = gs_arena_alloc(list->arena, ((size_t)count + 1) * sizeof(*wanted));
     if (!wanted) {

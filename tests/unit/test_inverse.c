@@ -129,6 +129,86 @@ static void bounded_counters_come_back_where_all_is_gone(void **state) {
     }
 }
 
+static bool shows_same(const struct gs_aggregate *a, const struct gs_aggregate *b) {
+    struct gs_buffer x = {0};
+    struct gs_buffer y = {0};
+    assert_int_equal(gs_aggregate_write_value(a, &x), 0);
+    assert_int_equal(gs_aggregate_write_value(b, &y), 0);
+    bool same = x.length == y.length && memcmp(x.bytes, y.bytes, x.length) == 0;
+    gs_buffer_close(&x);
+    gs_buffer_close(&y);
+    return same;
+}
+
+/* An op with entries that are numbers between `before` and `after`. */
+static void write_many(struct replica *replica, const char *head, const char *before, const char *after, int from,
+                       int to) {
+    struct gs_arena arena = {0};
+    struct gs_buffer ops = {0};
+    gs_buffer_text(&ops, head);
+    for (int i = from; i < to; i++) {
+        gs_buffer_text(&ops, i > from ? "," : "");
+        gs_buffer_printf(&ops, "%s%d%s", before, i, after);
+    }
+    gs_buffer_text(&ops, "]}]");
+    gs_buffer_byte(&ops, 0);
+    replica_write(replica, 1, (const char *)ops.bytes, &arena);
+    gs_buffer_close(&ops);
+    gs_arena_close(&arena);
+}
+
+/* What a field shows may be larger than any value that one op can bring. */
+static void large_lists_come_back(void **state) {
+    (void)state;
+    enum { ENTRIES = GS_VALUE_NODES_MAX * 3 / 5 };
+    struct gs_arena arena = {0};
+    struct replica a = replica_new(1);
+    write_many(&a, "[{'op':'insert','path':'/list','index':0,'values':[", "", "", 0, ENTRIES);
+    write_many(&a, "[{'op':'insert','path':'/list','index':0,'values':[", "", "", ENTRIES, 2 * ENTRIES);
+    struct gs_aggregate *past = gs_aggregate_clone(a.state, NULL);
+    replica_write(&a, 2, "[{'op':'delete','path':'/list','index':300000}]", &arena);
+    assert_int_equal(go_back(&a, past, &arena), 0);
+    assert_true(shows_same(a.state, past));
+    replica_write(&a, 3, "[{'op':'unset','path':'/list'}]", &arena);
+    assert_int_equal(go_back(&a, past, &arena), 0);
+    assert_true(shows_same(a.state, past));
+    gs_aggregate_free(past);
+    gs_aggregate_free(a.state);
+    gs_arena_close(&arena);
+}
+
+/* `parts` regions each make a part of the field, apart from each other; `create` makes it. */
+static void assert_large_comes_back(const char *create, const char *head, const char *before, const char *after,
+                                    int parts, int each, const char *change) {
+    struct gs_arena arena = {0};
+    struct replica a = replica_new(1);
+    replica_write(&a, 1, create, &arena);
+    for (int i = 0; i < parts; i++) {
+        struct replica b = replica_new(2 + i);
+        replica_write(&b, 1, create, &arena);
+        write_many(&b, head, before, after, i * each, (i + 1) * each);
+        assert_int_equal(gs_aggregate_join(a.state, b.state), 0);
+        gs_aggregate_free(b.state);
+    }
+    struct gs_aggregate *past = gs_aggregate_clone(a.state, NULL);
+    replica_write(&a, 2, change, &arena);
+    assert_false(shows_same(a.state, past));
+    assert_int_equal(go_back(&a, past, &arena), 0);
+    assert_true(shows_same(a.state, past));
+    gs_aggregate_free(past);
+    gs_aggregate_free(a.state);
+    gs_arena_close(&arena);
+}
+
+static void large_sets_and_boards_come_back(void **state) {
+    (void)state;
+    assert_large_comes_back("[{'op':'create','path':'/b','type':'leaderboard'}]", "[{'op':'set','path':'/b','value':[",
+                            "{'member':'", "','score':5}", 2, 30000,
+                            "[{'op':'score','path':'/b','member':'7','by':1}]");
+    assert_large_comes_back("[{'op':'create','path':'/s','type':'set'}]", "[{'op':'set','path':'/s','value':[", "", "",
+                            5, 60000, "[{'op':'remove','path':'/s','value':7}]");
+}
+
 static void every_failing_allocation_is_reported(void **state) {
     (void)state;
     struct scene scene = scene_new();
@@ -155,6 +235,8 @@ int main(void) {
         cmocka_unit_test(nothing_to_do_is_no_op),
         cmocka_unit_test(back_to_nothing_deletes),
         cmocka_unit_test(bounded_counters_come_back_where_all_is_gone),
+        cmocka_unit_test(large_lists_come_back),
+        cmocka_unit_test(large_sets_and_boards_come_back),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
