@@ -121,7 +121,15 @@ static int apply(union gs_store *store, const struct gs_applying *applying) {
     return gs_store_fun_apply(store, applying, applying->clock, applying->change->value);
 }
 
-/* A client's value becomes an array of one, which must still be a value that others can read. */
+/* 0, or GS_EDEPTH if peers could not read the value: it nests too deep or has too many nodes. */
+static int check_readable(struct gs_slice value) {
+    struct gs_reader reader;
+    gs_reader_init(&reader, value.bytes, value.length);
+    gs_read_value(&reader);
+    return gs_reader_finish(&reader) != 0 ? GS_EDEPTH : 0;
+}
+
+/* A client's value becomes an array of one. */
 static int wrap(struct gs_slice value, struct gs_arena *arena, struct gs_slice *ret_array) {
     uint8_t *bytes = gs_arena_alloc(arena, value.length + 1);
     if (!bytes) {
@@ -129,17 +137,15 @@ static int wrap(struct gs_slice value, struct gs_arena *arena, struct gs_slice *
     }
     bytes[0] = 0x91; /* msgpack: an array of one */
     memcpy(bytes + 1, value.bytes, value.length);
-    struct gs_reader reader;
-    gs_reader_init(&reader, bytes, value.length + 1);
-    gs_read_value(&reader);
     *ret_array = gs_slice_make(bytes, value.length + 1);
-    return reader.error != 0 ? GS_EDEPTH : 0;
+    return 0;
 }
 
 static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
                    struct gs_change *change) {
     (void)writer;
     int error = op->kind != GS_OP_WRITE ? wrap(op->value, arena, &change->value) : 0;
+    error = error != 0 ? error : check_readable(change->value);
     return error != 0 ? error : gs_store_fun_resolve(store, arena, change);
 }
 

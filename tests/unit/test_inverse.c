@@ -209,6 +209,28 @@ static void large_sets_and_boards_come_back(void **state) {
                             5, 60000, "[{'op':'remove','path':'/s','value':7}]");
 }
 
+/* Values that stand side by side may be more than one write can bring: better refused than an event that nobody reads.
+ */
+static void what_no_peer_could_read_is_not_written(void **state) {
+    (void)state;
+    struct gs_arena arena = {0};
+    struct replica a = replica_new(1);
+    struct replica b = replica_new(2);
+    replica_write(&a, 1, "[{'op':'create','path':'/v','type':'mvregister'}]", &arena);
+    assert_int_equal(gs_aggregate_join(b.state, a.state), 0);
+    write_many(&a, "[{'op':'set','path':'/v','value':[", "", "", 0, 150000);
+    write_many(&b, "[{'op':'set','path':'/v','value':[", "", "", 1, 150000);
+    assert_int_equal(gs_aggregate_join(a.state, b.state), 0);
+    struct gs_aggregate *past = gs_aggregate_clone(a.state, NULL);
+    replica_write(&a, 2, "[{'op':'set','path':'/v','value':1}]", &arena);
+    assert_int_equal(go_back(&a, past, &arena), GS_EDEPTH);
+    assert_json(a.state, "{'v':[1]}");
+    gs_aggregate_free(past);
+    gs_aggregate_free(a.state);
+    gs_aggregate_free(b.state);
+    gs_arena_close(&arena);
+}
+
 static void every_failing_allocation_is_reported(void **state) {
     (void)state;
     struct scene scene = scene_new();
@@ -237,6 +259,7 @@ int main(void) {
         cmocka_unit_test(bounded_counters_come_back_where_all_is_gone),
         cmocka_unit_test(large_lists_come_back),
         cmocka_unit_test(large_sets_and_boards_come_back),
+        cmocka_unit_test(what_no_peer_could_read_is_not_written),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
