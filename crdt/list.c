@@ -186,7 +186,10 @@ bool gs_list_find(const struct gs_list *list, const gs_dot *dot, uint32_t *ret_i
 
 struct gs_list_cursor gs_list_cursor_at(const struct gs_list *list, uint32_t index) {
     struct gs_list_cursor cursor = {.list = list};
-    if (index > 0) {
+    if (index < gs_list_length(list)) { /* found, not walked to: any number of deleted ones may lie in front */
+        cursor.begun = true;
+        cursor.span = gs_sequence_find(&list->sequence, index, &cursor.offset);
+    } else if (index > 0) {
         cursor.begun = true;
         cursor.span = gs_sequence_find(&list->sequence, index - 1, &cursor.offset);
         cursor.offset++;
