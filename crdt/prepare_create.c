@@ -57,6 +57,9 @@ int gs_preparing_create(struct gs_preparing *preparing, const struct gs_op *op, 
     if (!ops) {
         return gs_preparing_fail(preparing, GS_EINVAL, "/type", &op->path, "is to be of an unknown type");
     }
+    if (op->type == GS_TYPE_BOUNDED_COUNTER && op->initial < op->bound) {
+        return gs_preparing_fail(preparing, GS_EINVAL, "/initial", &op->path, "is to begin below its bound");
+    }
     const struct gs_field *field =
         place->parent ? gs_dot_map_find_alive(place->parent, place->name, (int)op->type) : NULL;
     if (!field && place->shown) {

@@ -97,6 +97,27 @@ static void misfits_are_refused(void **state) {
     }
 }
 
+/* A schema that contradicts itself makes nothing. */
+static void a_bounded_counter_begins_at_its_bound_or_above(void **state) {
+    (void)state;
+    static const struct gs_slice stock[] = {NAME("stock")};
+    static const struct gs_schema_field field = {
+        .path = {1, stock}, .type = GS_TYPE_BOUNDED_COUNTER, .bound = 5, .initial = 3};
+    static const struct gs_schema wrong = {1, &field};
+    struct gs_arena arena = {0};
+    struct gs_problem problem = {0};
+    struct gs_delta delta;
+    struct gs_op *ops = NULL;
+    uint32_t count = 0;
+    struct replica a = replica_new(1);
+    struct gs_stamp stamp = {.origin = a.origin, .seq = 1, .clock = 1, .schema = &wrong};
+    struct gs_slice json = value_of(&arena, "[{'op':'increment','path':'/stock','by':1}]");
+    assert_int_equal(gs_ops_parse(json, "/ops", &arena, &ops, &count, &problem), 0);
+    assert_int_equal(gs_aggregate_prepare(a.state, ops, count, &stamp, "/ops", &arena, &delta, &problem), GS_EINVAL);
+    gs_aggregate_free(a.state);
+    gs_arena_close(&arena);
+}
+
 /* What is there keeps its type. */
 static void a_field_keeps_its_type(void **state) {
     (void)state;
@@ -115,6 +136,7 @@ int main(void) {
         cmocka_unit_test(ops_make_what_the_schema_says),
         cmocka_unit_test(the_type_is_the_one_of_the_schema),
         cmocka_unit_test(misfits_are_refused),
+        cmocka_unit_test(a_bounded_counter_begins_at_its_bound_or_above),
         cmocka_unit_test(a_field_keeps_its_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
