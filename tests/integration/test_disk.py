@@ -2,7 +2,7 @@
 
 Needs root and a mount namespace of its own; where there is none the tests are skipped.
 """
-import os, subprocess, sys, tempfile, time, unittest
+import os, shlex, shutil, subprocess, sys, tempfile, time, unittest
 
 from cluster import Cluster, wait_for
 
@@ -31,7 +31,7 @@ class OnDisk:
         self.directory = tempfile.TemporaryDirectory(prefix="gs-disk-")
         wrapper = os.path.join(self.directory.name, "globalstate")
         with open(wrapper, "w", encoding="utf-8") as file:
-            file.write(WRAPPER.format(options=options, program=PROGRAM))
+            file.write(WRAPPER.format(options=options, program=shlex.quote(PROGRAM)))
         os.chmod(wrapper, 0o755)
         self.cluster = Cluster(wrapper, regions=("eu-west",), start=False)
         self.node = self.cluster["eu-west"]
@@ -100,8 +100,8 @@ class Disk(unittest.TestCase):
         """The node stops, whatever fsync says afterwards; what was acknowledged is there at the next start."""
         with tempfile.TemporaryDirectory(prefix="gs-disk-") as directory:
             trigger = os.path.join(directory, "fail")
-            cluster = Cluster(PROGRAM, regions=("eu-west",), start=False, LD_PRELOAD=FAIL_FSYNC,
-                              FAIL_FSYNC_IF=trigger)
+            preload = shutil.copy(FAIL_FSYNC, directory)  # LD_PRELOAD takes no path with a blank in it
+            cluster = Cluster(PROGRAM, regions=("eu-west",), start=False, LD_PRELOAD=preload, FAIL_FSYNC_IF=trigger)
             try:
                 node = cluster["eu-west"]
                 node.start()
