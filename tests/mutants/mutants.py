@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the sources on purpose, one mistake at a time, and sees the tests fail.
 
-usage: mutants.py [--root DIR] [--jobs N] [--keep DIR] [--list] [NAME …]
+usage: mutants.py [--root DIR] [--jobs N] [--keep DIR] [--list | --fits] [NAME …]
 
 Each *.mutant file below this folder is one mistake (README.md says how it is written). The sources are copied, built
 once per worker, and for each mutant changed, built again and tested until the first check fails. Exit 0 only if every
@@ -57,25 +57,30 @@ class Mutant:
         elif line.strip():
             raise Mistake(f"{where}: expected `what:`, `run:` or `@ FILE`")
 
-    def apply(self, tree):
-        """Changes the files below `tree`; returns {path: text before}."""
-        before = {}
+    def changes(self, tree):
+        """{path below `tree`: (text before, text after)}; changes nothing."""
+        changed = {}
         for name, old, new in self.edits:
             path = tree / name
             if not path.is_file():
                 raise Mistake(f"{name} does not exist")
-            text = path.read_text()
-            before.setdefault(path, text)
+            before, text = changed.get(path) or [path.read_text()] * 2
             while old and new and old[-1] == new[-1] == "":
                 old, new = old[:-1], new[:-1]
             block = "\n".join(old) + "\n"
             found = ("\n" + text).count("\n" + block)
             if found != 1:
-                restore(before)
                 raise Mistake(f"its text is {found} times in {name}, not once")
             at = ("\n" + text).index("\n" + block)
-            path.write_text(text[:at] + "".join(line + "\n" for line in new) + text[at + len(block):])
-        return before
+            changed[path] = before, text[:at] + "".join(line + "\n" for line in new) + text[at + len(block):]
+        return changed
+
+    def apply(self, tree):
+        """Changes the files below `tree`; returns {path: text before}."""
+        changed = self.changes(tree)
+        for path, (_, after) in changed.items():
+            path.write_text(after)
+        return {path: before for path, (before, _) in changed.items()}
 
 
 def restore(before):
@@ -241,6 +246,19 @@ def play(root, mutants, jobs, folder):
     return totals
 
 
+def fits(root, mutants):
+    """Says which mutants the sources have moved away from, without building anything."""
+    wrong = 0
+    for mutant in mutants:
+        try:
+            mutant.changes(root)
+        except Mistake as mistake:
+            wrong += 1
+            print(f"BROKEN {mutant.name}: {mistake}")
+    print(f"{len(mutants) - wrong} of {len(mutants)} mutants fit the sources")
+    return 0 if mutants and wrong == 0 else 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to run, default all; a prefix will do")
@@ -248,6 +266,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=min(4, max(1, os.cpu_count() or 1)))
     parser.add_argument("--keep", type=pathlib.Path, help="work in this folder and leave it")
     parser.add_argument("--list", action="store_true", help="only say what there is")
+    parser.add_argument("--fits", action="store_true", help="only say which fit no more; builds nothing")
     options = parser.parse_args()
     mutants = [Mutant(path) for path in sorted(HERE.rglob("*.mutant"))]
     if options.names:
@@ -256,6 +275,8 @@ def main():
         for mutant in mutants:
             print(f"{mutant.name}: {mutant.what}")
         return 0
+    if options.fits:
+        return fits(options.root.resolve(), mutants)
     since = time.monotonic()
     folder = options.keep or pathlib.Path(tempfile.mkdtemp(prefix="mutants-"))
     try:
