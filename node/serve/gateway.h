@@ -38,6 +38,8 @@ struct gs_node_status {
     uint64_t loop_mono_ms;        /* when the loop last turned: a stuck loop shows */
     uint64_t bytes_in, bytes_out; /* gossip */
     uint64_t handshakes_failed;
+    uint64_t links_established;
+    uint64_t frames_refused; /* that did not verify; each ended its link */
     uint64_t resident_bytes;
     uint32_t calls_waiting; /* for the core or the disk */
     uint64_t oldest_call_ms, calls_refused;

@@ -311,6 +311,8 @@ static void on_status(uv_timer_t *timer) {
     status.bytes_in = links.bytes_in;
     status.bytes_out = links.bytes_out;
     status.handshakes_failed = links.handshake_failed;
+    status.links_established = links.established;
+    status.frames_refused = links.closed_bad_frame;
     status.resident_bytes = resident_bytes();
     gs_gateway_set_status(node->gateway, &status);
 }

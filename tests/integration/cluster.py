@@ -70,6 +70,9 @@ class Client:
     def __init__(self, port, bearer=None, timeout=15):
         self.port, self.bearer, self.timeout, self.connection = port, bearer or token(), timeout, None
 
+    def open(self):
+        return Connection(self.port, timeout=self.timeout)
+
     def call(self, method, path, body=None, headers=None, bearer=None):
         """One request; a body that is not bytes is sent as JSON. `bearer=""` sends no token."""
         if body is not None and not isinstance(body, bytes):
@@ -82,7 +85,7 @@ class Client:
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items() if value)]
         try:
             if self.connection is None:
-                self.connection = Connection(self.port, timeout=self.timeout)
+                self.connection = self.open()
             self.connection.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b""))
             answer = self.connection.read(method)
         except BaseException:
@@ -128,13 +131,16 @@ class Node:
         }
         return {**clean_environment(), **{name: value for name, value in settings.items() if value is not None}}
 
+    def command(self):
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        return [*guard, self.cluster.program, "serve"]
+
     def start(self, wait=True):
         assert threading.current_thread() is threading.main_thread(), "the node would die with the thread"
         assert self.process is None, f"{self.region} runs already"
-        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*guard, self.cluster.program, "serve"], env=self.environment(),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
         _running.add(self.process)
         if wait:
             self.wait_ready()
@@ -234,14 +240,14 @@ def clean_environment():
 class Cluster:
     """Regions that trust and know each other. `network` (forwarder.Network) puts forwarders between them."""
 
-    def __init__(self, program, regions=REGIONS, network=None, start=True, **settings):
+    def __init__(self, program, regions=REGIONS, network=None, start=True, node_type=Node, **settings):
         self.program, self.network, self.extra = os.path.abspath(program), network, settings
         self.directory = tempfile.mkdtemp(prefix="gs-cluster-")
         _directories.add(self.directory)
         self.trust_file = os.path.join(self.directory, "trust")
         self.token_file = os.path.join(self.directory, "token")
         try:
-            self.nodes = {region: Node(self, region) for region in regions}
+            self.nodes = {region: node_type(self, region) for region in regions}
             self.write(self.trust_file, "".join(node.trust_line + "\n" for node in self))
             self.write(self.token_file, token() + "\n")
             for node in self:
