@@ -9,6 +9,7 @@
 #include "node/serve/config.h"
 #include "node/serve/node.h"
 #include "node/store/audit.h"
+#include "node/store/store.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -225,14 +226,18 @@ static int start_node(struct service *service, struct gs_problem *problem) {
     return gs_node_start(&node, &service->node, problem);
 }
 
-/* In the node's data directory, which is its own by now. */
+/* Where the log is: in its PostgreSQL, or in the node's data directory, which is its own by now. */
 static int open_audit(struct service *service, struct gs_problem *problem) {
     char path[PATH_MAX];
+    uint64_t retention_ms = service->config.audit_days * DAY_MS;
+    if (gs_store_url_is_postgres(service->config.database_url)) {
+        return gs_audit_open_postgres(service->config.database_url, retention_ms, &service->audit, problem);
+    }
     int length = snprintf(path, sizeof path, "%s/audit.db", service->config.data_dir);
     if (length < 0 || (size_t)length >= sizeof path) {
         return gs_problem_set(problem, GS_EINVAL, "GS_DATA_DIR", "the path is too long");
     }
-    return gs_audit_open(path, service->config.audit_days * DAY_MS, &service->audit, problem);
+    return gs_audit_open(path, retention_ms, &service->audit, problem);
 }
 
 static int start_http(struct service *service, struct gs_problem *problem) {

@@ -49,6 +49,9 @@ enum {
     GS_NOTE_NAME_MAX = 80
 };
 
+/* Notes of this beginning are sync jobs (jobs.h); others are of what the core holds. */
+#define GS_JOB_NOTE_PREFIX "sync-"
+
 struct gs_core_config {
     gs_cluster cluster;
     struct gs_key_pair keys;

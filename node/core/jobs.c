@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOTE_PREFIX "sync-"
-
 static void close_peers(struct gs_job *job) {
     for (uint32_t i = 0; i < job->peer_count; i++) {
         gs_vector_close(&job->peers[i].want_here);
@@ -41,7 +39,7 @@ static bool is_active(const struct gs_job *job) {
 static int write_note(struct gs_core *core, const struct gs_job *job, bool forget) {
     char name[GS_NOTE_NAME_MAX + 1];
     struct gs_buffer text = {0};
-    snprintf(name, sizeof name, NOTE_PREFIX "%s", job->id);
+    snprintf(name, sizeof name, GS_JOB_NOTE_PREFIX "%s", job->id);
     if (!forget) {
         gs_buffer_printf(&text, "%llu\n", (unsigned long long)job->started_ms);
         gs_job_write(core, job, &text);
@@ -87,7 +85,7 @@ static bool keep(struct gs_core *core, struct gs_job *job) {
 
 int gs_jobs_note(struct gs_core *core, const char *name, struct gs_slice bytes) {
     struct gs_job *job = NULL;
-    if (strncmp(name, NOTE_PREFIX, sizeof NOTE_PREFIX - 1) != 0) {
+    if (strncmp(name, GS_JOB_NOTE_PREFIX, sizeof GS_JOB_NOTE_PREFIX - 1) != 0) {
         return 0;
     }
     int error = gs_job_restore(bytes, &job);

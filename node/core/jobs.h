@@ -6,7 +6,8 @@
  *
  * A job works on all its peers at once, each for itself: one that fails takes no other with it. Percentages never go
  * back. A job that is asked for while one of the same mode and scope is under way is that job. Finished ones are kept,
- * the newest GS_JOBS_KEPT; each is a note beside the log, so that one that a restart interrupts goes on after it. */
+ * the newest GS_JOBS_KEPT; each is a note beside the log (in PostgreSQL, a row), so that one that a restart interrupts
+ * goes on after it. */
 #ifndef GS_NODE_CORE_JOBS_H
 #define GS_NODE_CORE_JOBS_H
 

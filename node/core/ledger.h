@@ -52,6 +52,8 @@ struct gs_ledger {
 int gs_ledger_meet(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
 /* GS_COMMAND_CONFLICTS. */
 int gs_ledger_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
+/* An entry as GET /conflicts shows it. */
+void gs_ledger_write_entry(const struct gs_core *core, const struct gs_ledger_entry *entry, struct gs_buffer *out);
 /* Puts back an entry that was kept: it is stored, and numbered after the last. 0 or GS_ENOMEM. */
 int gs_ledger_restore(struct gs_ledger *ledger, uint64_t fingerprint, size_t type_length, size_t id_length,
                       struct gs_slice bytes);

@@ -66,7 +66,7 @@ static void write_value(const struct gs_core *core, struct gs_reader *reader, st
     gs_buffer_byte(out, '}');
 }
 
-static void write_entry(const struct gs_core *core, const struct gs_ledger_entry *entry, struct gs_buffer *out) {
+void gs_ledger_write_entry(const struct gs_core *core, const struct gs_ledger_entry *entry, struct gs_buffer *out) {
     struct gs_reader reader;
     struct window window = {0};
     size_t names = entry->type.length + entry->id.length;
@@ -109,7 +109,7 @@ static bool is_wanted(const struct gs_ledger_entry *entry, const struct gs_comma
 static int write_item(struct gs_core *core, struct gs_command *command, const struct gs_ledger_entry *entry,
                       struct gs_conflict_item *item) {
     struct gs_buffer json = {0};
-    write_entry(core, entry, &json);
+    gs_ledger_write_entry(core, entry, &json);
     int error = json.failed;
     const void *copy = error == 0 ? gs_arena_copy(&command->arena, json.bytes, json.length) : NULL;
     const void *type = gs_arena_copy(&command->arena, entry->type.bytes, entry->type.length);

@@ -29,7 +29,7 @@ static void write_lag(const struct gs_core *core, const struct gs_vector *told, 
                      (unsigned long long)(age_ms / 1000), (unsigned long long)(age_ms % 1000));
 }
 
-static void write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out) {
+void gs_status_write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out) {
     struct gs_vector past = {0};
     const struct gs_peer_state *peer = NULL;
     for (uint32_t i = 0; i < core->peer_count; i++) {
@@ -118,7 +118,7 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
         }
         gs_buffer_text(out, first ? "" : ",");
         first = false;
-        write_peer(core, trusted, out);
+        gs_status_write_peer(core, trusted, out);
     }
     gs_buffer_text(out, "]}");
     command->error = out->failed;

@@ -1,11 +1,11 @@
 #include "node/serve/node.h"
 
 #include "gossip/transport_uv.h"
+#include "node/serve/book_keeper.h"
 #include "node/serve/gateway_loop.h"
 #include "node/serve/note_writer.h"
 #include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
-#include "node/store/notes.h"
 #include "node/store/store_thread.h"
 
 #include <sodium.h>
@@ -17,7 +17,8 @@
 
 enum {
     STATUS_INTERVAL_MS = 100,
-    RELOAD_DELAY_MS = 1000,
+    RELOAD_DELAY_MS = 1000,  /* then doubled … */
+    RELOAD_LAST_MS = 4000,   /* … up to this */
     AWAY_GRACE_MS = 1000,    /* for a store that is away: writes wait so long, then they are refused */
     COMMANDS_PER_WAKE = 1024 /* then links, store and timers get their turn */
 };
@@ -29,12 +30,14 @@ struct gs_node {
     struct gs_transport *transport;
     struct gs_store_thread *store;
     struct gs_note_writer *notes;
+    struct gs_book_keeper *books; /* NULL: the store is not PostgreSQL */
     struct gs_rebuilder *rebuilder;
     char store_name[16];
     uv_async_t wake;
     uv_timer_t timer;   /* the core's next deadline */
     uv_timer_t status;  /* refreshes what /health shows */
     uv_timer_t retry;   /* the next attempt to recover */
+    uint64_t retry_ms;  /* after which it comes */
     uv_timer_t grace;   /* for a store that is away */
     bool reloading;     /* there is no core: the store is being read again */
     bool store_away;    /* a commit is tried again and again */
@@ -141,7 +144,9 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
         gs_rebuilder_put(node->rebuilder, &update->rebuilds[i], node->config.core.trust);
     }
     for (uint32_t i = 0; i < update->note_count; i++) {
-        gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
+        if (!gs_book_keeper_note(node->books, update->notes[i].name, &update->notes[i].bytes)) {
+            gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
+        }
     }
     return error;
 }
@@ -303,6 +308,7 @@ static void on_status(uv_timer_t *timer) {
     if (node->core != NULL) {
         gs_core_get_stats(node->core, &status.core);
         status.peers_alive = status.core.peers;
+        gs_book_keeper_look(node->books, node->core);
     }
     gs_transport_stats_read(node->transport, &links);
     memcpy(status.store_name, node->store_name, sizeof status.store_name);
@@ -322,6 +328,11 @@ static void on_note_failed(void *context, const char *name, int error) {
     fprintf(stderr, "globalstate: the note %s could not be written: %s\n", name, gs_error_message(error));
 }
 
+static int visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem) {
+    struct gs_node *node = context;
+    return gs_book_keeper_visit(node->books, node->config.notes_directory, visit, visit_context, problem);
+}
+
 /* Opens the store and makes a core from it. */
 static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_problem *problem) {
     struct gs_store *store = NULL;
@@ -334,7 +345,8 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     randombytes_buf(config.seed, sizeof config.seed);
     config.now_ms = wall_ms();
     struct gs_recovery_report report;
-    error = gs_recover_core(store, &config, node->config.notes_directory, &core, &report, problem);
+    const struct gs_recovery_notes notes = {.visit = visit_notes, .context = node};
+    error = gs_recover_core(store, &config, &notes, &core, &report, problem);
     if (error != 0) {
         struct gs_problem cause = *problem;
         store->methods->close(store);
@@ -377,6 +389,7 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
         return gs_problem_set(problem, error, "DATABASE_URL", "cannot start the store's thread, or read its past");
     }
     gs_history_pool_set_hurry(history, hurry, node->store);
+    gs_book_keeper_begin(node->books, node->core);
     return 0;
 }
 
@@ -387,6 +400,14 @@ static void drop_links(struct gs_node *node) {
     }
 }
 
+static void on_retry(uv_timer_t *timer);
+
+static void retry_later(struct gs_node *node) {
+    uint64_t ms = node->retry_ms == 0 ? RELOAD_DELAY_MS : node->retry_ms * 2;
+    node->retry_ms = ms < RELOAD_LAST_MS ? ms : RELOAD_LAST_MS;
+    uv_timer_start(&node->retry, on_retry, node->retry_ms, 0);
+}
+
 static void on_retry(uv_timer_t *timer) {
     struct gs_node *node = timer->data;
     struct gs_problem problem = {0};
@@ -395,11 +416,12 @@ static void on_retry(uv_timer_t *timer) {
     }
     if (start_store(node, &problem) != 0) {
         fprintf(stderr, "globalstate: still no store: %s\n", problem.detail);
-        uv_timer_start(&node->retry, on_retry, RELOAD_DELAY_MS, 0);
+        retry_later(node);
         return;
     }
     fprintf(stderr, "globalstate: the store is back; recovered\n");
     node->reloading = false;
+    node->retry_ms = 0;
     drop_links(node);
     step(node, &(struct gs_core_event){.type = GS_CORE_START});
     node->config.core.lost.seq = 0;
@@ -411,6 +433,7 @@ static void part_closed(struct gs_node *node) {
     }
     void (*closed)(void *) = node->closed;
     void *context = node->closed_context;
+    gs_book_keeper_close(node->books);
     gs_gateway_free(node->gateway);
     free(node);
     if (closed != NULL) {
@@ -424,7 +447,7 @@ static void on_store_closed_for_reload(void *context) {
     if (node->closing > 0) {
         part_closed(node);
     } else if (!node->stopping) {
-        uv_timer_start(&node->retry, on_retry, RELOAD_DELAY_MS, 0);
+        retry_later(node);
     }
 }
 
@@ -498,6 +521,14 @@ static void init_handles(struct gs_node *node) {
     node->wake.data = node->timer.data = node->status.data = node->retry.data = node->grace.data = node;
 }
 
+/* A database that is not up yet, as after a power cut: requests are refused until it is. */
+static void wait_for_store(struct gs_node *node, const struct gs_problem *problem) {
+    fprintf(stderr, "globalstate: the store is away: %s; waiting for it\n", problem->detail);
+    node->reloading = true;
+    retry_later(node);
+    uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);
+}
+
 int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node, struct gs_problem *problem) {
     struct gs_node *node = calloc(1, sizeof *node);
     uint8_t secret[16];
@@ -514,12 +545,19 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     gs_gateway_set_target(node->gateway, config->queue_target_ms);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
+    bool books = gs_book_keeper_new(config->database_url, &node->books) == 0;
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
-    int error =
-        node->notes != NULL && node->rebuilder != NULL ? 0 : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    int error = node->notes != NULL && node->rebuilder != NULL && books
+                    ? 0
+                    : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     error = error != 0 ? error : start_transport(node, problem);
     if (error == 0) {
         error = start_store(node, problem);
+    }
+    if (error == GS_ESTORE) {
+        wait_for_store(node, problem);
+        *ret_node = node;
+        return 0;
     }
     if (error != 0) {
         gs_node_stop(node, NULL, NULL);

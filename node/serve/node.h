@@ -6,9 +6,9 @@
  *
  * One thread, the loop's, steps the core and carries out its updates; nothing here blocks on disk or network. While the
  * store is away (a database that restarts, a full disk) reads go on, writes are refused after a moment, and the commit
- * in flight is tried until it is stored. A store that comes back with less than it acknowledged makes the node begin a
- * new incarnation from what is there; after an I/O error of the store, or when another node has taken it over, it stops
- * for good (G1: an fsync error is never retried over). */
+ * in flight is tried until it is stored; a database that is away at the start is waited for. A store that comes back
+ * with less than it acknowledged makes the node begin a new incarnation from what is there; after an I/O error of the
+ * store, or when another node has taken it over, it stops for good (G1: an fsync error is never retried over). */
 #ifndef GS_NODE_SERVE_NODE_H
 #define GS_NODE_SERVE_NODE_H
 

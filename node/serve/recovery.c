@@ -1,7 +1,5 @@
 #include "node/serve/recovery.h"
 
-#include "node/store/notes.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -54,13 +52,13 @@ static int on_state(void *context, const struct gs_keep_state *state) {
 }
 
 /* A new core that knows the notes. */
-static int begin(struct recovery *recovery, const char *notes_directory, struct gs_problem *problem) {
+static int begin(struct recovery *recovery, const struct gs_recovery_notes *notes, struct gs_problem *problem) {
     recovery->low = 0;
     int error = gs_core_new(recovery->config, &recovery->core);
     if (error != 0) {
         return gs_problem_set(problem, error, NULL, "%s", gs_error_message(error));
     }
-    return notes_directory != NULL ? gs_notes_visit(notes_directory, on_note, recovery, problem) : 0;
+    return notes != NULL ? notes->visit(notes->context, on_note, recovery, problem) : 0;
 }
 
 /* What was kept: 0, GS_ENOTFOUND, or why it is of no use. */
@@ -92,12 +90,12 @@ static bool is_damage(int error) {
     return error == GS_ECORRUPT || error == GS_EVERSION || error == GS_EFORMAT || error == GS_ETOOBIG;
 }
 
-int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const char *notes_directory,
+int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const struct gs_recovery_notes *notes,
                     struct gs_core **ret_core, struct gs_recovery_report *ret_report, struct gs_problem *problem) {
     struct recovery recovery = {.config = config, .report = ret_report};
     struct gs_problem damage = {0};
     *ret_report = (struct gs_recovery_report){0};
-    int error = begin(&recovery, notes_directory, problem);
+    int error = begin(&recovery, notes, problem);
     if (error == 0) {
         int kept = restore(&recovery, store, &damage);
         ret_report->used_kept = kept == 0;
@@ -109,7 +107,7 @@ int gs_recover_core(struct gs_store *store, const struct gs_core_config *config,
             ret_report->used_kept = false;
             ret_report->records = 0;
             gs_core_free(recovery.core);
-            error = begin(&recovery, notes_directory, problem);
+            error = begin(&recovery, notes, problem);
             error = error == 0 ? store->methods->forget_kept(store) : error;
             error = error == 0 ? replay(&recovery, store) : error;
         }

@@ -1,5 +1,6 @@
 /* Notes: what a node remembers beside its log, a small file each in one directory (see gs_core_note in
- * node/core/core.h). Engine-independent: the log of a node may be in PostgreSQL, its notes lie with its other files.
+ * node/core/core.h). Engine-independent, but for sync jobs: those of a node whose log is in PostgreSQL are rows there
+ * (postgres_books.h).
  *
  * A note is replaced whole or not at all: written under another name, synced, renamed. Functions block. */
 #ifndef GS_NODE_STORE_NOTES_H

@@ -9,6 +9,10 @@ static const char *after(const char *url, const char *prefix) {
     return strncmp(url, prefix, length) == 0 ? url + length : NULL;
 }
 
+bool gs_store_url_is_postgres(const char *url) {
+    return after(url, "postgres://") != NULL || after(url, "postgresql://") != NULL;
+}
+
 int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_problem *problem) {
     const char *path = after(url, "sqlite:");
     if (path != NULL && *path != '\0') {
@@ -18,7 +22,7 @@ int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_proble
     if (rest != NULL && *rest == '\0') {
         return gs_memory_open(ret_store, problem);
     }
-    if (after(url, "postgres://") != NULL || after(url, "postgresql://") != NULL) {
+    if (gs_store_url_is_postgres(url)) {
         return gs_postgres_open(url, ret_store, problem);
     }
     /* Only the scheme is repeated: a URL may hold a password. */

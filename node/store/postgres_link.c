@@ -88,6 +88,18 @@ static void ignore_notice(void *context, const PGresult *notice) {
     (void)notice;
 }
 
+/* What no waiting changes, by what a server that was reached said. libpq has no code for it. */
+static bool is_told_wrong(const struct gs_pg_link *link) {
+    static const char *const signs[] = {"does not exist", "authentication failed", "no pg_hba.conf entry",
+                                        "no password supplied"};
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        if (strstr(link->trouble, signs[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What comes before `dbname` are defaults that the URL may override; what comes after it is fixed. */
 int gs_pg_link_open(struct gs_pg_link *link, const char *url, const char *name) {
     const char *const keywords[] = {"target_session_attrs", "keepalives_idle",  "keepalives_interval",
@@ -112,6 +124,9 @@ int gs_pg_link_open(struct gs_pg_link *link, const char *url, const char *name) 
     }
     (void)PQsetNoticeReceiver(link->conn, ignore_notice, NULL); /* the default writes to stderr */
     int error = finish_connecting(link);
+    if (error == GS_ESTORE && is_told_wrong(link)) {
+        return GS_EINVAL;
+    }
     if (error == 0 && PQsetnonblocking(link->conn, 1) != 0) {
         error = gs_pg_link_lose(link, "no connection");
     }

@@ -27,8 +27,8 @@ struct gs_pg_link {
 };
 
 /* Connects to what `url` names (several hosts are tried in turn); `name` tells administrators who it is. Unless the URL
- * says otherwise, only a server that takes writes will do. GS_EINVAL (not a URL), GS_ESTORE (nobody answers as asked),
- * GS_ENOMEM. */
+ * says otherwise, only a server that takes writes will do. GS_EINVAL (not a URL, or no such user, password or
+ * database), GS_ESTORE (nobody answers as asked), GS_ENOMEM. */
 int gs_pg_link_open(struct gs_pg_link *link, const char *url, const char *name);
 void gs_pg_link_close(struct gs_pg_link *link);
 

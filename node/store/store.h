@@ -104,6 +104,9 @@ struct gs_store {
  * GS_EBUSY, GS_EIO, GS_ESTORE (not to be reached), GS_ECORRUPT, GS_EVERSION (made by a newer program). */
 int gs_store_open(const char *url, struct gs_store **ret_store, struct gs_problem *problem);
 
+/* Whether `url` names a PostgreSQL database. */
+bool gs_store_url_is_postgres(const char *url);
+
 /* `url` as it may be shown: without user, password and options. */
 enum { GS_STORE_URL_SHOWN_MAX = 160 };
 void gs_store_url_shown(const char *url, char ret_text[GS_STORE_URL_SHOWN_MAX]);
