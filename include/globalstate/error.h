@@ -50,7 +50,8 @@
       "same Idempotency-Key")                                                                                      \
     X(GS_EBOUND, -38, "insufficient_rights", "this region does not hold the rights that this would take")          \
     X(GS_ERIGHTS, -39, "rights_left", "a bounded counter above its bound cannot be taken away")                    \
-    X(GS_EOVERSPENT, -40, "overspent", "a delta spends rights of a bounded counter that its origin does not hold")
+    X(GS_EOVERSPENT, -40, "overspent", "a delta spends rights of a bounded counter that its origin does not hold") \
+    X(GS_EGONE, -41, "gone", "what lies so far back is no longer kept")
 
 enum gs_error {
     GS_OK = 0,

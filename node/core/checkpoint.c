@@ -1,19 +1,21 @@
 /* The checkpoint of keep.h, written and read back.
  *
- *   checkpoint := [3, cluster, clock, [origin, …]]
+ *   checkpoint := [4, cluster, clock, [origin, …], nil | [key, root, aggregates, signature]]
  *   origin     := [origin id, incarnation, key, clock_last, seq, hash, signature, [id, seq, hash, …], known_from,
  *                  [first_seq, number of the origin, seq, …],     what it had witnessed; how that grew (witness.c)
  *                  end_count, [seq, hash, …]]                    where its newest batches ended, oldest first
  *   idempotency entry := [name, request, origin, seq, clock, [version, …]]
  *   ledger entry      := [fingerprint, bytes of the type, bytes of the id, bytes]
  *
- * Whoever reads one takes its heads for the log's: START verifies the signature of each. */
+ * Whoever reads one takes its heads for the log's: START verifies the signature of each. Where records may be gone, the
+ * states are the only copy: then the checkpoint has the attestation (gossip/attestation.h) of what they make at its
+ * heads, and a start believes them only if they do. Version 3 had none. */
 #include "node/core/core_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHECKPOINT_VERSION = 3 };
+enum { CHECKPOINT_VERSION = 4, CHECKPOINT_VERSION_BARE = 3 };
 
 static void write_bin(struct gs_buffer *out, const void *bytes, size_t size) {
     gs_write_bin(out, bytes, size);
@@ -105,7 +107,7 @@ static void write_ledger(struct gs_core *core, struct gs_keep_entries *journal) 
 
 int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep) {
     struct gs_buffer *out = &keep->core;
-    gs_write_array(out, 4);
+    gs_write_array(out, 5);
     gs_write_uint(out, CHECKPOINT_VERSION);
     write_bin(out, core->config.cluster.bytes, GS_CLUSTER_SIZE);
     gs_write_uint(out, core->clock);
@@ -115,9 +117,10 @@ int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep) {
             write_origin(core, core->origins[i], out);
         }
     }
+    int error = gs_base_write_attestation(core, out);
     write_idempotency(core, &keep->journals[GS_KEEP_IDEMPOTENCY]);
     write_ledger(core, &keep->journals[GS_KEEP_LEDGER]);
-    int failed = out->failed;
+    int failed = error != 0 ? error : out->failed;
     for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
         failed = failed != 0 ? failed : keep->journals[i].entries.failed;
     }
@@ -190,9 +193,13 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     uint8_t cluster[GS_CLUSTER_SIZE];
     gs_reader_init(&reader, bytes.bytes, bytes.length);
     reader.nodes_left = UINT32_MAX;
-    gs_read_array_exact(&reader, 4);
-    if (gs_read_uint(&reader) != CHECKPOINT_VERSION) {
+    uint32_t parts = gs_read_array(&reader, 5);
+    uint64_t version = gs_read_uint(&reader);
+    if (version != CHECKPOINT_VERSION && version != CHECKPOINT_VERSION_BARE) {
         return GS_EVERSION;
+    }
+    if (parts != (version == CHECKPOINT_VERSION ? 5 : 4)) {
+        return GS_ECORRUPT;
     }
     gs_read_bin_exact(&reader, cluster, sizeof cluster);
     core->clock = gs_read_uint(&reader);
@@ -203,6 +210,9 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     for (uint32_t left = gs_read_array(&reader, GS_VECTOR_MAX); left > 0 && error == 0; left--) {
         error = reader.error != 0 ? reader.error : read_origin(core, &reader);
     }
+    if (error == 0 && version == CHECKPOINT_VERSION) {
+        error = gs_base_read_attestation(core, &reader);
+    }
     error = error != 0 ? error : gs_reader_finish(&reader);
     if (error == 0) {
         error = gs_witness_resolve(core);
@@ -212,6 +222,9 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     }
     core->position = low;
     core->checkpoint_position = position;
+    if (error == 0 && low < core->base_position) {
+        error = GS_ECORRUPT; /* what lies between is gone */
+    }
     return error == 0 || error == GS_ENOMEM || error == GS_EUNTRUSTED ? error : GS_ECORRUPT;
 }
 

@@ -53,6 +53,7 @@ void gs_core_free(struct gs_core *core) {
     gs_vector_close(&core->stored);
     gs_vector_close(&core->young);
     gs_vector_close(&core->aged);
+    gs_vector_close(&core->base);
     gs_aggregate_free(core->empty);
     free(core->backlog);
     free(core);
@@ -133,6 +134,9 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
 }
 
 static int restore(struct gs_core *core, const struct gs_core_event *event) {
+    if (event->restore.base != NULL) {
+        return gs_base_restore(core, event->restore.base, event->restore.position);
+    }
     if (event->restore.state != NULL) {
         return gs_checkpoint_read_state(core, event->restore.state);
     }

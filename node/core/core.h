@@ -65,6 +65,7 @@ struct gs_core_config {
     uint64_t idempotency_ms;     /* how long keys are remembered; 24 h by default */
     uint32_t idempotency_max;    /* entries remembered at most */
     struct gs_keep_policy keep;  /* zeros: the defaults of keep.h */
+    bool attest_keeps;           /* checkpoints are attested: of a log that is whole, but is not to stay so */
     uint8_t seed[32];            /* of the core's generator */
     uint64_t now_ms;             /* wall clock now: a new incarnation is stamped with it */
     /* The store has lost what it acknowledged: our own events up to `seq` of this origin, if `seq` is not 0. The core
@@ -77,7 +78,8 @@ struct gs_core_config {
 };
 
 enum gs_core_event_type {
-    GS_CORE_RESTORE, /* what was kept (keep.h): the checkpoint, then journals, then states; before RECOVER */
+    GS_CORE_RESTORE, /* the base, if the log has one, then what was kept (keep.h): the checkpoint, then journals, then
+                        states; before RECOVER */
     GS_CORE_RECOVER, /* a stored record, in log order, those after `low` of a checkpoint; before START */
     GS_CORE_NOTE,    /* a stored note; before START */
     GS_CORE_START,
@@ -107,7 +109,8 @@ struct gs_core_event {
     union {
         struct gs_slice record; /* RECOVER; borrowed */
         struct {
-            const struct gs_keep_state *state; /* a state, if not NULL; else a journal's entries, … */
+            const struct gs_vector *base;      /* the heads of the log's base, at `position`, if not NULL; … */
+            const struct gs_keep_state *state; /* … else a state, if not NULL; else a journal's entries, … */
             bool is_journal;
             enum gs_keep_journal journal;
             uint64_t first, last;

@@ -279,7 +279,12 @@ struct gs_core {
 
     uint64_t position;            /* of the last record applied, as the log will have it */
     uint64_t checkpoint_position; /* what a start found kept is as of there */
-    uint64_t changes;             /* applied to aggregates, ever */
+    uint64_t base_position;       /* records up to there may be gone; 0: none is */
+    struct gs_vector base;        /* the heads there */
+    bool attested;                /* the checkpoint that a start found says what root its states make: */
+    gs_hash attested_root;
+    uint64_t attested_count;
+    uint64_t changes; /* applied to aggregates, ever */
     struct gs_cell *behind_oldest, *behind_newest;
     struct gs_cell *far[GS_KEEP_STATES_MAX]; /* that have many events since their kept state */
     uint32_t far_count;
@@ -439,6 +444,19 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
 int gs_checkpoint_read_journal(struct gs_core *core, enum gs_keep_journal journal, uint64_t first, uint64_t last,
                                struct gs_slice entries);
 int gs_checkpoint_read_state(struct gs_core *core, const struct gs_keep_state *state);
+
+/* base.c: a log that begins at a base; see node/store/base.h */
+int gs_base_restore(struct gs_core *core, const struct gs_vector *heads, uint64_t position);
+/* Are kept states the only copy of anything, now or soon? Then checkpoints are attested. */
+bool gs_base_matters(const struct gs_core *core);
+/* The attestation of a checkpoint: by this region, of the states at core->applied; nil if it does not matter. Reading:
+ * GS_ECORRUPT, GS_EUNTRUSTED, GS_ENOMEM. */
+int gs_base_write_attestation(struct gs_core *core, struct gs_buffer *out);
+int gs_base_read_attestation(struct gs_core *core, struct gs_reader *reader);
+/* Memory is as it was at the checkpoint: does it make the root that was attested? GS_ECORRUPT, GS_ENOMEM. */
+int gs_base_check_root(struct gs_core *core);
+/* At START: does what was recovered go on from the base? GS_ECORRUPT. */
+int gs_base_check_heads(const struct gs_core *core);
 
 /* read.c */
 int gs_read_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);

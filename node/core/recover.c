@@ -74,7 +74,11 @@ static int recover_record(struct gs_core *core, struct gs_slice bytes) {
 }
 
 int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
-    int error = recover_record(core, bytes);
+    int error = core->checkpoint_position < core->base_position ? GS_ECORRUPT : 0; /* nothing to go on from */
+    if (error == 0 && core->position == core->checkpoint_position) {
+        error = gs_base_check_root(core);
+    }
+    error = error == 0 ? recover_record(core, bytes) : error;
     core->position += error == 0 ? 1 : 0;
     return error;
 }
@@ -166,6 +170,10 @@ static bool may_go_on(const struct gs_core *core) {
 int gs_core_start(struct gs_core *core) {
     core->recovering = false;
     int error = core->position < core->checkpoint_position ? GS_ECORRUPT : verify_tails(core);
+    if (error == 0 && core->position == core->checkpoint_position) {
+        error = gs_base_check_root(core);
+    }
+    error = error == 0 ? gs_base_check_heads(core) : error;
     if (error == 0) {
         error = gs_vector_copy(&core->stored, &core->applied);
     }

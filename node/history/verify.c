@@ -16,6 +16,8 @@ struct aggregate {
     struct gs_table_entry entry; /* key: "type/id" */
     struct gs_aggregate *state;
     uint64_t version;
+    uint64_t first; /* that is not gone */
+    uint64_t begin; /* the version of the kept state with which it begins: what comes before is counted only */
     uint64_t *kept; /* versions of which a state is kept, falling; owned */
     uint32_t kept_count, kept_capacity;
     uint8_t key[];
@@ -30,6 +32,7 @@ struct run {
     struct gs_buffer record;
     struct gs_buffer versions;
     struct gs_kept_state kept;
+    struct gs_base base;
 };
 
 void gs_verify_report_close(struct gs_verify_report *report) {
@@ -82,6 +85,42 @@ static int list_kept(struct run *run, struct aggregate *aggregate, const struct 
     return 0;
 }
 
+/* Of an aggregate whose first events are gone: what is left of it begins with the oldest kept state after them. */
+static int begin_late(struct run *run, struct aggregate *aggregate, const struct gs_event_change *change) {
+    struct gs_history_reader *reader = run->verify->reader;
+    struct gs_slice type = change->aggregate_type;
+    const struct gs_history_range all = {.first = 0, .last = UINT64_MAX};
+    struct gs_history_entry first;
+    struct gs_aggregate *state = NULL;
+    uint32_t count = 0;
+    int error = gs_base_floor(&run->base, type) == 0
+                    ? 0
+                    : reader->methods->entries(reader, type, change->aggregate_id, &all, &first, 1, &count);
+    if (error != 0 || count == 0 || first.version <= 1) {
+        return error;
+    }
+    aggregate->first = first.version;
+    aggregate->version = first.version - 1;
+    uint64_t oldest = aggregate->kept_count > 0 ? aggregate->kept[aggregate->kept_count - 1] : 0;
+    if (oldest < aggregate->version) {
+        find(run, "%.*s: its events up to version %" PRIu64 " are gone, and no state of then is kept",
+             (int)aggregate->entry.key.length, (const char *)aggregate->entry.key.bytes, aggregate->version);
+        return 0;
+    }
+    error = reader->methods->state(reader, type, change->aggregate_id, oldest, &run->kept);
+    if (error == 0) {
+        error = gs_aggregate_decode(run->kept.state.bytes, run->kept.state.length, NULL, &state);
+        error = error == 0 || error == GS_ENOMEM ? error : GS_ECORRUPT;
+    }
+    if (error == 0) {
+        gs_aggregate_free(aggregate->state);
+        aggregate->state = state;
+        aggregate->begin = oldest;
+        aggregate->kept_count -= oldest == aggregate->version ? 1 : 0;
+    }
+    return error;
+}
+
 static int get_aggregate(struct run *run, const struct gs_event_change *change, struct aggregate **ret_aggregate) {
     uint8_t bytes[KEY_BYTES_MAX];
     struct gs_slice type = change->aggregate_type;
@@ -100,6 +139,7 @@ static int get_aggregate(struct run *run, const struct gs_event_change *change, 
     }
     memcpy(aggregate->key, bytes, length);
     aggregate->entry.key = gs_slice_make(aggregate->key, length);
+    aggregate->first = 1;
     aggregate->state = gs_aggregate_new(NULL);
     if (aggregate->state == NULL || gs_table_insert(&run->aggregates, &aggregate->entry) != 0) {
         gs_aggregate_free(aggregate->state);
@@ -108,7 +148,8 @@ static int get_aggregate(struct run *run, const struct gs_event_change *change, 
     }
     run->report->aggregates++;
     *ret_aggregate = aggregate;
-    return list_kept(run, aggregate, change);
+    int error = list_kept(run, aggregate, change);
+    return error == 0 ? begin_late(run, aggregate, change) : error;
 }
 
 /* The state that is kept of this version, against the one that the log makes. */
@@ -146,6 +187,15 @@ static bool index_agrees(struct gs_slice *list, uint64_t version) {
     return error == 0 && indexed == version;
 }
 
+static bool skip_version(struct gs_slice *list) {
+    struct gs_version_vector vector = {0};
+    uint64_t version = 0;
+    int error = gs_version_number_read(list, &version);
+    error = error == 0 ? gs_version_vector_read(list, &vector) : error;
+    gs_version_vector_close(&vector);
+    return error == 0;
+}
+
 static int apply_events(struct run *run, uint64_t position, const struct gs_batch_head *head,
                         const struct gs_event *events, bool is_indexed) {
     struct gs_slice list = gs_slice_make(run->versions.bytes, run->versions.length);
@@ -154,10 +204,13 @@ static int apply_events(struct run *run, uint64_t position, const struct gs_batc
     for (uint32_t i = 0; error == 0 && i < head->count; i++) {
         for (uint32_t j = 0; error == 0 && j < events[i].change_count; j++) {
             struct aggregate *aggregate = NULL;
+            if (position <= gs_base_floor(&run->base, events[i].changes[j].aggregate_type)) {
+                agrees = agrees && (!is_indexed || skip_version(&list));
+                continue; /* the record is there for another aggregate's sake */
+            }
             error = get_aggregate(run, &events[i].changes[j], &aggregate);
-            if (error == 0) {
+            if (error == 0 && ++aggregate->version > aggregate->begin) {
                 error = gs_aggregate_apply(aggregate->state, &events[i].changes[j].delta);
-                aggregate->version++;
             }
             agrees = agrees && error == 0 && (!is_indexed || index_agrees(&list, aggregate->version));
             if (error == 0) {
@@ -175,10 +228,13 @@ static int apply_events(struct run *run, uint64_t position, const struct gs_batc
 static void check_head(struct run *run, uint64_t position, const struct gs_batch_head *head) {
     static const gs_hash none;
     const struct gs_head *last = gs_vector_find(&run->heads, &head->origin);
-    if (gs_batch_check_chain(head, last != NULL ? last->seq : 0, last != NULL ? &last->hash : &none) != 0) {
+    uint64_t seq = last != NULL ? last->seq : 0;
+    bool whole = position > run->base.position; /* before it, records between two of an origin may be gone */
+    if ((whole || head->first_seq == seq + 1) &&
+        gs_batch_check_chain(head, seq, last != NULL ? &last->hash : &none) != 0) {
         find(run, "record %" PRIu64 ": it does not continue its origin's chain", position);
     }
-    for (uint32_t i = 0; i < head->dep_count; i++) {
+    for (uint32_t i = 0; whole && i < head->dep_count; i++) {
         struct gs_head dep;
         gs_batch_dep(head, i, &dep);
         if (gs_vector_seq(&run->heads, &dep.origin) < dep.seq) {
@@ -229,6 +285,10 @@ static int look_at(struct run *run, uint64_t position) {
     run->record.length = 0;
     run->versions.length = 0;
     int error = reader->methods->record(reader, position, &run->record);
+    if (error == GS_ENOTFOUND && position <= run->base.position) {
+        run->report->gone++;
+        return 0;
+    }
     if (error == GS_ECORRUPT || error == GS_ENOTFOUND) {
         find(run, "record %" PRIu64 ": %s", position,
              error == GS_ENOTFOUND ? "it is missing" : "its checksum does not match");
@@ -260,6 +320,7 @@ static void close_run(struct run *run) {
     }
     gs_table_close(&run->aggregates);
     gs_vector_close(&run->heads);
+    gs_base_close(&run->base);
     gs_buffer_close(&run->record);
     gs_buffer_close(&run->versions);
     gs_buffer_close(&run->kept.state);
@@ -273,7 +334,7 @@ static int check_entries(struct run *run, const struct aggregate *aggregate) {
     struct gs_slice id = gs_slice_make(slash + 1, aggregate->entry.key.length - type.length - 1);
     struct gs_history_entry *entries = malloc(ENTRIES_PAGE * sizeof *entries);
     struct gs_history_range range = {.first = 0, .last = UINT64_MAX};
-    uint64_t next = 1;
+    uint64_t next = aggregate->first;
     uint32_t count = ENTRIES_PAGE;
     bool agrees = true;
     int error = entries == NULL ? GS_ENOMEM : 0;
@@ -307,12 +368,26 @@ static int check_aggregates(struct run *run, bool is_indexed) {
     return error;
 }
 
+/* From here on the log is whole. */
+static int begin_at_base(struct run *run) {
+    int error = gs_base_complete(&run->base, &run->heads);
+    if (error == GS_ECORRUPT) {
+        find(run, "the base: its heads are not those that the records before it make");
+    }
+    return error == GS_ECORRUPT ? 0 : error;
+}
+
 int gs_verify_run(const struct gs_verify *verify, struct gs_verify_report *ret_report) {
     struct run run = {.verify = verify, .report = ret_report};
     uint64_t last = 0;
     int error = verify->reader->methods->extent(verify->reader, &last, &ret_report->indexed);
+    error = error == 0 ? verify->reader->methods->base(verify->reader, &run.base) : error;
+    ret_report->base = run.base.position;
     for (uint64_t position = 1; error == 0 && position <= last; position++) {
-        error = look_at(&run, position);
+        if (position == run.base.position + 1) {
+            error = begin_at_base(&run);
+        }
+        error = error == 0 ? look_at(&run, position) : error;
         verify->progress(verify->context, position);
     }
     if (error == 0) {

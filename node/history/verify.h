@@ -1,6 +1,7 @@
 /* Verifying a store, all of it: every record's checksum, form, chain, deps, signature and detached data; the index over
- * the log; every kept state against the log's own deltas. Reads only, and goes on after damage, so that one run names
- * all of it. */
+ * the log; every kept state against the log's own deltas. Where old records are gone (node/store/base.h), chains go on
+ * from the heads at the base, and aggregates from the oldest kept state after what is gone. Reads only, and goes on
+ * after damage, so that one run names all of it. */
 #ifndef GS_NODE_HISTORY_VERIFY_H
 #define GS_NODE_HISTORY_VERIFY_H
 
@@ -17,6 +18,8 @@ struct gs_verify_report {
     uint64_t aggregates;
     uint64_t states;        /* kept states compared */
     uint64_t indexed;       /* records that the index covers */
+    uint64_t base;          /* the record after which the log is whole; before it some may be gone. 0: all of it is */
+    uint64_t gone;          /* records that are */
     uint64_t findings;      /* things that are wrong */
     struct gs_buffer named; /* one line each: "record 17: …" */
 };

@@ -17,6 +17,8 @@ static int library_status(int code) {
     case GS_EBOUND:
     case GS_ERIGHTS:
         return 409;
+    case GS_EGONE:
+        return 410;
     case GS_EPRECONDITION:
         return 412;
     case GS_ETOOBIG:

@@ -63,8 +63,17 @@ static int begin(struct recovery *recovery, const struct gs_recovery_notes *note
 
 /* What was kept: 0, GS_ENOTFOUND, or why it is of no use. */
 static int restore(struct recovery *recovery, struct gs_store *store, struct gs_problem *damage) {
+    const struct gs_base *base = &store->log_base;
     const struct gs_kept_visitor visitor = {
         .context = recovery, .checkpoint = on_checkpoint, .entries = on_entries, .state = on_state};
+    int error = 0;
+    if (base->position > 0) {
+        error = step(recovery, (struct gs_core_event){.type = GS_CORE_RESTORE,
+                                                      .restore = {.base = &base->heads, .position = base->position}});
+    }
+    if (error != 0) {
+        return error;
+    }
     return store->methods->visit_kept != NULL ? store->methods->visit_kept(store, &visitor, damage) : GS_ENOTFOUND;
 }
 
@@ -85,6 +94,15 @@ static int name_damage(const struct recovery *recovery, int error, struct gs_pro
     return gs_problem_set(problem, error, NULL, "%s", cause);
 }
 
+/* Where records are gone, the kept states are the only copy here. */
+static int name_loss(const struct gs_store *store, const struct gs_problem *damage, struct gs_problem *problem) {
+    return gs_problem_set(
+        problem, GS_ECORRUPT, NULL,
+        "%s, and the log begins after record %llu: this store has to be made anew from another region",
+        damage->detail[0] != '\0' ? damage->detail : "the kept states do not fit the log",
+        (unsigned long long)store->log_base.position);
+}
+
 /* Whether an error says that what was kept is of no use, rather than that nothing can be read. */
 static bool is_damage(int error) {
     return error == GS_ECORRUPT || error == GS_EVERSION || error == GS_EFORMAT || error == GS_ETOOBIG;
@@ -101,7 +119,9 @@ int gs_recover_core(struct gs_store *store, const struct gs_core_config *config,
         ret_report->used_kept = kept == 0;
         error = kept == GS_ENOTFOUND ? 0 : kept;
         error = error == 0 ? replay(&recovery, store) : error;
-        if (error != 0 && is_damage(error) && kept != GS_ENOTFOUND) {
+        if (error != 0 && is_damage(error) && store->log_base.position > 0) {
+            error = name_loss(store, &damage, problem);
+        } else if (error != 0 && is_damage(error) && kept != GS_ENOTFOUND) {
             snprintf(ret_report->damage, sizeof ret_report->damage, "%s",
                      damage.detail[0] != '\0' ? damage.detail : "the kept states do not fit the log");
             ret_report->used_kept = false;
@@ -138,5 +158,8 @@ static int take_cluster(void *context, uint64_t position, struct gs_slice bytes)
 int gs_recover_cluster(struct gs_store *store, gs_cluster *ret_cluster) {
     *ret_cluster = (gs_cluster){0};
     int result = store->methods->replay(store, take_cluster, ret_cluster);
+    if (result == 0 && store->log_base.position > 0) {
+        *ret_cluster = store->log_base.cluster;
+    }
     return result == FIRST_SEEN ? 0 : result;
 }

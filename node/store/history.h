@@ -9,6 +9,7 @@
 #define GS_NODE_STORE_HISTORY_H
 
 #include "gossip/batch.h"
+#include "node/store/base.h"
 #include "node/store/version_list.h"
 
 struct gs_history_reader;
@@ -42,7 +43,9 @@ struct gs_history_methods {
 
     /* The last position of the log, and up to which position it is indexed. */
     int (*extent)(struct gs_history_reader *reader, uint64_t *ret_last, uint64_t *ret_indexed);
-    /* Appends the record at `position`. GS_ENOTFOUND. */
+    /* Where the log begins; `ret_base` is zero-initialised or reused. */
+    int (*base)(struct gs_history_reader *reader, struct gs_base *ret_base);
+    /* Appends the record at `position`. GS_ENOTFOUND: also of one that is gone, at or before the base. */
     int (*record)(struct gs_history_reader *reader, uint64_t position, struct gs_buffer *ret_record);
     /* Appends its version list. GS_ENOTFOUND: not indexed. */
     int (*versions)(struct gs_history_reader *reader, uint64_t position, struct gs_buffer *ret_list);

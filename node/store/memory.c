@@ -14,7 +14,7 @@ static struct gs_memory_data *data_of(struct gs_store *store) {
 /* Where in the index the first record of `origin`, or of a greater one, is that ends after `seq`. */
 static size_t upper_bound(const struct gs_memory_data *memory, const gs_origin *origin, uint64_t seq) {
     size_t low = 0;
-    size_t high = memory->count;
+    size_t high = memory->index_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct gs_memory_row *row = &memory->rows[memory->index[middle]];
@@ -31,7 +31,7 @@ static size_t upper_bound(const struct gs_memory_data *memory, const gs_origin *
 const struct gs_memory_row *gs_memory_find_row(const struct gs_memory_data *memory, const gs_origin *origin,
                                                uint64_t seq) {
     size_t at = upper_bound(memory, origin, seq);
-    if (at >= memory->count) {
+    if (at >= memory->index_count) {
         return NULL;
     }
     const struct gs_memory_row *row = &memory->rows[memory->index[at]];
@@ -77,8 +77,9 @@ static int copy_link(const struct gs_chain_link *link, struct gs_memory_row *ret
 static void index_row(struct gs_memory_data *memory) {
     const struct gs_memory_row *row = &memory->rows[memory->count];
     size_t at = upper_bound(memory, &row->origin, row->last_seq);
-    memmove(&memory->index[at + 1], &memory->index[at], (memory->count - at) * sizeof *memory->index);
+    memmove(&memory->index[at + 1], &memory->index[at], (memory->index_count - at) * sizeof *memory->index);
     memory->index[at] = memory->count;
+    memory->index_count++;
     memory->count++;
 }
 
@@ -118,6 +119,9 @@ static int memory_append(struct gs_store *store, struct gs_slice records, uint32
 static int memory_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context) {
     const struct gs_memory_data *memory = data_of(store);
     for (size_t i = after; i < memory->count; i++) {
+        if (memory->rows[i].bytes == NULL) {
+            continue;
+        }
         int result = visit(context, i + 1, gs_slice_make(memory->rows[i].bytes, memory->rows[i].length));
         if (result != 0) {
             return result;
@@ -158,6 +162,9 @@ static int lacking_read(void *context, const gs_origin *origin, const struct gs_
 static int memory_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                                struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more) {
     struct gs_memory_data *memory = data_of(store);
+    if (gs_base_is_behind(&memory->base, have)) {
+        return GS_EGONE;
+    }
     const struct gs_lacking_source source = {.context = memory, .find = lacking_find, .read = lacking_read};
     return gs_lacking_read(&source, &memory->chain.heads, have, bytes_max, ret_records, ret_count, ret_more);
 }
@@ -182,6 +189,7 @@ void gs_memory_release(struct gs_memory_data *memory) {
     gs_memory_index_close(memory);
     gs_memory_kept_close(memory);
     gs_chain_close(&memory->chain);
+    gs_base_close(&memory->base);
     free(memory->rows);
     free(memory->index);
     pthread_mutex_destroy(&memory->lock);
@@ -190,6 +198,7 @@ void gs_memory_release(struct gs_memory_data *memory) {
 
 static void memory_close(struct gs_store *store) {
     gs_memory_release(data_of(store));
+    gs_base_close(&store->log_base);
     free(store);
 }
 
@@ -205,6 +214,7 @@ static const struct gs_store_methods memory_methods = {
     .keep = gs_memory_keep,
     .visit_kept = gs_memory_visit_kept,
     .forget_kept = gs_memory_forget_kept,
+    .install = gs_memory_install,
     .close = memory_close,
 };
 

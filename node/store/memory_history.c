@@ -31,6 +31,10 @@ static int extent(struct gs_history_reader *base, uint64_t *ret_last, uint64_t *
     return 0;
 }
 
+static int log_base(struct gs_history_reader *base, struct gs_base *ret_base) {
+    return gs_base_copy(ret_base, &data_of(base)->base);
+}
+
 static int append(const void *bytes, size_t length, struct gs_buffer *out) {
     gs_buffer_append(out, bytes, length);
     return out->failed;
@@ -42,12 +46,12 @@ static int record(struct gs_history_reader *base, uint64_t position, struct gs_b
         return GS_ENOTFOUND;
     }
     const struct gs_memory_row *row = &data->rows[position - 1];
-    return append(row->bytes, row->length, ret_record);
+    return row->bytes != NULL ? append(row->bytes, row->length, ret_record) : GS_ENOTFOUND;
 }
 
 static int versions(struct gs_history_reader *base, uint64_t position, struct gs_buffer *ret_list) {
     const struct gs_memory_data *data = data_of(base);
-    if (position == 0 || position > data->indexed) {
+    if (position == 0 || position > data->indexed || data->rows[position - 1].bytes == NULL) {
         return GS_ENOTFOUND;
     }
     const struct gs_buffer *list = &data->rows[position - 1].versions;
@@ -65,7 +69,7 @@ static int origin(struct gs_history_reader *base, uint32_t number, gs_origin *re
 
 static int version(struct gs_history_reader *base, struct gs_slice type, struct gs_slice id, uint64_t *ret_version) {
     const struct gs_memory_aggregate *aggregate = gs_memory_find(data_of(base), type, id);
-    *ret_version = aggregate != NULL ? aggregate->count : 0;
+    *ret_version = aggregate != NULL ? aggregate->version : 0;
     return 0;
 }
 
@@ -73,12 +77,13 @@ static int entries(struct gs_history_reader *base, struct gs_slice type, struct 
                    const struct gs_history_range *range, struct gs_history_entry *ret_entries, uint32_t max,
                    uint32_t *ret_count) {
     const struct gs_memory_aggregate *aggregate = gs_memory_find(data_of(base), type, id);
-    uint64_t count = aggregate != NULL ? aggregate->count : 0;
-    uint64_t first = range->first > 0 ? range->first : 1;
+    uint64_t dropped = aggregate != NULL ? aggregate->dropped : 0;
+    uint64_t count = aggregate != NULL ? dropped + aggregate->count : 0;
+    uint64_t first = range->first > dropped ? range->first : dropped + 1;
     uint64_t last = range->last < count ? range->last : count;
     uint32_t taken = 0;
     for (uint64_t i = 0; taken < max && first <= last && i <= last - first; i++) {
-        ret_entries[taken++] = aggregate->entries[(range->descending ? last - i : first + i) - 1];
+        ret_entries[taken++] = aggregate->entries[(range->descending ? last - i : first + i) - 1 - dropped];
     }
     *ret_count = taken;
     return 0;
@@ -113,6 +118,7 @@ static const struct gs_history_methods methods = {
     .begin = begin,
     .end = end,
     .extent = extent,
+    .base = log_base,
     .record = record,
     .versions = versions,
     .origin = origin,

@@ -133,10 +133,20 @@ static int project_row(struct gs_memory_data *data, struct gs_projection *projec
         struct gs_memory_aggregate *aggregate = data->numbered[i];
         while (aggregate->count > 0 && aggregate->entries[aggregate->count - 1].position > data->indexed) {
             aggregate->count--;
-            aggregate->version = aggregate->count;
+            aggregate->version = aggregate->dropped + aggregate->count;
         }
     }
     data->indexed += error == 0 ? 1 : 0;
+    return error;
+}
+
+int gs_memory_index_state(struct gs_memory_data *data, const struct gs_keep_state *state) {
+    const struct gs_projection_sink sink = {.context = data, .load = load, .store = store, .origin = find_origin};
+    int error = gs_projection_state(&sink, state);
+    struct gs_memory_aggregate *aggregate = error == 0 ? gs_memory_find(data, state->type, state->id) : NULL;
+    if (aggregate != NULL) {
+        aggregate->dropped = aggregate->version;
+    }
     return error;
 }
 

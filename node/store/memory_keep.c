@@ -51,25 +51,27 @@ static int copy_keep(const struct gs_keep *from, struct gs_keep *to) {
     return error;
 }
 
-int gs_memory_keep(struct gs_store *store, const struct gs_keep *keep) {
-    struct gs_memory_data *data = ((struct gs_memory_store *)store)->data;
+int gs_memory_put_keep(struct gs_memory_data *data, const struct gs_keep *keep) {
     struct gs_memory_kept *kept = calloc(1, sizeof *kept);
     if (kept == NULL) {
-        return GS_ESTORE;
+        return GS_ENOMEM;
     }
     int error = copy_keep(keep, &kept->keep);
-    pthread_mutex_lock(&data->lock);
-    error = keep->position > data->count ? GS_ESTORE : error;
-    if (error == 0) {
-        kept->older = data->kept;
-        data->kept = kept;
-    }
-    pthread_mutex_unlock(&data->lock);
     if (error != 0) {
         kept_free(kept);
-        return GS_ESTORE;
+        return error;
     }
+    kept->older = data->kept;
+    data->kept = kept;
     return 0;
+}
+
+int gs_memory_keep(struct gs_store *store, const struct gs_keep *keep) {
+    struct gs_memory_data *data = ((struct gs_memory_store *)store)->data;
+    pthread_mutex_lock(&data->lock);
+    int error = keep->position > data->count ? GS_ESTORE : gs_memory_put_keep(data, keep);
+    pthread_mutex_unlock(&data->lock);
+    return error != 0 ? GS_ESTORE : 0;
 }
 
 static bool is_of(const struct gs_keep_state *state, struct gs_slice type, struct gs_slice id) {
@@ -112,7 +114,11 @@ int gs_memory_visit_kept(struct gs_store *store, const struct gs_kept_visitor *v
     if (data->kept == NULL) {
         return GS_ENOTFOUND;
     }
-    const struct gs_keep *newest = &data->kept->keep;
+    const struct gs_memory_kept *last = data->kept;
+    while (last->keep.core.length == 0 && last->older != NULL) {
+        last = last->older; /* a part of an installation */
+    }
+    const struct gs_keep *newest = &last->keep;
     int error = visitor->checkpoint(visitor->context, newest->low, newest->position,
                                     gs_slice_make(newest->core.bytes, newest->core.length));
     for (int i = 0; error == 0 && i < GS_KEEP_JOURNALS; i++) {

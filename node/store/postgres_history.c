@@ -78,6 +78,10 @@ static int extent(struct gs_history_reader *base, uint64_t *ret_last, uint64_t *
     return error;
 }
 
+static int log_base(struct gs_history_reader *base, struct gs_base *ret_base) {
+    return shown(gs_pg_read_base(&reader_of(base)->link, ret_base));
+}
+
 /* Appends the record of the only row, once its checksum matches. */
 static int take_record(PGresult *result, struct gs_buffer *ret_record) {
     struct gs_log_row row;
@@ -255,6 +259,7 @@ static const struct gs_history_methods methods = {
     .begin = begin,
     .end = end,
     .extent = extent,
+    .base = log_base,
     .record = record,
     .versions = versions,
     .origin = origin,

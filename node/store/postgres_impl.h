@@ -78,6 +78,14 @@ int gs_pg_connect(struct gs_postgres *postgres, bool *ret_pending);
 /* Says in the store's `trouble` what the link said. Returns `error`. */
 int gs_pg_trouble(struct gs_postgres *postgres, int error);
 
+/* postgres_base.c */
+/* Reads the base into `ret_base` if there is one, on a writer's or a reader's connection. GS_ECORRUPT, GS_ENOMEM, or
+ * the link's error. */
+int gs_pg_read_base(struct gs_pg_link *link, struct gs_base *ret_base);
+/* Writes it, in the transaction that is open. Errors as gs_pg_link_command. */
+int gs_pg_write_base(struct gs_pg_link *link, const struct gs_base *base);
+int gs_postgres_install(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
+
 /* postgres_append.c */
 int gs_postgres_append(struct gs_store *store, struct gs_slice records, uint32_t count);
 
@@ -90,6 +98,8 @@ int gs_postgres_read_event(struct gs_store *store, const gs_origin *origin, uint
 int gs_postgres_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context);
 
 /* postgres_keep.c */
+/* Sends all of a keep in pipeline mode; the caller ends it with gs_pg_link_sync. 0 or GS_ESTORE. */
+int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_keep *keep);
 int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_postgres_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_postgres_forget_kept(struct gs_store *store);

@@ -75,16 +75,15 @@ static int send_checkpoint(struct gs_pg_link *link, const struct gs_keep *keep) 
     return gs_pg_link_send(link, "checkpoint", &set);
 }
 
-static int send_keep(struct gs_pg_link *link, const struct gs_keep *keep) {
-    const struct gs_pg_parameters none = {.count = 0};
-    int error = gs_pg_link_send(link, "unsynced", &none);
+int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_keep *keep) {
+    int error = 0;
     for (uint32_t i = 0; i < keep->count && error == 0; i++) {
         error = send_state(link, &keep->states[i]);
     }
     for (int i = 0; i < GS_KEEP_JOURNALS && error == 0; i++) {
         error = send_entries(link, (uint64_t)i, &keep->journals[i]);
     }
-    return error == 0 ? send_checkpoint(link, keep) : error;
+    return error == 0 && keep->core.length > 0 ? send_checkpoint(link, keep) : error;
 }
 
 int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep) {
@@ -100,8 +99,12 @@ int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep) {
     if (error == 0 && PQenterPipelineMode(link->conn) == 0) {
         error = gs_pg_link_lose(link, "the connection is lost");
     }
+    const struct gs_pg_parameters none = {.count = 0};
     if (error == 0) {
-        error = send_keep(link, keep);
+        error = gs_pg_link_send(link, "unsynced", &none);
+    }
+    if (error == 0) {
+        error = gs_pg_send_keep(link, keep);
     }
     if (error == 0) {
         error = gs_pg_link_sync(link);

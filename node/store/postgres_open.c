@@ -106,6 +106,7 @@ static void postgres_close(struct gs_store *store) {
     gs_pg_link_close(&postgres->link);
     gs_pg_projector_close(&postgres->projector);
     gs_chain_close(&postgres->chain);
+    gs_base_close(&store->log_base);
     free(postgres->url);
     free(postgres);
 }
@@ -131,6 +132,7 @@ static const struct gs_store_methods postgres_methods = {
     .keep = gs_postgres_keep,
     .visit_kept = gs_postgres_visit_kept,
     .forget_kept = gs_postgres_forget_kept,
+    .install = gs_postgres_install,
     .close = postgres_close,
 };
 

@@ -20,6 +20,7 @@ static int run(struct gs_postgres *postgres, const char *name, const struct gs_p
 
 struct walk {
     uint64_t position; /* the last one visited */
+    uint64_t base;     /* up to there records may be gone */
     gs_store_record_fn visit;
     void *context;
 };
@@ -28,7 +29,9 @@ static int visit_rows(const PGresult *result, struct walk *walk) {
     for (int i = 0; i < PQntuples(result); i++) {
         struct gs_log_row row;
         int error = gs_pg_row_load(result, i, &row);
-        if (error == 0 && row.position != walk->position + 1) {
+        uint64_t before = walk->position < walk->base ? walk->base : walk->position;
+        bool follows = row.position == before + 1 || (row.position <= walk->base && row.position > walk->position);
+        if (error == 0 && !follows) {
             error = GS_ECORRUPT;
         }
         if (error == 0) {
@@ -90,8 +93,10 @@ int gs_postgres_replay_after(struct gs_store *store, uint64_t after, gs_store_re
         if (error != 0) {
             break;
         }
+        walk.base = store->log_base.position;
         error = stream(postgres, &walk);
     }
+    walk.position = walk.position < walk.base ? walk.base : walk.position;
     if (error == 0 && walk.position != postgres->next_position - 1) {
         error = GS_ECORRUPT; /* rows are missing at the end */
     }
@@ -157,6 +162,9 @@ static int query_lacking(struct gs_postgres *postgres, struct lacking *lacking, 
 static int read_lacking(struct gs_postgres *postgres, struct lacking *lacking, size_t bytes_max,
                         struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more) {
     int error = gs_pg_connect(postgres, NULL);
+    if (error == 0 && gs_base_is_behind(&postgres->base.log_base, &lacking->have)) {
+        return GS_EGONE;
+    }
     if (error == 0) {
         error = gs_pg_log_seqs(postgres, &lacking->heads);
     }

@@ -64,6 +64,11 @@ static const struct {
      "ON CONFLICT (only_row) DO UPDATE SET low = excluded.low, position = excluded.position, hash = excluded.hash, "
      "core = excluded.core",
      GS_PG_WRITER},
+    {"base", "SELECT position, hash, base FROM log_base", GS_PG_WRITER | GS_PG_READER},
+    {"set_base",
+     "INSERT INTO log_base (position, hash, base) VALUES ($1::bigint, $2::bytea, $3::bytea) "
+     "ON CONFLICT (only_row) DO UPDATE SET position = excluded.position, hash = excluded.hash, base = excluded.base",
+     GS_PG_WRITER},
     {"kept_checkpoint", "SELECT low, position, hash, core FROM checkpoints", GS_PG_WRITER},
     {"kept_entries", "SELECT journal, last, first, hash, entries FROM kept_entries ORDER BY journal, last",
      GS_PG_WRITER},
@@ -94,7 +99,9 @@ static const struct {
     {"project", "UPDATE projection SET position = $2::bigint, written_at = now() WHERE position = $1::bigint",
      GS_PG_PROJECTOR},
 
-    {"extent", "SELECT (SELECT coalesce(max(position), 0) FROM delta_log), (SELECT position FROM projection)",
+    {"extent",
+     "SELECT greatest((SELECT max(position) FROM delta_log), (SELECT max(position) FROM log_base), 0), "
+     "(SELECT position FROM projection)",
      GS_PG_READER},
     {"row", "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = $1::bigint", GS_PG_READER},
     {"versions", "SELECT list FROM event_versions WHERE position = $1::bigint", GS_PG_READER},
@@ -152,6 +159,13 @@ int gs_pg_log_state(struct gs_postgres *postgres, uint64_t *ret_last_position, s
     }
     *ret_last_position = gs_pg_number(result, 0, 0);
     PQclear(result);
+    error = gs_pg_read_base(&postgres->link, &postgres->base.log_base);
+    if (error != 0) {
+        return error;
+    }
+    if (*ret_last_position < postgres->base.log_base.position) {
+        *ret_last_position = postgres->base.log_base.position;
+    }
     error = gs_pg_link_run(&postgres->link, "heads", &none, &result);
     if (error != 0) {
         return error;
@@ -168,7 +182,7 @@ int gs_pg_log_state(struct gs_postgres *postgres, uint64_t *ret_last_position, s
         }
     }
     PQclear(result);
-    return error;
+    return error == 0 ? gs_base_complete(&postgres->base.log_base, ret_heads) : error;
 }
 
 int gs_pg_log_seqs(struct gs_postgres *postgres, struct gs_vector *ret_heads) {

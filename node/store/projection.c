@@ -1,5 +1,7 @@
 #include "node/store/projection.h"
 
+#include <globalstate/aggregate.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,32 @@ int gs_projection_record(struct gs_projection *projection, uint64_t position, st
     projection->events++; /* records without events cost something, too */
     gs_buffer_close(&list);
     gs_arena_close(&arena);
+    return error;
+}
+
+int gs_projection_state(const struct gs_projection_sink *sink, const struct gs_keep_state *state) {
+    struct gs_aggregate *aggregate = NULL;
+    struct gs_version_vector vector = {0};
+    uint64_t number = 0;
+    uint64_t version = 0;
+    int error = gs_aggregate_decode(state->state.bytes, state->state.length, NULL, &aggregate);
+    if (error != 0) {
+        return error == GS_ENOMEM ? error : GS_ECORRUPT;
+    }
+    error = sink->load(sink->context, state->type, state->id, &number, &version, &vector);
+    const struct gs_context *context = gs_aggregate_context(aggregate);
+    for (uint32_t i = 0; error == 0 && i < context->count; i++) {
+        uint32_t origin = 0;
+        error = sink->origin(sink->context, &context->entries[i].origin, &origin);
+        if (error == 0) {
+            error = gs_version_vector_set(&vector, origin, gs_context_seq(context, &context->entries[i].origin));
+        }
+    }
+    if (error == 0) {
+        error = sink->store(sink->context, number, state->version, &vector);
+    }
+    gs_version_vector_close(&vector);
+    gs_aggregate_free(aggregate);
     return error;
 }
 

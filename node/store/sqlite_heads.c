@@ -55,7 +55,9 @@ static int load_next_position(struct gs_sqlite *sqlite) {
     int error = 0;
     int result = sqlite3_step(last);
     if (result == SQLITE_ROW) {
-        sqlite->next_position = (uint64_t)sqlite3_column_int64(last, 0) + 1;
+        uint64_t newest = (uint64_t)sqlite3_column_int64(last, 0);
+        uint64_t base = sqlite->base.log_base.position;
+        sqlite->next_position = (newest > base ? newest : base) + 1;
     } else {
         error = gs_sqlite_error(result);
     }
@@ -66,7 +68,8 @@ static int load_next_position(struct gs_sqlite *sqlite) {
 /* Jumps from origin to origin in the index: the cost does not grow with the log. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite) {
     gs_origin origin;
-    int error = load_next_position(sqlite);
+    int error = gs_sqlite_read_base(sqlite->db, &sqlite->base.log_base);
+    error = error == 0 ? load_next_position(sqlite) : error;
     if (error != 0) {
         return error;
     }
@@ -78,5 +81,5 @@ int gs_sqlite_load_heads(struct gs_sqlite *sqlite) {
             error = next_origin(sqlite, &origin, &origin);
         }
     }
-    return error == GS_ENOTFOUND ? 0 : error;
+    return error == GS_ENOTFOUND ? gs_base_complete(&sqlite->base.log_base, &sqlite->chain.heads) : error;
 }

@@ -22,6 +22,7 @@ enum statement {
 };
 
 #define ROW_COLUMNS "position, origin, first_seq, last_seq, checksum, record"
+#define BASE_POSITION "(SELECT coalesce(max(position), 0) FROM log_base)"
 #define ENTRY_QUERY                                                                                                    \
     "SELECT version, position, event, clock FROM aggregate_events WHERE aggregate = ?1 AND version >= ?2 AND version " \
     "<= ?3 ORDER BY version"
@@ -29,8 +30,8 @@ enum statement {
 static const char *const texts[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN",
     [END] = "ROLLBACK",
-    [LAST] = "SELECT coalesce(max(position), 0) FROM delta_log",
-    [INDEXED] = "SELECT coalesce(max(position), 0) FROM event_versions",
+    [LAST] = "SELECT max((SELECT coalesce(max(position), 0) FROM delta_log), " BASE_POSITION ")",
+    [INDEXED] = "SELECT max((SELECT coalesce(max(position), 0) FROM event_versions), " BASE_POSITION ")",
     [RECORD] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = ?1",
     [VERSIONS] = "SELECT list FROM event_versions WHERE position = ?1",
     [ORIGIN] = "SELECT origin FROM origins WHERE number = ?1",
@@ -95,6 +96,10 @@ static int extent(struct gs_history_reader *base, uint64_t *ret_last, uint64_t *
     struct reader *reader = reader_of(base);
     int error = number_of(reader->statements[LAST], ret_last);
     return error != 0 ? error : number_of(reader->statements[INDEXED], ret_indexed);
+}
+
+static int log_base(struct gs_history_reader *reader, struct gs_base *ret_base) {
+    return gs_sqlite_read_base(reader_of(reader)->db, ret_base);
 }
 
 /* Appends the record on which `statement` stands, once its checksum matches. */
@@ -273,6 +278,7 @@ static const struct gs_history_methods methods = {
     .begin = begin,
     .end = end,
     .extent = extent,
+    .base = log_base,
     .record = record,
     .versions = versions,
     .origin = origin,

@@ -110,7 +110,19 @@ int gs_sqlite_open_history(struct gs_store *store, struct gs_history_reader **re
 /* Whether commits from now on are left to be synced by the next one that is. SQLITE_OK or an SQLite error. */
 int gs_sqlite_sync_lazily(struct gs_sqlite *sqlite, bool lazily);
 
+/* sqlite_base.c */
+/* Reads the base into `ret_base` if there is one, on any connection. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
+int gs_sqlite_read_base(sqlite3 *db, struct gs_base *ret_base);
+/* Writes it, in the transaction that is open. SQLITE_OK or an SQLite error. */
+int gs_sqlite_write_base(struct gs_sqlite *sqlite, const struct gs_base *base);
+int gs_sqlite_install(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
+
+/* sqlite_project.c: the index learns of an aggregate whose events are gone. SQLITE_OK or an SQLite error. */
+int gs_sqlite_index_state(struct gs_sqlite *sqlite, const struct gs_keep_state *state);
+
 /* sqlite_keep.c */
+/* Writes all of a keep, in the transaction that is open. SQLITE_OK or an SQLite error. */
+int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep);
 int gs_sqlite_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_sqlite_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_sqlite_forget_kept(struct gs_store *store);
@@ -123,7 +135,8 @@ int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state);
 
-/* sqlite_heads.c: fills chain.heads and next_position from the log. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
+/* sqlite_heads.c: fills chain.heads and next_position from the log and its base, which is read. GS_ECORRUPT, GS_EIO,
+ * GS_ENOMEM. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite);
 
 #endif

@@ -136,8 +136,8 @@ static int write_entries(struct gs_sqlite *sqlite, int journal, const struct gs_
     return result == SQLITE_OK ? finish(drop, result) : result;
 }
 
-static int write_all(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
-    int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
+int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
+    int result = SQLITE_OK;
     for (uint32_t i = 0; i < keep->count && result == SQLITE_OK; i++) {
         result = insert_state(sqlite, &keep->states[i]);
         if (result == SQLITE_OK) {
@@ -147,8 +147,13 @@ static int write_all(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
     for (int i = 0; i < GS_KEEP_JOURNALS && result == SQLITE_OK; i++) {
         result = write_entries(sqlite, i, &keep->journals[i]);
     }
+    return result == SQLITE_OK && keep->core.length > 0 ? write_checkpoint(sqlite, keep) : result;
+}
+
+static int write_all(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
+    int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
     if (result == SQLITE_OK) {
-        result = write_checkpoint(sqlite, keep);
+        result = gs_sqlite_write_keep(sqlite, keep);
     }
     return result == SQLITE_OK ? gs_sqlite_run(sqlite, GS_SQLITE_COMMIT) : result;
 }

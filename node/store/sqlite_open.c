@@ -22,6 +22,7 @@ static void sqlite_close(struct gs_store *store) {
     (void)sqlite3_close(sqlite->db);
     gs_lock_file_release(sqlite->lock_fd);
     gs_chain_close(&sqlite->chain);
+    gs_base_close(&store->log_base);
     free(sqlite);
 }
 
@@ -37,6 +38,7 @@ static const struct gs_store_methods sqlite_methods = {
     .keep = gs_sqlite_keep,
     .visit_kept = gs_sqlite_visit_kept,
     .forget_kept = gs_sqlite_forget_kept,
+    .install = gs_sqlite_install,
     .rewrite = gs_sqlite_rewrite,
     .close = sqlite_close,
 };

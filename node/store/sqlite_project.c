@@ -153,13 +153,25 @@ static int add_versions(void *context, uint64_t position, struct gs_slice list) 
     return fail(slice, result);
 }
 
-/* Where the index ends. */
+/* Where the index ends: what was removed from the log had been indexed. */
 static int load_indexed(struct slice *slice, uint64_t *ret_position) {
     sqlite3_stmt *indexed = slice->sqlite->statements[GS_SQLITE_INDEXED];
     int result = sqlite3_step(indexed);
+    uint64_t base = slice->sqlite->base.log_base.position;
     *ret_position = result == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(indexed, 0) : 0;
+    *ret_position = *ret_position < base ? base : *ret_position;
     release(indexed);
     return fail(slice, result == SQLITE_ROW ? SQLITE_OK : result);
+}
+
+int gs_sqlite_index_state(struct gs_sqlite *sqlite, const struct gs_keep_state *state) {
+    struct slice slice = {.sqlite = sqlite, .result = SQLITE_OK};
+    const struct gs_projection_sink sink = {.context = &slice, .load = load, .store = store, .origin = find_origin};
+    int error = gs_projection_state(&sink, state);
+    return slice.result != SQLITE_OK ? slice.result
+           : error == GS_ENOMEM      ? SQLITE_NOMEM
+           : error != 0              ? SQLITE_CORRUPT
+                                     : 0;
 }
 
 static int project_row(struct slice *slice, struct gs_projection *projection, uint64_t position) {

@@ -6,14 +6,20 @@ static int check_readable(struct gs_sqlite *sqlite) {
     return sqlite3_get_autocommit(sqlite->db) ? 0 : GS_EIO;
 }
 
-/* Visits the row on which REPLAY stands; positions go up by one. */
-static int visit_row(struct gs_sqlite *sqlite, uint64_t position, gs_store_record_fn visit, void *context) {
+/* Visits the row on which REPLAY stands. Positions go up by one; up to the base some may be missing. */
+static int visit_row(struct gs_sqlite *sqlite, uint64_t *position, gs_store_record_fn visit, void *context) {
     struct gs_log_row row;
+    uint64_t base = sqlite->base.log_base.position;
     int error = gs_sqlite_row_load(sqlite->statements[GS_SQLITE_REPLAY], &row);
-    if (error == 0 && row.position != position) {
+    if (error == 0 && row.position <= base && row.position > *position) {
+        *position = row.position;
+    } else if (error == 0 && *position <= base && row.position > base) {
+        *position = base + 1;
+    }
+    if (error == 0 && row.position != *position) {
         error = GS_ECORRUPT;
     }
-    return error != 0 ? error : visit(context, position, row.record);
+    return error != 0 ? error : visit(context, row.position, row.record);
 }
 
 int gs_sqlite_replay(struct gs_store *store, gs_store_record_fn visit, void *context) {
@@ -31,12 +37,13 @@ int gs_sqlite_replay_after(struct gs_store *store, uint64_t after, gs_store_reco
     while (error == 0) {
         int result = sqlite3_step(replay);
         if (result != SQLITE_ROW) {
+            position = position <= store->log_base.position ? store->log_base.position + 1 : position;
             error = result != SQLITE_DONE               ? gs_sqlite_error(result)
                     : position != sqlite->next_position ? GS_ECORRUPT
                                                         : 0;
             break;
         }
-        error = visit_row(sqlite, position, visit, context);
+        error = visit_row(sqlite, &position, visit, context);
         position++;
     }
     (void)sqlite3_reset(replay); /* repeats the error of the step */
@@ -101,7 +108,7 @@ int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have,
                            struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
     const struct gs_lacking_source source = {.context = sqlite, .find = lacking_find, .read = lacking_read};
-    int error = check_readable(sqlite);
+    int error = gs_base_is_behind(&store->log_base, have) ? GS_EGONE : check_readable(sqlite);
     if (error != 0) {
         return error;
     }

@@ -10,6 +10,7 @@
 #include "gossip/batch.h"
 #include "gossip/vector.h"
 #include "node/core/keep.h"
+#include "node/store/base.h"
 #include "node/store/history.h"
 
 #include <stdatomic.h>
@@ -28,6 +29,10 @@ struct gs_kept_visitor {
     int (*state)(void *context, const struct gs_keep_state *state);
 };
 
+/* Hands over the next part of what is installed; `ret_keep` is borrowed until the next call, NULL at the end. Parts
+ * without a checkpoint have an empty `core`; the last checkpoint counts. Non-zero ends the installation. */
+typedef int (*gs_store_part_fn)(void *context, const struct gs_keep **ret_keep);
+
 struct gs_store_methods {
     const char *name; /* "sqlite", "postgres", "memory" */
 
@@ -45,15 +50,16 @@ struct gs_store_methods {
      * `count` ≥ 1 records), GS_EFORMAT, GS_EVERSION, GS_ETOOBIG (a record, or past GS_VECTOR_MAX origins). */
     int (*append)(struct gs_store *store, struct gs_slice records, uint32_t count);
 
-    /* Walks all records in log order. 0, the visitor's result, GS_EIO, GS_ECORRUPT (a row's checksum does not match),
-     * or GS_ESTORE (the store is away), as all methods that read. */
+    /* Walks all records that are there, in log order: up to the base some may be gone, after it none is. 0, the
+     * visitor's result, GS_EIO, GS_ECORRUPT (a row's checksum does not match), or GS_ESTORE (the store is away), as all
+     * methods that read. */
     int (*replay)(struct gs_store *store, gs_store_record_fn visit, void *context);
 
     /* The same for the records after position `after`. */
     int (*replay_after)(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context);
 
     /* Appends to `ret_records` the records that `have` lacks, in log order, until `bytes_max` is reached (at least one
-     * if there is any); `ret_count` of them; `ret_more` if there are others. */
+     * if there is any); `ret_count` of them; `ret_more` if there are others. GS_EGONE: `have` is behind the base. */
     int (*read_lacking)(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                         struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
 
@@ -80,6 +86,11 @@ struct gs_store_methods {
     /* Forgets all that was kept: it was damaged, and the log has it all. GS_ESTORE, GS_EIO. */
     int (*forget_kept)(struct gs_store *store);
 
+    /* Makes an empty store one whose log begins at `base`, with what is kept as of there or later: all of it, durable,
+     * or nothing. Replay is then that of what the parts' checkpoint says. GS_EINVAL (the store is not empty, the base
+     * is at 0, or no part has a checkpoint that fits the base), the result of `next`, GS_ESTORE, GS_EIO, GS_ENOMEM. */
+    int (*install)(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
+
     /* NULL: the engine cannot. Puts `record` in the place of the one at `position`, whose batch it holds unchanged:
      * some of the data beside it is erased, and is gone from the disk when this returns 0. GS_EINVAL (another batch),
      * GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
@@ -92,6 +103,7 @@ struct gs_store_methods {
 struct gs_store {
     const struct gs_store_methods *methods;
     char trouble[GS_PROBLEM_DETAIL_MAX]; /* why a method failed last, one line for a log; may be empty */
+    struct gs_base log_base; /* where the log begins; of the store's thread, readers of the past ask theirs */
     /* Positions of the last record stored and of the last one projected, for a gauge: any thread may look. At an open
      * they are not known before the first append or slice. */
     _Atomic uint64_t stored;

@@ -133,6 +133,11 @@ int core_start(struct core_fixture *fixture) {
         error = note->name[0] != '\0' ? try_step(fixture, event) : 0;
     }
     uint64_t low = fixture->keep_count > 0 ? fixture->keeps[fixture->keep_count - 1]->low : 0;
+    if (error == 0 && fixture->base_position > 0) {
+        error = try_step(
+            fixture, (struct gs_core_event){.type = GS_CORE_RESTORE,
+                                            .restore = {.base = &fixture->base, .position = fixture->base_position}});
+    }
     error = error == 0 && fixture->keep_count > 0 ? restore_kept(fixture) : error;
     for (uint64_t i = low; error == 0 && i < fixture->disk_count; i++) {
         const struct gs_buffer *record = &fixture->disk[i];
@@ -169,6 +174,7 @@ void core_close(struct core_fixture *fixture) {
     for (uint32_t i = 0; i < CORE_AUTHORS; i++) {
         gs_aggregate_free(fixture->replicas[i].state);
     }
+    gs_vector_close(&fixture->base);
     gs_trust_close(&fixture->trust);
 }
 

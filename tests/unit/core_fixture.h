@@ -29,7 +29,9 @@ struct core_fixture {
     struct gs_core_note notes[CORE_NOTES_MAX]; /* kept beside the disk; an empty name: free */
     struct gs_keep *keeps[CORE_KEEPS_MAX];     /* what core_keep has kept beside the disk */
     uint32_t keep_count;
-    gs_instance instance; /* of the core, as it stated when it was last linked */
+    struct gs_vector base;  /* starts begin with the heads of a log's base, … */
+    uint64_t base_position; /* … if this is not 0 */
+    gs_instance instance;   /* of the core, as it stated when it was last linked */
     struct test_author authors[CORE_AUTHORS];
     struct replica replicas[CORE_AUTHORS]; /* what each author has of the one aggregate t/a, as it thinks */
 };
