@@ -175,6 +175,8 @@ static int read_origin(struct gs_core *core, struct gs_reader *reader) {
     head.seq = gs_read_uint(reader);
     gs_read_bin_exact(reader, head.hash.bytes, GS_HASH_SIZE);
     gs_read_bin_exact(reader, state->tail_signature, GS_SIGNATURE_SIZE);
+    state->anchor_hash = head.hash;
+    memcpy(state->anchor_signature, state->tail_signature, GS_SIGNATURE_SIZE);
     int error = read_witnessed(reader, state);
     if (error == 0) {
         error = gs_witness_read(reader, &state->witness);

@@ -20,6 +20,7 @@
  *   verify.c       … the side that asks, down to the field that differs
  *   mend.c         aggregates rebuilt from the log
  *   jobs.c         sync jobs: what an operator starts and watches
+ *   vouch.c        which signatures vouch for the batches of a message
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
  *   lag.c          how far behind peers are with our own log
@@ -127,6 +128,11 @@ struct gs_origin_state {
     struct gs_end ends[ENDS_KEPT];             /* of its newest applied batches, a ring */
     uint64_t end_count;                        /* that were ever put there */
     uint8_t tail_signature[GS_SIGNATURE_SIZE]; /* of the newest recovered batch, checked at START */
+    /* vouch.c: of the newest applied batch, the own signature was not checked yet; it is bad (a relay's work: the chain
+     * was vouched for). Of the newest recovered one that has to be good at START then: */
+    bool tail_unchecked, tail_spoilt;
+    gs_hash anchor_hash;
+    uint8_t anchor_signature[GS_SIGNATURE_SIZE];
 };
 
 /* One aggregate. */
@@ -298,6 +304,7 @@ struct gs_core {
     struct gs_group flight;
     bool in_flight;
     uint64_t stored_group;
+    uint32_t tails_unchecked;    /* origins */
     struct gs_command **backlog; /* writes that found no room; a ring */
     uint32_t backlog_head, backlog_count, backlog_capacity;
 
@@ -495,8 +502,32 @@ void gs_away_end(struct gs_core *core);
 /* Answers a command that what is stored does not answer. */
 int gs_away_answer(struct gs_command *command, struct gs_update *update);
 
+/* vouch.c: a record that came from a peer, parsed; slices borrow from the message. */
+struct gs_arrival {
+    struct gs_slice bytes;
+    struct gs_record record;
+    struct gs_batch_head head; /* unless GS_EFORMAT */
+    int error; /* 0: its origin's key vouches for it; GS_EBUSY: it is there already, and was not looked at; GS_EFORMAT,
+                  GS_ECLUSTER, GS_EUNTRUSTED, GS_ESIGNATURE */
+    bool checked; /* vouched for by its own signature, not only by a later one */
+};
+/* Parses the records of a message and finds out who vouches for them; the caller frees the array. 0 or GS_ENOMEM. */
+int gs_vouch(const struct gs_core *core, const struct gs_slice *records, uint32_t count,
+             struct gs_arrival **ret_arrivals);
+/* A batch of the origin was applied: was its own signature checked? */
+void gs_vouch_applied(struct gs_core *core, struct gs_origin_state *origin, bool checked);
+/* Before a commit: checks the newest batches whose own signatures were not. */
+void gs_vouch_seal(struct gs_core *core);
+/* True if the newest batch of every origin is well signed. */
+bool gs_vouch_whole(const struct gs_core *core);
+/* Of records that were read for a peer, appends to `ret_records` those that may be sent: each origin's part ends where
+ * the signature is good. They are parsed in `ret_arrivals`, the caller's to free. GS_ENOMEM, or what is wrong. */
+int gs_vouch_cut(const struct gs_core *core, struct gs_slice records, uint32_t count, struct gs_buffer *ret_records,
+                 struct gs_arrival **ret_arrivals, uint32_t *ret_count);
+
 /* remote.c */
-int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes, struct gs_update *update);
+int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, const struct gs_arrival *arrival,
+                     struct gs_update *update);
 /* A batch from the causal queue, whose signature was verified before: 0 when it is applied, was already there, or is
  * held; GS_ECHAIN when it can not be applied, GS_ENOMEM. */
 int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes);

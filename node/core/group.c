@@ -147,6 +147,7 @@ int gs_group_seal(struct gs_core *core, struct gs_update *update) {
         return 0;
     }
     struct gs_group *group = &core->open;
+    gs_vouch_seal(core);
     int error = core->writer.count > 0 ? seal_own(core, group) : 0;
     if (error == 0) {
         error = gs_vector_copy(&group->heads, &core->applied);

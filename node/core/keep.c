@@ -130,7 +130,7 @@ uint64_t gs_keep_deadline(const struct gs_core *core) {
 }
 
 int gs_keep_consider(struct gs_core *core, struct gs_update *update) {
-    if (!is_due(core) || !gs_group_is_empty(core) || core->recovering) {
+    if (!is_due(core) || !gs_group_is_empty(core) || core->recovering || !gs_vouch_whole(core)) {
         return 0;
     }
     struct gs_keep *keep = calloc(1, sizeof *keep);

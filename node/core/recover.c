@@ -1,6 +1,8 @@
 /* From the log to a running core; incarnations. */
 #include "node/core/core_impl.h"
 
+#include "gossip/run.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -16,6 +18,10 @@ static int apply_recovered(struct gs_core *core, struct gs_origin_state *origin,
     }
     if (error == 0) {
         error = gs_registry_advance(core, origin, head);
+    }
+    if (error == 0 && gs_run_is_anchor(head)) {
+        origin->anchor_hash = head->hash;
+        memcpy(origin->anchor_signature, head->signature, GS_SIGNATURE_SIZE);
     }
     gs_arena_close(&arena);
     return error;
@@ -83,12 +89,15 @@ int gs_core_recover(struct gs_core *core, struct gs_slice bytes) {
     return error;
 }
 
-/* The newest signature of each origin vouches for its whole chain. */
-static int verify_tails(const struct gs_core *core) {
+/* The newest signature of each origin vouches for its whole chain. Where a relay had spoilt it, the newest anchor's
+ * does: what came after it was vouched for by a batch that was not applied. */
+static int verify_tails(struct gs_core *core) {
     for (uint32_t i = 0; i < core->applied.count; i++) {
         const struct gs_head *head = &core->applied.heads[i];
-        const struct gs_origin_state *origin = gs_registry_find(core, &head->origin);
-        if (gs_batch_verify_hash(&origin->key, &head->hash, origin->tail_signature) != 0) {
+        struct gs_origin_state *origin = gs_registry_find(core, &head->origin);
+        origin->tail_spoilt = gs_batch_verify_hash(&origin->key, &head->hash, origin->tail_signature) != 0;
+        if (origin->tail_spoilt &&
+            gs_batch_verify_hash(&origin->key, &origin->anchor_hash, origin->anchor_signature) != 0) {
             return GS_ECORRUPT;
         }
     }

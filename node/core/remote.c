@@ -28,9 +28,10 @@ static int place_in_chain(const struct gs_core *core, const struct gs_origin_sta
 }
 
 /* Decodes, checks and applies a batch whose signature, chain and deps are in order. GS_EOVERCLAIM and GS_EFORMAT: it
- * must not be applied. GS_ESIGNATURE: what travels beside it is not what its origin signed. */
+ * must not be applied. GS_ESIGNATURE: what travels beside it is not what its origin signed. `checked`: its own
+ * signature was. */
 static int apply_record(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head,
-                        const struct gs_record *record, struct gs_slice bytes) {
+                        const struct gs_record *record, struct gs_slice bytes, bool checked) {
     struct gs_arena arena = {0};
     struct gs_event *events = NULL;
     int error = gs_batch_decode(head, &arena, &events);
@@ -45,6 +46,7 @@ static int apply_record(struct gs_core *core, struct gs_origin_state *origin, co
         error = gs_group_keep_order(core, events, head->count) == 0 ? gs_events_apply(core, head, events) : GS_ENOMEM;
         error = error == 0 ? gs_registry_advance(core, origin, head) : GS_ENOMEM;
         error = error == 0 ? gs_group_add_remote(core, bytes) : error;
+        gs_vouch_applied(core, origin, checked);
         core->stats.events_remote += head->count;
         bool only_ack = head->count == 1 && events[0].change_count == 0;
         if (!only_ack && !core->ack_due) {
@@ -70,19 +72,19 @@ static int check_skew(const struct gs_core *core, const struct gs_batch_head *he
 }
 
 /* Everything that can be said of a batch before its turn has come. */
-static int inspect(struct gs_core *core, const struct gs_batch_head *head, struct gs_origin_state **ret_origin) {
-    if (memcmp(head->cluster.bytes, core->config.cluster.bytes, GS_CLUSTER_SIZE) != 0) {
-        return GS_ECLUSTER;
+static int inspect(struct gs_core *core, const struct gs_arrival *arrival, struct gs_origin_state **ret_origin) {
+    const struct gs_batch_head *head = &arrival->head;
+    if (arrival->error != 0 && arrival->error != GS_EBUSY) {
+        return arrival->error;
     }
     int error = gs_registry_resolve(core, head, ret_origin);
     if (error != 0) {
         return error;
     }
     int place = place_in_chain(core, *ret_origin, head);
-    if (place == GS_EBUSY) {
-        return place;
+    if (place != GS_EBUSY && arrival->error == GS_EBUSY) {
+        error = gs_batch_verify(head, &(*ret_origin)->key); /* what is there already goes without a check */
     }
-    error = gs_batch_verify(head, &(*ret_origin)->key);
     return error != 0 ? error : place;
 }
 
@@ -106,31 +108,31 @@ static int check_detached(const struct gs_batch_head *head, const struct gs_reco
     return error;
 }
 
-/* A batch that contradicts what is there. Our own key's: another disk has gone on with our numbers. */
-static int meet_fork(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *record,
+/* A batch that contradicts what is there. Our own key's: another disk has gone on with our numbers. It proves that to
+ * others by its own signature only; where a relay has spoilt that, another batch of the branch will. */
+static int meet_fork(struct gs_core *core, struct gs_origin_state *origin, const struct gs_arrival *arrival,
                      struct gs_update *update) {
-    return core->must_reload ? 0 : gs_forks_found(core, origin, record, update);
+    bool proves = arrival->checked || gs_batch_verify(&arrival->head, &origin->key) == 0;
+    return core->must_reload || !proves ? 0 : gs_forks_found(core, origin, &arrival->record, update);
 }
 
 /* A batch that is not next: it waits, and what is missing is asked for. */
 static int wait_for_turn(struct gs_core *core, struct gs_peer_state *peer, struct gs_origin_state *origin,
-                         const struct gs_batch_head *head, const struct gs_record *record, struct gs_slice bytes,
-                         struct gs_update *update) {
-    int error = check_detached(head, record);
+                         const struct gs_arrival *arrival, struct gs_update *update) {
+    int error = check_detached(&arrival->head, &arrival->record);
     if (error == GS_ESIGNATURE) {
         return refuse(core, peer, update);
     }
-    error = error != 0 ? error : gs_causal_put(core, origin, head, bytes);
+    error = error != 0 ? error : gs_causal_put(core, origin, &arrival->head, arrival->bytes);
     return error != 0 ? error : gs_sync_pull(core, peer, true, update);
 }
 
 /* A verified batch whose turn has come. */
 static int take(struct gs_core *core, struct gs_peer_state *peer, struct gs_origin_state *origin,
-                const struct gs_batch_head *head, const struct gs_record *record, struct gs_slice bytes,
-                struct gs_update *update) {
-    int error = check_skew(core, head);
+                const struct gs_arrival *arrival, struct gs_update *update) {
+    int error = check_skew(core, &arrival->head);
     if (error == 0) {
-        error = apply_record(core, origin, head, record, bytes);
+        error = apply_record(core, origin, &arrival->head, &arrival->record, arrival->bytes, arrival->checked);
     }
     if (error == GS_ENOMEM) {
         return error;
@@ -138,7 +140,7 @@ static int take(struct gs_core *core, struct gs_peer_state *peer, struct gs_orig
     if (error == GS_ESIGNATURE) {
         return refuse(core, peer, update); /* the detached data is not the one that was signed */
     }
-    return error != 0 ? gs_held_put(core, head, bytes, error) : gs_causal_drain(core);
+    return error != 0 ? gs_held_put(core, &arrival->head, arrival->bytes, error) : gs_causal_drain(core);
 }
 
 /* True if nothing of the origin is taken for now: it has forked, or an earlier batch of it is held. */
@@ -148,15 +150,10 @@ static bool is_closed(const struct gs_core *core, const struct gs_origin_state *
     return origin->forked || (held != NULL && head->first_seq > held->first_seq);
 }
 
-int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice bytes,
+int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, const struct gs_arrival *arrival,
                      struct gs_update *update) {
-    struct gs_record record;
-    struct gs_batch_head head;
     struct gs_origin_state *origin = NULL;
-    if (parse(bytes, &record, &head) != 0) {
-        return refuse(core, peer, update);
-    }
-    int error = inspect(core, &head, &origin);
+    int error = inspect(core, arrival, &origin);
     if (error == GS_EBUSY) {
         core->stats.batches_duplicate++;
         return 0;
@@ -172,23 +169,23 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, struct gs
     if (error != 0 && error != GS_EGAP && error != GS_ECHAIN) {
         return refuse(core, peer, update);
     }
-    int failed = meet_own_past(core, &head, error);
+    int failed = meet_own_past(core, &arrival->head, error);
     if (failed != 0) {
         return failed;
     }
     if (error == GS_ECHAIN) {
-        return meet_fork(core, origin, &record, update);
+        return meet_fork(core, origin, arrival, update);
     }
-    if (is_closed(core, origin, &head)) {
+    if (is_closed(core, origin, &arrival->head)) {
         return 0;
     }
     if (core->open.records.length > OPEN_BYTES_MAX) {
         return 0; /* as if it were still on its way */
     }
-    if (error == GS_EGAP || !gs_causal_ready(core, &head)) {
-        return wait_for_turn(core, peer, origin, &head, &record, bytes, update);
+    if (error == GS_EGAP || !gs_causal_ready(core, &arrival->head)) {
+        return wait_for_turn(core, peer, origin, arrival, update);
     }
-    return take(core, peer, origin, &head, &record, bytes, update);
+    return take(core, peer, origin, arrival, update);
 }
 
 int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes) {
@@ -209,7 +206,7 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
         error = check_skew(core, &head);
     }
     if (error == 0) {
-        error = apply_record(core, origin, &head, &record, bytes);
+        error = apply_record(core, origin, &head, &record, bytes, false);
     }
     if (error == GS_ENOMEM || error == 0) {
         return error;
@@ -232,5 +229,5 @@ int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, c
     if (error == 0) {
         error = gs_causal_ready(core, &head) ? check_skew(core, &head) : GS_EGAP;
     }
-    return error != 0 ? error : apply_record(core, origin, &head, &record, bytes);
+    return error != 0 ? error : apply_record(core, origin, &head, &record, bytes, false);
 }

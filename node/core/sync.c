@@ -269,34 +269,28 @@ void gs_sync_count_sends(struct gs_core *core, const struct gs_update *update) {
 }
 
 /* Whoever sends a batch has it. `*events` counts those in it. */
-static int note_sender(struct gs_peer_state *peer, struct gs_slice bytes, uint64_t *events) {
-    struct gs_record record;
-    struct gs_batch_head head;
-    if (gs_record_parse(bytes, &record) != 0 ||
-        gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0) {
-        return 0;
-    }
-    struct gs_head has = {.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
-    *events += head.count;
+static int note_sender(struct gs_peer_state *peer, const struct gs_batch_head *head, uint64_t *events) {
+    struct gs_head has = {.origin = head->origin, .seq = gs_batch_last_seq(head), .hash = head->hash};
+    *events += head->count;
     return gs_vector_seq(&peer->known, &has.origin) < has.seq ? gs_vector_set(&peer->known, &has) : 0;
 }
 
 static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
                            struct gs_update *update) {
+    struct gs_arrival *arrivals = NULL;
     if (message->answer != GS_BATCHES_PUSH) {
         peer->pulling = false;
         peer->pull_again = message->answer == GS_BATCHES_MORE;
     }
-    for (uint32_t i = 0; i < message->record_count; i++) {
-        int error = gs_remote_record(core, peer, message->records[i], update);
+    int error = gs_vouch(core, message->records, message->record_count, &arrivals);
+    for (uint32_t i = 0; error == 0 && update->drop_count == 0 && i < message->record_count; i++) {
+        error = gs_remote_record(core, peer, &arrivals[i], update);
         if (error == 0 && update->drop_count == 0) {
-            error = note_sender(peer, message->records[i], &peer->traffic.events_in);
-        }
-        if (error != 0 || update->drop_count > 0) {
-            return error;
+            error = note_sender(peer, &arrivals[i].head, &peer->traffic.events_in);
         }
     }
-    return 0;
+    free(arrivals);
+    return error;
 }
 
 static int receive_ping(struct gs_peer_state *peer, const struct gs_message *message, struct gs_update *update) {
@@ -363,20 +357,18 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     if (event->log_read.error != 0) {
         return 0; /* it will ask again */
     }
+    struct gs_buffer records = {0};
     struct gs_buffer message = {0};
-    gs_message_write_batches(event->log_read.more ? GS_BATCHES_MORE : GS_BATCHES_LAST, event->log_read.count,
-                             event->log_read.records, &message);
-    struct gs_reader reader;
-    gs_reader_init(&reader, event->log_read.records.bytes, event->log_read.records.length);
-    int error = 0;
-    for (uint32_t i = 0; error == 0 && i < event->log_read.count; i++) {
-        const uint8_t *start = reader.at;
-        struct gs_record record;
-        error = gs_record_read(&reader, &record);
-        if (error == 0) {
-            error = note_sender(peer, gs_slice_make(start, (size_t)(reader.at - start)), &peer->traffic.events_out);
-        }
+    struct gs_arrival *sent = NULL;
+    uint32_t count = 0;
+    int error = gs_vouch_cut(core, event->log_read.records, event->log_read.count, &records, &sent, &count);
+    gs_message_write_batches(event->log_read.more ? GS_BATCHES_MORE : GS_BATCHES_LAST, count,
+                             gs_slice_make(records.bytes, records.length), &message);
+    for (uint32_t i = 0; error == 0 && i < count; i++) {
+        error = note_sender(peer, &sent[i].head, &peer->traffic.events_out);
     }
+    free(sent);
+    gs_buffer_close(&records);
     core->stats.pull_bytes += message.length;
     if (error != 0) {
         gs_buffer_close(&message);

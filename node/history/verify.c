@@ -1,5 +1,6 @@
 #include "node/history/verify.h"
 
+#include "gossip/run.h"
 #include "node/core/table.h"
 
 #include <globalstate/aggregate.h>
@@ -27,6 +28,8 @@ struct run {
     const struct gs_verify *verify;
     struct gs_verify_report *report;
     struct gs_vector heads;
+    struct gs_vector
+        unproved; /* of each origin the position (as seq) of a bad signature that none has made up for yet */
     struct gs_table aggregates;
     struct gs_arena arena; /* of the record that is looked at */
     struct gs_buffer record;
@@ -225,7 +228,31 @@ static int apply_events(struct run *run, uint64_t position, const struct gs_batc
     return error;
 }
 
-static void check_head(struct run *run, uint64_t position, const struct gs_batch_head *head) {
+/* A good signature vouches for all that leads to it. A bad one is a finding if no good one follows, and at an anchor,
+ * whose signature every node has checked when it took the batch. */
+static int check_signature(struct run *run, uint64_t position, const struct gs_batch_head *head,
+                           const gs_public_key *key) {
+    if (gs_batch_verify(head, key) == 0) {
+        gs_vector_remove(&run->unproved, &head->origin);
+        return 0;
+    }
+    if (gs_run_is_anchor(head)) {
+        find(run, "record %" PRIu64 ": its signature does not verify", position);
+        return 0;
+    }
+    struct gs_head bad = {.origin = head->origin, .seq = position};
+    return gs_vector_find(&run->unproved, &head->origin) == NULL ? gs_vector_set(&run->unproved, &bad) : 0;
+}
+
+static void name_unproved(struct run *run) {
+    for (uint32_t i = 0; i < run->unproved.count; i++) {
+        find(run, "record %" PRIu64 ": its signature does not verify, and no later one vouches for it",
+             run->unproved.heads[i].seq);
+    }
+    gs_vector_close(&run->unproved);
+}
+
+static int check_head(struct run *run, uint64_t position, const struct gs_batch_head *head) {
     static const gs_hash none;
     const struct gs_head *last = gs_vector_find(&run->heads, &head->origin);
     uint64_t seq = last != NULL ? last->seq : 0;
@@ -247,10 +274,11 @@ static void check_head(struct run *run, uint64_t position, const struct gs_batch
         const struct gs_trust_entry *key = gs_trust_find_origin(trust, &head->origin, &head->incarnation);
         if (key == NULL) {
             find(run, "record %" PRIu64 ": no key of the trust file belongs to its origin", position);
-        } else if (gs_batch_verify(head, &key->key) != 0) {
-            find(run, "record %" PRIu64 ": its signature does not verify", position);
+        } else {
+            return check_signature(run, position, head, &key->key);
         }
     }
+    return 0;
 }
 
 static int check_record(struct run *run, uint64_t position) {
@@ -270,12 +298,12 @@ static int check_record(struct run *run, uint64_t position) {
         }
         return error == GS_ENOMEM ? error : 0;
     }
-    check_head(run, position, &head);
+    error = check_head(run, position, &head);
     if (gs_record_attach(&parts, events, head.count) != 0) {
         find(run, "record %" PRIu64 ": the data beside it is not what was signed", position);
     }
     struct gs_head now = {.origin = head.origin, .seq = gs_batch_last_seq(&head), .hash = head.hash};
-    error = gs_vector_set(&run->heads, &now);
+    error = error != 0 ? error : gs_vector_set(&run->heads, &now);
     bool is_indexed = position <= run->report->indexed;
     return error != 0 ? error : apply_events(run, position, &head, events, is_indexed);
 }
@@ -390,6 +418,7 @@ int gs_verify_run(const struct gs_verify *verify, struct gs_verify_report *ret_r
         error = error == 0 ? look_at(&run, position) : error;
         verify->progress(verify->context, position);
     }
+    name_unproved(&run);
     if (error == 0) {
         error = check_aggregates(&run, ret_report->indexed == last);
     }
