@@ -1,5 +1,7 @@
 #include "gossip/message.h"
 
+#include "gossip/message_impl.h"
+
 #include <stdlib.h>
 
 enum {
@@ -8,11 +10,6 @@ enum {
     HOLDING_BYTES_MIN = 14 + 1 + 34,                                  /* incarnation, seq, hash */
     RECORD_BYTES_MIN = 3 + GS_BATCH_HEAD_SIZE + GS_SIGNATURE_SIZE + 1 /* array, bin, no detached data */
 };
-
-/* True if `count` elements of at least `size` bytes may still come: checked before memory is reserved for them. */
-static bool may_hold(const struct gs_reader *reader, uint32_t count, size_t size) {
-    return count <= (size_t)(reader->end - reader->at) / size;
-}
 
 static void read_head(struct gs_reader *reader, struct gs_head *ret_head) {
     gs_read_bin_exact(reader, ret_head->origin.bytes, GS_ORIGIN_SIZE);
@@ -27,7 +24,7 @@ static int read_vector(struct gs_reader *reader, struct gs_message *message) {
     message->want = (enum gs_vector_want)gs_read_u32(reader, GS_VECTOR_URGENT);
     uint32_t flat = gs_read_array(reader, 3 * GS_VECTOR_MAX);
     uint32_t count = flat / 3;
-    if (flat % 3 != 0 || !may_hold(reader, count, TRIPLE_BYTES_MIN)) {
+    if (flat % 3 != 0 || !gs_reader_may_hold(reader, count, TRIPLE_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0 || count == 0) {
@@ -51,7 +48,7 @@ static int read_vector(struct gs_reader *reader, struct gs_message *message) {
 static int read_spared(struct gs_reader *reader, struct gs_message *message) {
     uint32_t flat = gs_read_array(reader, 2 * GS_VECTOR_MAX);
     uint32_t count = flat / 2;
-    if (flat % 2 != 0 || count == 0 || !may_hold(reader, count, SPARED_BYTES_MIN)) {
+    if (flat % 2 != 0 || count == 0 || !gs_reader_may_hold(reader, count, SPARED_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     message->spared = calloc(count, sizeof *message->spared);
@@ -89,7 +86,7 @@ static int read_record_list(struct gs_reader *reader, uint32_t count, struct gs_
 static int read_batches(struct gs_reader *reader, struct gs_message *message) {
     message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
     uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
-    if (!may_hold(reader, count, RECORD_BYTES_MIN)) {
+    if (!gs_reader_may_hold(reader, count, RECORD_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0 || count == 0) {
@@ -114,7 +111,7 @@ static int read_holdings(struct gs_reader *reader, struct gs_message *message) {
     message->rival_alive = gs_read_u32(reader, 1) != 0;
     uint32_t flat = gs_read_array(reader, 3 * GS_VECTOR_MAX);
     uint32_t count = flat / 3;
-    if (flat % 3 != 0 || !may_hold(reader, count, HOLDING_BYTES_MIN)) {
+    if (flat % 3 != 0 || !gs_reader_may_hold(reader, count, HOLDING_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0 || count == 0) {
@@ -161,6 +158,12 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_HOLDINGS:
         return length == 4 ? read_holdings(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_MEMBERS:
+        return gs_member_message_read(reader, length, &message->member);
+    case GS_MESSAGE_PROBE:
+        return gs_member_probe_read(reader, length, &message->member);
+    case GS_MESSAGE_PROBE_ANSWER:
+        return gs_member_answer_read(reader, length, &message->member);
     }
     return gs_reader_fail(reader, GS_EFORMAT);
 }
@@ -174,7 +177,7 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
     uint32_t elements = gs_read_array(&reader, 6);
-    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_COMPARE);
+    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PROBE_ANSWER);
     int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
     if (error == 0) {
         error = gs_reader_finish(&reader);
@@ -195,6 +198,7 @@ void gs_message_close(struct gs_message *message) {
     free(message->records);
     free(message->holdings);
     free(message->spared);
+    gs_member_message_close(&message->member);
     *message = (struct gs_message){0};
 }
 

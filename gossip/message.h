@@ -3,6 +3,7 @@
 #define GS_GOSSIP_MESSAGE_H
 
 #include "gossip/batch.h"
+#include "gossip/member_message.h"
 #include "gossip/statement.h"
 #include "gossip/vector.h"
 
@@ -14,7 +15,10 @@ enum gs_message_kind {
     GS_MESSAGE_STATEMENT = 5, /* of an instance: the sender's own, which asks for the next, or one that went round */
     GS_MESSAGE_HOLDINGS = 6,  /* what the sender has of the asker's key */
     GS_MESSAGE_FORK = 7,      /* two records whose batches prove that their origin has forked */
-    GS_MESSAGE_COMPARE = 8    /* of digest trees, see gossip/compare.h */
+    GS_MESSAGE_COMPARE = 8,   /* of digest trees, see gossip/compare.h */
+    GS_MESSAGE_MEMBERS = 9,   /* member records; perhaps with what the sender knows, to be told the rest */
+    GS_MESSAGE_PROBE = 10,    /* "is this key alive?": to a peer that may reach it, and on to the key itself */
+    GS_MESSAGE_PROBE_ANSWER = 11
 };
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
@@ -51,12 +55,13 @@ struct gs_message {
     uint32_t record_count;         /* batches, fork (2) */
     struct gs_slice *records; /* batches, fork: each an encoded record; the array is owned, the bytes are borrowed */
     uint64_t time_ms;         /* ping, pong */
-    struct gs_statement statement; /* statement */
-    gs_instance asker;             /* holdings: whose statement is answered */
-    bool rival_alive;              /* holdings: another instance of the key was alive when the asker came */
-    uint32_t holding_count;        /* holdings */
-    struct gs_holding *holdings;   /* holdings: owned */
-    struct gs_slice compare;       /* compare: the encoded body, borrowed */
+    struct gs_statement statement;   /* statement */
+    gs_instance asker;               /* holdings: whose statement is answered */
+    bool rival_alive;                /* holdings: another instance of the key was alive when the asker came */
+    uint32_t holding_count;          /* holdings */
+    struct gs_holding *holdings;     /* holdings: owned */
+    struct gs_slice compare;         /* compare: the encoded body, borrowed */
+    struct gs_member_message member; /* members, probe, probe answer */
 };
 
 /* Decodes `bytes`; slices borrow from them. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */

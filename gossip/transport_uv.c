@@ -153,8 +153,9 @@ int gs_transport_add_seed(struct gs_transport *transport, const char *text, stru
     if (transport->seed_count >= GS_TRANSPORT_SEEDS_MAX) {
         return gs_problem_set(problem, GS_ETOOBIG, text, "at most %d addresses are dialed", GS_TRANSPORT_SEEDS_MAX);
     }
-    status = gs_seed_new(transport, &address);
-    return status == 0 ? 0 : gs_problem_set(problem, status, text, "no memory for another address");
+    return gs_seed_new(transport, &address, NULL) != NULL
+               ? 0
+               : gs_problem_set(problem, GS_ENOMEM, text, "no memory for another address");
 }
 
 void gs_transport_part_closed(struct gs_transport *transport) {

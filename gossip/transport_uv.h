@@ -20,7 +20,7 @@
 #include <uv.h>
 
 enum {
-    GS_TRANSPORT_SEEDS_MAX = 256,
+    GS_TRANSPORT_SEEDS_MAX = 640,               /* learned ones included */
     GS_TRANSPORT_ADDRESS_MAX = 261,             /* bytes of an address: name of at most 255, colon, port */
     GS_TRANSPORT_HALF_OPEN_MAX = 64,            /* accepted connections that are not established yet */
     GS_TRANSPORT_HALF_OPEN_ADDRESS_MAX = 16,    /* of these, from one IPv4 address or IPv6 /64 */
@@ -82,6 +82,15 @@ uint16_t gs_transport_port(const struct gs_transport *transport);
 /* Adds an address to dial and keep dialed; one that is there already is left alone. GS_EINVAL, GS_ETOOBIG, GS_ENOMEM.
  */
 int gs_transport_add_seed(struct gs_transport *transport, const char *address, struct gs_problem *problem);
+
+/* Says where the owner of `key` can be dialed, in place of what was said before; none: nowhere any more. Such addresses
+ * are dialed like seeds while the key is not linked, unless a seed has led to it, and forgotten when somebody else
+ * answers there. What is no address, or a seed already, is passed over. A link that is up stays. GS_ETOOBIG, GS_ENOMEM:
+ * some were not taken. */
+int gs_transport_learn(struct gs_transport *transport, const gs_public_key *key, const char *const *addresses,
+                       uint32_t count);
+/* 0 if `text` is HOST:PORT that can be dialed, GS_EINVAL with the reason. */
+int gs_transport_check_address(const char *text, struct gs_problem *problem);
 
 /* Queues a message (copied and sealed) of at most GS_MESSAGE_BYTES_MAX bytes. GS_EBUSY: the link's write queue would
  * pass its cap; nothing was queued. GS_ENOTFOUND: the link is not up. GS_ETOOBIG, GS_ENOMEM. */

@@ -11,7 +11,7 @@ static void make_room(struct gs_transport *transport, const struct gs_connection
     uint32_t count = 0;
     uint32_t count_of_group = 0;
     for (struct gs_connection *c = transport->oldest; c != NULL; c = c->newer) {
-        if (c->seed != NULL || c->state != GS_HALF_OPEN || c == fresh) {
+        if (c->dialed || c->state != GS_HALF_OPEN || c == fresh) {
             continue;
         }
         count++;

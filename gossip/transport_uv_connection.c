@@ -82,6 +82,7 @@ struct gs_connection *gs_connection_new(struct gs_transport *transport, struct g
     }
     connection->transport = transport;
     connection->seed = seed;
+    connection->dialed = seed != NULL;
     connection->id = ++transport->next_id;
     connection->state = seed != NULL ? GS_DIALING : GS_HALF_OPEN;
     (void)uv_tcp_init(transport->config.loop, &connection->tcp); /* without a socket yet: cannot fail */
@@ -179,12 +180,12 @@ static bool keep_older(const struct gs_connection *older) {
 static bool settle_duplicates(struct gs_connection *connection, struct gs_buffer *out) {
     struct gs_transport *transport = connection->transport;
     struct gs_connection *older = gs_connection_find_key(transport, &connection->key);
-    if (older != NULL && connection->seed != NULL) {
+    if (older != NULL && connection->dialed) {
         connection->quiet = true;
         gs_connection_close(connection, GS_EBUSY);
         return false;
     }
-    if (older != NULL && older->seed != NULL && keep_older(older)) {
+    if (older != NULL && older->dialed && keep_older(older)) {
         gs_connection_write(connection, out);
         gs_connection_goodbye(connection, GS_EBUSY);
         return false;
@@ -209,6 +210,13 @@ static bool settle_duplicates(struct gs_connection *connection, struct gs_buffer
 static void on_established(struct gs_connection *connection, const struct gs_link_event *event, struct gs_buffer *out) {
     struct gs_transport *transport = connection->transport;
     connection->key = event->key;
+    if (connection->seed != NULL && connection->seed->learned &&
+        memcmp(&connection->seed->key, &event->key, sizeof event->key) != 0) {
+        connection->seed->wrong = true;
+        connection->quiet = true;
+        gs_connection_close(connection, GS_EUNTRUSTED);
+        return;
+    }
     if (connection->seed != NULL) {
         connection->seed->key = event->key;
         connection->seed->key_known = true;
@@ -232,7 +240,7 @@ static void on_link_error(struct gs_connection *connection, int error) {
     if (connection->state == GS_UP && error == GS_EFORMAT) {
         connection->transport->stats.closed_bad_frame++;
     }
-    connection->quiet = connection->seed != NULL && gs_link_met_itself(connection->link);
+    connection->quiet = connection->dialed && gs_link_met_itself(connection->link);
     gs_connection_close(connection, error);
     report_down(connection, error);
 }
@@ -293,7 +301,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
 
 void gs_connection_begin(struct gs_connection *connection) {
     struct gs_transport *transport = connection->transport;
-    struct gs_link_config config = {.role = connection->seed != NULL ? GS_LINK_INITIATOR : GS_LINK_RESPONDER,
+    struct gs_link_config config = {.role = connection->dialed ? GS_LINK_INITIATOR : GS_LINK_RESPONDER,
                                     .keys = transport->config.keys,
                                     .trust = transport->config.trust,
                                     .cluster = transport->config.cluster};

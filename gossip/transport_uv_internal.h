@@ -11,6 +11,7 @@
 enum {
     GS_SEED_BACKOFF_MIN_MS = 200, /* a delay is half to the whole of the back-off: 100 ms at least */
     GS_SEED_BACKOFF_MAX_MS = 5000,
+    GS_SEED_LEARNED_MS = 2000, /* the first back-off of a learned address while an operator's has not answered yet */
     GS_SEED_SELF_MS = 10 * 60 * 1000, /* until an address that turned out to be ours is tried again */
     GS_CONNECTION_LINGER_MS = 1000,   /* for queued bytes and a goodbye to leave */
     GS_TRANSPORT_ACCEPT_RETRY_MS = 100,
@@ -43,7 +44,8 @@ struct gs_connection {
     uv_connect_t connect;
     uv_shutdown_t shutdown;
     uint32_t handles_open;
-    struct gs_seed *seed; /* that it was dialed for; NULL: accepted */
+    bool dialed;          /* by us */
+    struct gs_seed *seed; /* that it was dialed for; NULL: accepted, or the address was forgotten since */
     struct gs_link *link; /* owned; NULL while dialing */
     uint8_t group[16];    /* accepted: see gs_address_group */
     gs_public_key key;    /* from UP on */
@@ -63,7 +65,9 @@ struct gs_seed {
     uint32_t backoff_ms;
     uint32_t attempts;
     bool key_known;
-    gs_public_key key; /* that was found there last */
+    gs_public_key key; /* that was found there last; of a learned address, the one that must be */
+    bool learned;      /* from the member record of that key; else an operator named it */
+    bool wrong;        /* somebody else answered there: it is to be forgotten */
 };
 
 struct gs_transport {
@@ -103,12 +107,17 @@ struct gs_connection *gs_connection_find_key(const struct gs_transport *transpor
 /* Takes the accepted connections that wait. */
 void gs_accept(uv_stream_t *listener, int status);
 
-/* Adds a seed and dials it at once. GS_ENOMEM. */
-int gs_seed_new(struct gs_transport *transport, const struct gs_address *address);
+/* Adds a seed that is dialed at once, or, if it is one of `key`, soon (gs_seed_begin_learned). NULL when out of memory.
+ */
+struct gs_seed *gs_seed_new(struct gs_transport *transport, const struct gs_address *address, const gs_public_key *key);
 /* The seed's connection is gone: dials again later. */
 void gs_seed_lost(struct gs_seed *seed, const struct gs_connection *connection);
 /* The link to `key` is gone: seeds that waited because of it are dialed soon. */
 void gs_seed_wake(struct gs_transport *transport, const gs_public_key *key);
+/* Dials a learned address soon. */
+void gs_seed_begin_learned(struct gs_seed *seed);
+/* Forgets the address; a link over it stays. */
+void gs_seed_remove(struct gs_seed *seed);
 void gs_seed_close(struct gs_seed *seed);
 
 #endif

@@ -1,4 +1,6 @@
-/* Addresses that are dialed and kept dialed. */
+/* Addresses that are dialed and kept dialed: an operator's, and those that members say of themselves. An operator's
+ * address that leads to a key is preferred to what that key's record says: there may be a reason for it (a tunnel, a
+ * proxy). */
 #include "gossip/transport_uv_internal.h"
 
 #include <sodium.h>
@@ -108,13 +110,25 @@ static void resolve(struct gs_seed *seed) {
     seed->lookup = lookup;
 }
 
+/* True if an operator's address leads to the key of this learned one. */
+static bool is_spare(const struct gs_seed *seed) {
+    const struct gs_transport *transport = seed->transport;
+    for (uint32_t i = 0; seed->learned && i < transport->seed_count; i++) {
+        const struct gs_seed *other = transport->seeds[i];
+        if (!other->learned && other->key_known && memcmp(&other->key, &seed->key, sizeof seed->key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_timer(uv_timer_t *timer) {
     struct gs_seed *seed = timer->data;
     struct sockaddr_storage address;
     if (seed->transport->closing || seed->connection != NULL || seed->lookup != NULL) {
         return;
     }
-    if (seed->key_known && gs_connection_find_key(seed->transport, &seed->key) != NULL) {
+    if (is_spare(seed) || (seed->key_known && gs_connection_find_key(seed->transport, &seed->key) != NULL)) {
         arm(seed, GS_SEED_BACKOFF_MAX_MS); /* linked already; another region may answer here one day */
         return;
     }
@@ -126,10 +140,11 @@ static void on_timer(uv_timer_t *timer) {
     }
 }
 
-int gs_seed_new(struct gs_transport *transport, const struct gs_address *address) {
+struct gs_seed *gs_seed_new(struct gs_transport *transport, const struct gs_address *address,
+                            const gs_public_key *key) {
     struct gs_seed *seed = calloc(1, sizeof *seed);
     if (seed == NULL) {
-        return GS_ENOMEM;
+        return NULL;
     }
     seed->transport = transport;
     seed->address = *address;
@@ -138,12 +153,33 @@ int gs_seed_new(struct gs_transport *transport, const struct gs_address *address
     seed->timer.data = seed;
     transport->seeds[transport->seed_count++] = seed;
     transport->parts_open++;
-    (void)uv_timer_start(&seed->timer, on_timer, 0, 0);
-    return 0;
+    if (key != NULL) {
+        seed->learned = seed->key_known = true;
+        seed->key = *key;
+        gs_seed_begin_learned(seed);
+    } else {
+        (void)uv_timer_start(&seed->timer, on_timer, 0, 0);
+    }
+    return seed;
+}
+
+void gs_seed_begin_learned(struct gs_seed *seed) {
+    uint32_t backoff_ms = GS_SEED_BACKOFF_MIN_MS;
+    for (uint32_t i = 0; i < seed->transport->seed_count; i++) {
+        const struct gs_seed *other = seed->transport->seeds[i];
+        if (!other->learned && !other->key_known) {
+            backoff_ms = GS_SEED_LEARNED_MS; /* it may lead to the same key, and goes first */
+        }
+    }
+    arm(seed, backoff_ms);
 }
 
 void gs_seed_lost(struct gs_seed *seed, const struct gs_connection *connection) {
     seed->connection = NULL;
+    if (seed->wrong) {
+        gs_seed_remove(seed);
+        return;
+    }
     if (connection->link != NULL && gs_link_met_itself(connection->link)) {
         arm(seed, GS_SEED_SELF_MS);
         return;
@@ -170,6 +206,22 @@ static void on_seed_closed(uv_handle_t *handle) {
     struct gs_transport *transport = seed->transport;
     free(seed);
     gs_transport_part_closed(transport);
+}
+
+void gs_seed_remove(struct gs_seed *seed) {
+    struct gs_transport *transport = seed->transport;
+    struct gs_connection *connection = seed->connection;
+    for (uint32_t i = 0; i < transport->seed_count; i++) {
+        if (transport->seeds[i] == seed) {
+            transport->seeds[i] = transport->seeds[--transport->seed_count];
+            break;
+        }
+    }
+    gs_seed_close(seed);
+    if (connection != NULL && (connection->state == GS_DIALING || connection->state == GS_HALF_OPEN)) {
+        connection->quiet = true;
+        gs_connection_close(connection, GS_ESHUTDOWN);
+    }
 }
 
 void gs_seed_close(struct gs_seed *seed) {

@@ -215,6 +215,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .database_url = config->database_url,
         .notes_directory = config->notes_directory,
         .gossip_addr = config->gossip_addr,
+        .advertise_addr = config->advertise_addr,
         .seeds = config->seeds,
         .seed_count = config->seed_count,
         .cache_bytes = CACHE_BYTES,

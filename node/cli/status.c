@@ -30,6 +30,11 @@ static void print_peer(struct gs_slice peer) {
     print_text(gs_map_get(peer, "region"));
     printf("  ");
     print_text(gs_map_get(peer, "state"));
+    struct gs_slice via = gs_map_get(peer, "via");
+    if (gs_value_kind(via) == GS_KIND_STR) {
+        printf(" through ");
+        print_text(via);
+    }
     printf("  round trip ");
     print_json(gs_map_get(peer, "roundTripMs"));
     printf(" ms  behind by ");

@@ -42,6 +42,7 @@ void gs_core_free(struct gs_core *core) {
     gs_batch_writer_close(&core->writer);
     gs_idempotency_close(core);
     gs_jobs_close(core);
+    gs_members_close(core);
     gs_compares_close(core);
     gs_digest_close(core);
     gs_cells_close(core);
@@ -181,6 +182,8 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
         return gs_sync_log_read(core, event, update);
     case GS_CORE_REBUILT:
         return gs_compares_rebuilt(core, event, update);
+    case GS_CORE_LEAVE:
+        return gs_members_leave(core, update);
     case GS_CORE_TICK:
         return step_tick(core, update);
     }
@@ -201,6 +204,8 @@ static uint64_t next_deadline(const struct gs_core *core) {
     }
     uint64_t keep = gs_keep_deadline(core);
     next = keep < next ? keep : next;
+    uint64_t members = gs_members_deadline(core);
+    next = members < next ? members : next;
     if (gs_scrub_busy(core)) {
         next = core->mono_ms + 1;
     } else if (core->jobs.active > 0 && next > core->mono_ms + JOB_LOOK_MS) {
@@ -228,9 +233,11 @@ static int hand_out_notes(struct gs_core *core, struct gs_update *update) {
 int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
     core->now_ms = event->now_ms;
     core->mono_ms = event->mono_ms;
+    gs_detector_wake(core);
     int error = dispatch(core, event, update);
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
-        error = gs_jobs_step(core, update);
+        error = gs_members_step(core, update);
+        error = error != 0 ? error : gs_jobs_step(core, update);
     }
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
@@ -255,11 +262,14 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         update->reload = true;
     }
     update->next_mono_ms = next_deadline(core);
+    core->members.due_mono_ms = core->recovering ? 0 : update->next_mono_ms;
     return error;
 }
 
 void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust) {
     core->config.trust = trust;
+    core->members.trust_changed = true;
+    core->members.look_mono_ms = 0;
 }
 
 void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats) {
@@ -267,6 +277,7 @@ void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_sta
     ret_stats->peers = core->peer_count;
     ret_stats->conflicts = core->ledger.recorded;
     ret_stats->open_events = core->writer.count;
+    gs_members_count(core, ret_stats);
     ret_stats->requests_known = core->idempotency.count;
     ret_stats->conflicts_known = core->ledger.count;
     ret_stats->keep_behind = core->behind_oldest != NULL ? core->changes - core->behind_oldest->behind_changes + 1 : 0;

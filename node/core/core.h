@@ -26,6 +26,7 @@
 #define GS_NODE_CORE_CORE_H
 
 #include "gossip/batch.h"
+#include "gossip/member.h"
 #include "gossip/trust.h"
 #include "gossip/vector.h"
 #include "node/core/command.h"
@@ -66,8 +67,11 @@ struct gs_core_config {
     uint32_t idempotency_max;    /* entries remembered at most */
     struct gs_keep_policy keep;  /* zeros: the defaults of keep.h */
     bool attest_keeps;           /* checkpoints are attested: of a log that is whole, but is not to stay so */
-    uint8_t seed[32];            /* of the core's generator */
-    uint64_t now_ms;             /* wall clock now: a new incarnation is stamped with it */
+    /* Where peers may dial us, as our member record says; GS_EINVAL at START if one is not valid. */
+    uint32_t address_count;
+    char addresses[GS_MEMBER_ADDRESSES_MAX][GS_MEMBER_ADDRESS_MAX + 1];
+    uint8_t seed[32]; /* of the core's generator */
+    uint64_t now_ms;  /* wall clock now: a new incarnation is stamped with it */
     /* The store has lost what it acknowledged: our own events up to `seq` of this origin, if `seq` is not 0. The core
      * begins a new incarnation, as numbering on would fork our own history, and takes writes once peers have given
      * those events back (a request that is sent again must find them), or after GS_CORE_LOST_WAIT_MS. */
@@ -93,6 +97,7 @@ enum gs_core_event_type {
     GS_CORE_STORE_BACK, /* … and STORED comes after all */
     GS_CORE_KEPT,       /* a keep is written, or failed: then there will be no other */
     GS_CORE_REBUILT,    /* the answer to update.rebuilds */
+    GS_CORE_LEAVE,      /* the node is about to stop: peers are told, before their links go */
     GS_CORE_TICK        /* time has passed */
 };
 
@@ -187,6 +192,13 @@ struct gs_core_note {
     struct gs_buffer bytes;          /* empty: forget it */
 };
 
+/* Where a member can be dialed, in place of what was said of it before; none: nowhere. */
+struct gs_core_dial {
+    gs_public_key key;
+    uint32_t count;
+    char addresses[GS_MEMBER_ADDRESSES_MAX][GS_MEMBER_ADDRESS_MAX + 1];
+};
+
 /* What changed in the set of views; see view.h. */
 struct gs_core_publish {
     struct gs_view *view; /* a reference; NULL: forget the view of the aggregate named by key */
@@ -215,6 +227,8 @@ struct gs_update {
     uint32_t drop_count, drop_capacity;
     struct gs_core_note *notes;
     uint32_t note_count, note_capacity;
+    struct gs_core_dial *dials; /* keep dialing these while they are not linked */
+    uint32_t dial_count, dial_capacity;
     struct gs_keep
         *keep; /* NULL, or what to keep beside the log once the commits so far are stored; then step with KEPT */
     bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
@@ -261,7 +275,13 @@ struct gs_core_stats {
     uint64_t pull_bytes;       /* sent in answers to pulls */
     uint64_t push_bytes;       /* sent unasked */
     uint32_t peers;            /* now, linked */
-    uint32_t open_events;      /* now, ours, applied and not yet in a batch: memory is ahead of `applied` by them */
+    uint32_t members;          /* now, other trusted keys that are known to run, or to have run */
+    uint32_t members_alive, members_suspect, members_dead, members_left; /* of these */
+    uint32_t distress;    /* now, 0 … 8: how far we doubt our own observations of others */
+    uint64_t probes;      /* rounds of questions to others about a member that is silent here */
+    uint64_t suspicions;  /* members that began to be suspected */
+    uint64_t refutations; /* records of ours made because somebody asked, or held an older life's for the newest */
+    uint32_t open_events; /* now, ours, applied and not yet in a batch: memory is ahead of `applied` by them */
 };
 void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats);
 
@@ -275,6 +295,18 @@ int gs_core_stable(const struct gs_core *core, struct gs_vector *ret_vector);
 bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_public_key *ret_key);
 /* An origin's name as the API prints it, cut to fit. */
 void gs_core_write_name(const struct gs_core *core, const gs_origin *origin, char *ret_name, size_t size);
+
+/* What we make of another region. */
+enum gs_peer_life { GS_PEER_ALIVE, GS_PEER_SUSPECT, GS_PEER_DEAD, GS_PEER_LEFT };
+enum gs_peer_reach {
+    GS_REACH_DIRECT,   /* heard on its link, and it hears us */
+    GS_REACH_ONE_WAY,  /* heard on its link, but it answers nothing: what we send may not get there */
+    GS_REACH_INDIRECT, /* not heard, but others bring its answers */
+    GS_REACH_NONE
+};
+/* Of a trusted key other than ours; one that was never met is dead. */
+void gs_core_peer_life(const struct gs_core *core, const gs_public_key *key, enum gs_peer_life *ret_life,
+                       enum gs_peer_reach *ret_reach);
 
 /* Visits every aggregate, in no particular order; stops at the first non-zero result and returns it. For tests and
  * digests. */

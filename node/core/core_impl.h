@@ -23,6 +23,7 @@
  *   vouch.c        which signatures vouch for the batches of a message
  *   causal.c       the queue of batches that wait for what they depend on
  *   sync.c         vectors, pushes, pulls
+ *   members.c      who belongs to the cluster, and where; detector.c, probes.c: who lives (members.h)
  *   lag.c          how far behind peers are with our own log
  *   ledger.c       which concurrent writes met here; ledger_read.c shows them
  *   witness.c      what other origins had applied, batch by batch
@@ -40,6 +41,7 @@
 #include "node/core/document.h"
 #include "node/core/jobs.h"
 #include "node/core/ledger.h"
+#include "node/core/members.h"
 #include "node/core/rng.h"
 #include "node/core/table.h"
 
@@ -55,7 +57,6 @@ enum {
     TELL_PEERS_MAX = 8,     /* with more peers than this, only the random exchange tells them what we have */
     PEERS_PER_EXCHANGE = 8, /* one exchange an interval for so many peers */
     PING_INTERVAL_MS = 1000,
-    PEER_SUSPECT_MS = 3000,
     PEER_SILENCE_MS = 15000,           /* a link on which nothing was heard for so long is dropped */
     PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this */
     VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
@@ -194,6 +195,7 @@ struct gs_peer_state {
     uint64_t pull_mono_ms;  /* when we asked */
     uint64_t heard_mono_ms; /* when anything came last */
     uint64_t ping_mono_ms;  /* when the last ping left */
+    uint64_t acked_mono_ms; /* when the last answer to one came; at first, when the link came up */
     uint64_t vector_group;  /* stored_group when we last told it our vector */
     uint64_t round_trip_ms;
     struct gs_traffic traffic;
@@ -278,6 +280,7 @@ struct gs_core {
     struct gs_digest digest;
     struct gs_compares compares;
     struct gs_jobs jobs;
+    struct gs_members members;
     struct gs_table idempotency;
     struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
     struct gs_idempotency_entry *idempotency_unkept; /* the first that is in no keep; NULL: none */
@@ -628,6 +631,7 @@ int gs_update_rebuild(struct gs_update *update, const struct gs_core_rebuild *re
 /* `name`: at most GS_CORE_NAME_MAX bytes. */
 int gs_update_repaired(struct gs_update *update, struct gs_slice name);
 int gs_update_drop(struct gs_update *update, gs_peer peer);
+int gs_update_dial(struct gs_update *update, const struct gs_core_dial *dial);
 
 /* lag.c */
 /* Our own commit, just sealed. */

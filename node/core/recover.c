@@ -164,6 +164,9 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
         memcpy(core->noted_self.bytes, bytes.bytes, GS_INCARNATION_SIZE);
         core->has_noted_self = true;
     }
+    if (strcmp(name, GS_NOTE_MEMBERS) == 0) {
+        return gs_members_note(core, bytes);
+    }
     int error = gs_forks_recover(core, name, bytes);
     error = error != 0 ? error : gs_jobs_note(core, name, bytes);
     return error != 0 ? error : gs_held_recover(core, name, bytes);
@@ -189,6 +192,7 @@ int gs_core_start(struct gs_core *core) {
     if (error == 0) {
         error = gs_digest_flush(core, UINT64_MAX); /* now rather than while somebody waits */
     }
+    error = error != 0 ? error : gs_members_start(core);
     if (error != 0) {
         return error;
     }

@@ -3,11 +3,18 @@
 
 #include <string.h>
 
-static const char *state_of(const struct gs_core *core, const struct gs_peer_state *peer) {
-    if (peer == NULL) {
-        return "dead";
-    }
-    return core->mono_ms - peer->heard_mono_ms >= PEER_SUSPECT_MS ? "suspect" : "alive";
+static const char *state_of(enum gs_peer_life life) {
+    static const char *const names[] = {
+        [GS_PEER_ALIVE] = "alive", [GS_PEER_SUSPECT] = "suspect", [GS_PEER_DEAD] = "dead", [GS_PEER_LEFT] = "left"};
+    return names[life];
+}
+
+static const char *reach_of(enum gs_peer_reach reach) {
+    static const char *const names[] = {[GS_REACH_DIRECT] = "direct",
+                                        [GS_REACH_ONE_WAY] = "oneWay",
+                                        [GS_REACH_INDIRECT] = "indirect",
+                                        [GS_REACH_NONE] = "none"};
+    return names[reach];
 }
 
 /* Events that we have stored and the peer has not. */
@@ -29,25 +36,49 @@ static void write_lag(const struct gs_core *core, const struct gs_vector *told, 
                      (unsigned long long)(age_ms / 1000), (unsigned long long)(age_ms % 1000));
 }
 
+/* What is known of the region as a member, beside its state: how it is reached, and where it says that it can be. */
+static void write_member(const struct gs_core *core, const struct gs_member_entry *entry, enum gs_peer_reach reach,
+                         struct gs_buffer *out) {
+    const struct gs_trust_entry *via =
+        reach == GS_REACH_INDIRECT ? gs_trust_find_key(core->config.trust, &entry->via) : NULL;
+    gs_buffer_printf(out, ",\"reach\":\"%s\",\"via\":", reach_of(reach));
+    if (via != NULL) {
+        gs_buffer_printf(out, "\"%s\"", via->region);
+    } else {
+        gs_buffer_text(out, "null");
+    }
+    if (entry != NULL && entry->news_mono_ms != 0) {
+        gs_buffer_printf(out, ",\"silentMs\":%llu", (unsigned long long)(core->mono_ms - entry->news_mono_ms));
+    } else {
+        gs_buffer_text(out, ",\"silentMs\":null");
+    }
+    gs_buffer_text(out, ",\"addresses\":[");
+    for (uint32_t i = 0; entry != NULL && i < entry->member.address_count; i++) {
+        gs_buffer_printf(out, "%s\"%s\"", i > 0 ? "," : "", entry->member.addresses[i]);
+    }
+    gs_buffer_text(out, "]");
+}
+
 void gs_status_write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out) {
     struct gs_vector past = {0};
-    const struct gs_peer_state *peer = NULL;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        if (memcmp(&core->peers[i].key, &trusted->key, sizeof trusted->key) == 0) {
-            peer = &core->peers[i];
-        }
-    }
+    const struct gs_peer_state *peer = gs_members_link(core, &trusted->key);
+    const struct gs_member_entry *entry = gs_members_find(core, &trusted->key);
+    enum gs_peer_life life;
+    enum gs_peer_reach reach;
+    gs_core_peer_life(core, &trusted->key, &life, &reach);
     if (peer == NULL && gs_stable_known(core, &trusted->key, &past) != 0) {
         out->failed = GS_ENOMEM;
     }
     const struct gs_vector *told = peer != NULL ? &peer->told : &past;
+    const char *known = entry != NULL && entry->member.address_count > 0 ? entry->member.addresses[0] : "";
     gs_buffer_printf(out, "{\"region\":\"%s\",\"address\":\"%s\",\"state\":\"%s\",\"roundTripMs\":", trusted->region,
-                     peer != NULL ? peer->address : "", state_of(core, peer));
+                     peer != NULL ? peer->address : known, state_of(life));
     if (peer != NULL) {
         gs_buffer_printf(out, "%llu", (unsigned long long)peer->round_trip_ms);
     } else {
         gs_buffer_text(out, "null");
     }
+    write_member(core, entry, reach, out);
     gs_buffer_text(out, ",\"lag\":");
     write_lag(core, told, out);
     gs_buffer_text(out, ",\"vector\":");
@@ -80,6 +111,10 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
         {"pushBytes", stats->push_bytes},
         {"pullBytes", stats->pull_bytes},
         {"logBytes", core->own_bytes},
+        {"probes", stats->probes},
+        {"suspicions", stats->suspicions},
+        {"refutations", stats->refutations},
+        {"distress", core->members.distress},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         gs_buffer_printf(out, "%s\"%s\":%llu", i > 0 ? "," : "", counters[i].name,
@@ -99,6 +134,7 @@ static void write_stable(const struct gs_core *core, struct gs_buffer *out) {
 
 int gs_status_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
     struct gs_buffer *out = &command->json;
+    (void)gs_detector_judge(core);
     gs_buffer_printf(out, "{\"region\":\"%s\",\"origin\":\"", core->self->region);
     for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
         gs_buffer_printf(out, "%02x", core->self->origin.bytes[i]);

@@ -75,6 +75,7 @@ int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, str
         .key = event->peer.key,
         .heard_mono_ms = core->mono_ms,
         .ping_mono_ms = core->mono_ms,
+        .acked_mono_ms = core->mono_ms,
     };
     memcpy(peer->region, trusted->region, sizeof peer->region);
     size_t length = event->peer.address.length;
@@ -83,6 +84,7 @@ int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, str
         memcpy(peer->address, event->peer.address.bytes, length);
     }
     int error = gs_instances_tell(core, peer, update);
+    error = error != 0 ? error : gs_members_peer_up(core, peer, update);
     return error != 0 ? error : send_vector(core, peer, GS_VECTOR_URGENT, update);
 }
 
@@ -96,6 +98,7 @@ void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced) {
         gs_vector_close(&peer->base_told);
         gs_vector_close(&peer->base_stored);
         free(peer->spared);
+        core->members.look_mono_ms = 0;
         core->peer_count--;
         *peer = core->peers[core->peer_count];
     }
@@ -337,7 +340,17 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     case GS_MESSAGE_HOLDINGS:
         error = gs_start_holdings(core, peer, &message, update);
         break;
+    case GS_MESSAGE_MEMBERS:
+        error = gs_members_message(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_PROBE:
+        error = gs_probes_asked(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_PROBE_ANSWER:
+        error = gs_probes_answered(core, peer, &message, update);
+        break;
     case GS_MESSAGE_PONG:
+        peer->acked_mono_ms = core->mono_ms;
         peer->round_trip_ms = core->mono_ms >= message.time_ms ? core->mono_ms - message.time_ms : 0;
         break;
     }

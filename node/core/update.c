@@ -141,5 +141,15 @@ void gs_update_clear(struct gs_update *update) {
     free(update->sends);
     free(update->log_reads);
     free(update->drops);
+    free(update->dials);
     *update = (struct gs_update){0};
+}
+
+int gs_update_dial(struct gs_update *update, const struct gs_core_dial *dial) {
+    if (gs_array_reserve((void **)&update->dials, &update->dial_capacity, update->dial_count, sizeof *update->dials) !=
+        0) {
+        return GS_ENOMEM;
+    }
+    update->dials[update->dial_count++] = *dial;
+    return 0;
 }

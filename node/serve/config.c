@@ -8,6 +8,7 @@
 enum setting {
     SERVER_ADDR,
     GOSSIP_ADDR,
+    ADVERTISE_ADDR,
     REGION,
     CLUSTER,
     SEEDS,
@@ -47,6 +48,10 @@ static const struct {
 } settings[SETTING_COUNT] = {
     [SERVER_ADDR] = {"SERVER_ADDR", "server-addr", ":8087", "HTTP address, HOST:PORT or :PORT"},
     [GOSSIP_ADDR] = {"GOSSIP_ADDR", "gossip-addr", ":8089", "address that peers connect to"},
+    [ADVERTISE_ADDR] =
+        {"GS_ADVERTISE_ADDR", "advertise-addr", "",
+         "HOST:PORT,… at which peers reach GOSSIP_ADDR, as other regions are told; off: nowhere (default: "
+         "its host, or the first address of this machine)"},
     [REGION] = {"GS_REGION", "region", NULL, "this region's name, as in the trust file (required)"},
     [CLUSTER] = {"GS_CLUSTER", "cluster", "globalstate", "the cluster's name: peers of another cluster are refused"},
     [SEEDS] = {"GS_SEEDS", "seeds", "", "peers to connect to: HOST:PORT,HOST:PORT,…"},
@@ -330,6 +335,7 @@ int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_conf
     }
     config.server_addr = values[SERVER_ADDR];
     config.gossip_addr = values[GOSSIP_ADDR];
+    config.advertise_addr = values[ADVERTISE_ADDR];
     config.data_dir = values[DATA_DIR];
     config.database_url = values[DATABASE_URL];
     if (error == 0 && config.database_url == NULL) {

@@ -21,6 +21,7 @@ struct gs_serve_config {
     const char *database_url;
     const char *server_addr;
     const char *gossip_addr;
+    const char *advertise_addr; /* "": derived from gossip_addr */
     const char *seeds[GS_SEEDS_MAX];
     uint32_t seed_count;
     const char *key_file;

@@ -1,6 +1,7 @@
 #include "node/serve/node.h"
 
 #include "gossip/transport_uv.h"
+#include "node/serve/advertise.h"
 #include "node/serve/book_keeper.h"
 #include "node/serve/gateway_loop.h"
 #include "node/serve/note_writer.h"
@@ -100,6 +101,15 @@ static void announce(struct gs_node *node) {
 
 static void on_timer(uv_timer_t *timer);
 
+/* Addresses that find no room are not dialed: the member dials us, or comes to be known by another record. */
+static void learn(struct gs_node *node, const struct gs_core_dial *dial) {
+    const char *addresses[GS_MEMBER_ADDRESSES_MAX];
+    for (uint32_t i = 0; i < dial->count; i++) {
+        addresses[i] = dial->addresses[i];
+    }
+    (void)gs_transport_learn(node->transport, &dial->key, addresses, dial->count);
+}
+
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
 static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
@@ -133,6 +143,9 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
             /* The core waits for this read: a new link starts afresh. */
             (void)gs_transport_drop(node->transport, update->log_reads[i].peer);
         }
+    }
+    for (uint32_t i = 0; i < update->dial_count; i++) {
+        learn(node, &update->dials[i]);
     }
     for (uint32_t i = 0; i < update->drop_count; i++) {
         (void)gs_transport_drop(node->transport, update->drops[i]);
@@ -489,7 +502,7 @@ static void close_handles(struct gs_node *node) {
     }
 }
 
-/* The transport says in `field` which address it means; a line that is printed alone must say it too. */
+/* The problem says in `field` which address it means; a line that is printed alone must say it too. */
 static int name_address(int error, struct gs_problem *problem) {
     struct gs_problem cause = *problem;
     return cause.field[0] == '\0' ? error
@@ -509,6 +522,11 @@ static int start_transport(struct gs_node *node, struct gs_problem *problem) {
         .context = node,
     };
     int error = gs_transport_start(&config, &node->transport, problem);
+    if (error != 0) {
+        return name_address(error, problem);
+    }
+    error = gs_advertise(node->config.advertise_addr, node->config.gossip_addr, gs_transport_port(node->transport),
+                         &node->config.core, problem);
     return error == 0 ? 0 : name_address(error, problem);
 }
 
@@ -579,6 +597,9 @@ void gs_node_shut(struct gs_node *node) {
 }
 
 void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *context) {
+    if (!node->stopping) { /* one that failed does not leave: it is missed */
+        step(node, &(struct gs_core_event){.type = GS_CORE_LEAVE});
+    }
     node->stopping = true;
     node->closed = closed;
     node->closed_context = context;

@@ -25,6 +25,7 @@ struct gs_node_config {
     const char *database_url;
     const char *notes_directory; /* made if absent; borrowed for the node's life */
     const char *gossip_addr;
+    const char *advertise_addr; /* see advertise.h; may be NULL */
     const char *const *seeds;
     uint32_t seed_count;
     size_t cache_bytes;
@@ -44,8 +45,8 @@ struct gs_gateway *gs_node_gateway(struct gs_node *node);
 
 /* Refuses new commands from now on; what is under way is finished. */
 void gs_node_shut(struct gs_node *node);
-/* Says goodbye to peers, finishes and closes the store; then `closed` is called and the node is gone. No thread may be
- * inside the gateway. */
+/* Tells peers that the region leaves, unless it has failed, and says goodbye, finishes and closes the store; then
+ * `closed` is called and the node is gone. No thread may be inside the gateway. */
 void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *context);
 
 /* The trust file was read again: `trust` is borrowed in place of the old one, which may be freed afterwards. */

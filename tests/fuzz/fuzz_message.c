@@ -4,6 +4,9 @@
 #include "gossip/message.h"
 
 static void encode(const struct gs_message *message, struct gs_buffer *out) {
+    static const struct gs_member_known nothing[1];
+    const struct gs_member_known *all = message->member.known != NULL ? message->member.known : nothing;
+    const struct gs_member_known *known = message->member.asks ? all : NULL;
     struct gs_buffer records = {0};
     switch (message->kind) {
     case GS_MESSAGE_VECTOR:
@@ -29,6 +32,16 @@ static void encode(const struct gs_message *message, struct gs_buffer *out) {
         gs_message_write_batches(message->answer, message->record_count, gs_slice_make(records.bytes, records.length),
                                  out);
         break;
+    case GS_MESSAGE_MEMBERS:
+        gs_message_write_members(message->member.records, message->member.record_count, known,
+                                 message->member.known_count, out);
+        break;
+    case GS_MESSAGE_PROBE:
+        gs_message_write_probe(message->member.id, &message->member.target, out);
+        break;
+    case GS_MESSAGE_PROBE_ANSWER:
+        gs_message_write_probe_answer(message->member.id, message->member.proof, out);
+        break;
     case GS_MESSAGE_PING:
     case GS_MESSAGE_PONG:
         gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);
@@ -46,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_REQUIRE(message.record_count * sizeof *message.records <= size);
     FUZZ_REQUIRE(message.vector.capacity * sizeof *message.vector.heads <= 2 * size);
     FUZZ_REQUIRE(message.holding_count * sizeof *message.holdings <= 2 * size);
+    FUZZ_REQUIRE(message.member.record_count * sizeof *message.member.records <= size);
+    FUZZ_REQUIRE(message.member.known_count * sizeof *message.member.known <= 2 * size);
     FUZZ_REQUIRE(message.spared_count * sizeof *message.spared <= 2 * size);
     for (uint32_t i = 0; i < message.record_count; i++) {
         struct gs_record record;

@@ -66,6 +66,20 @@ def messages(data):
     yield b"\x93\x01\x02\x93" + head
     yield b"\x93\x01\x00\x96" + head + head.replace(bytes(range(16)), bytes([255] * 16))
     yield b"\x92\x04\xcf" + bytes([255] * 8)
+    member = bytes.fromhex(json.loads((data / "log_vectors.json").read_text())["members"][0]["derived"]["record"])
+    known = b"\xc4\x20" + bytes(range(32)) + b"\xcd\x01\x00"
+    yield b"\x92\x09\x91\xc4" + bytes([len(member)]) + member
+    yield b"\x93\x09\x90\x92" + known
+    yield b"\x94\x0a\x07" + known
+    yield b"\x93\x0b\x07\xc4" + bytes([len(member)]) + member
+
+
+def members(data):
+    """Records as they are, and their numbers, intents and bodies, to be signed."""
+    for member in json.loads((data / "log_vectors.json").read_text())["members"]:
+        record = bytes.fromhex(member["derived"]["record"])
+        yield b"\x00" + record
+        yield b"\x01" + record[49:58] + record[60:-64]
 
 
 POINTERS = ["", "/", "/a/b", "/~0~1/\u00e9", "//", "/a" * 17, "/" + "x" * 257, "a", "/~2", "/~"]
@@ -113,6 +127,7 @@ SEEDS = {
     "json": lambda data: (b"\x18" + text.encode() for text in JSON + [json.dumps(v["json"]) for v in vectors(data)]),
     "batch": lambda data: batches(data) + [body(record) for record in batches(data)],
     "message": messages,
+    "member": members,
     "compare": comparisons,
     "link": lambda data: map(bytes, LINK),
 }

@@ -18,6 +18,8 @@ from format import Raw, msgpack
 
 DEFAULT = pathlib.Path(__file__).resolve().parent.parent / "data" / "log_vectors.json"
 HEAD = struct.Struct(">B16s16s12sQIQQ32sHI")
+MEMBER = struct.Struct(">B16s32sQBH")
+INTENTS = {"alive": 1, "leaving": 2}
 KINDS = {"set": 0, "unset": 1, "increment": 2, "add": 3, "remove": 4, "max": 5, "make map": 7}
 NAMES = {number: name for name, number in KINDS.items()}
 TYPES = {"map": 1, "set": 3, "counter": 6, "max": 8, "register": 14}
@@ -272,6 +274,36 @@ def read_batch(record, vectors):
     }
 
 
+def write_member(member, vectors):
+    """A member record: head, body, signature."""
+    region = vectors["regions"][member["region"]]
+    body = msgpack([member["region"], member["addresses"]])
+    head = MEMBER.pack(
+        1,
+        bytes.fromhex(vectors["cluster"]["id"]),
+        bytes.fromhex(region["publicKey"]),
+        member["number"],
+        INTENTS[member["intent"]],
+        len(body),
+    )
+    digest = blake("gs-member-v1", head + body)
+    signature = ed25519.sign(bytes.fromhex(region["seed"]), b"globalstate/member/v1\0" + digest)
+    return {"record": (head + body + signature).hex(), "hash": digest.hex()}
+
+
+def read_member(record, vectors):
+    version, cluster, key, number, intent, length = MEMBER.unpack(record[: MEMBER.size])
+    body, signature = record[MEMBER.size : MEMBER.size + length], record[MEMBER.size + length :]
+    message = b"globalstate/member/v1\0" + blake("gs-member-v1", record[: MEMBER.size + length])
+    if version != 1 or cluster.hex() != vectors["cluster"]["id"] or not ed25519.verify(key, message, signature):
+        raise ValueError("version, cluster or signature")
+    region, addresses = read(body)
+    if vectors["regions"][region]["publicKey"] != key.hex():
+        raise ValueError("key")
+    intents = {code: word for word, code in INTENTS.items()}
+    return {"region": region, "number": number, "intent": intents[intent], "addresses": addresses}
+
+
 def derive_ids(vectors):
     cluster = {"id": blake("gs-cluster-v1", vectors["cluster"]["name"].encode(), 16).hex()}
     regions = {}
@@ -300,6 +332,10 @@ def check(vectors):
         compare(f"batches[{index}]", derived, batch["derived"], faults)
         words = {name: value for name, value in batch.items() if name not in ("derived", "about")}
         compare(f"batches[{index}]", read_batch(bytes.fromhex(batch["derived"]["record"]), vectors), words, faults)
+    for index, member in enumerate(vectors["members"]):
+        compare(f"members[{index}]", write_member(member, vectors), member["derived"], faults)
+        words = {name: value for name, value in member.items() if name != "derived"}
+        compare(f"members[{index}]", read_member(bytes.fromhex(member["derived"]["record"]), vectors), words, faults)
     return faults
 
 
@@ -310,6 +346,8 @@ def fill_in(vectors):
         vectors["regions"][name] |= region
     for batch in vectors["batches"]:
         batch["derived"] = write_batch(batch, vectors)
+    for member in vectors["members"]:
+        member["derived"] = write_member(member, vectors)
 
 
 def main(arguments):
@@ -319,7 +357,8 @@ def main(arguments):
         fill_in(vectors)
         path.write_text(json.dumps(vectors, indent=1, ensure_ascii=False) + "\n")
     faults = check(vectors)
-    print("\n".join(faults) or f"{path.name}: {len(vectors['batches'])} batches agree with gossip/FORMAT.md")
+    what = f"{len(vectors['batches'])} batches and {len(vectors['members'])} member records"
+    print("\n".join(faults) or f"{path.name}: {what} agree with gossip/FORMAT.md")
     return 1 if faults else 0
 
 

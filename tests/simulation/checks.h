@@ -36,6 +36,10 @@ void sim_check_agreement(struct sim_world *world);
 /* Bounded counters as this node has them, and what one amounts to by the log; rights.c. */
 void sim_check_rights(struct sim_world *world, const struct sim_node *node);
 int sim_check_rights_sum(struct sim_world *world, const struct gs_aggregate *aggregate, int64_t expected);
+/* Nobody is in doubt about a node that he has been able to hear, or hear of, for a while; members.c. */
+void sim_check_steady(struct sim_world *world);
+/* Everybody comes to know, to be linked to and to hear everybody. At the end. */
+void sim_check_members(struct sim_world *world);
 /* At the end, when all nodes agree. */
 void sim_check_end(struct sim_world *world);
 /* After a disk was lost or put back: calls and numbers that no disk remembers are forgiven. */

@@ -49,7 +49,7 @@ static void wipe(struct sim_world *world, struct sim_node *node) {
 }
 
 /* Cuts or mends the links between a node and those of a set. */
-static void set_links(struct sim_world *world, const struct sim_node *node, uint32_t set, bool cut) {
+static void set_links(struct sim_world *world, const struct sim_node *node, uint64_t set, bool cut) {
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         if (i != node->index && (set >> i & 1) != 0) {
             struct sim_link *link = i < node->index ? &world->links[i][node->index] : &world->links[node->index][i];
@@ -67,7 +67,7 @@ static void restore(struct sim_world *world, struct sim_node *node) {
     if (!node->backup_due) {
         sim_disk_copy(&node->backup, &node->disk);
         node->backup_due = node->backup.count > 0;
-        node->unaware = sim_chance(&world->rng, 50) ? (uint32_t)sim_random(&world->rng) : 0;
+        node->unaware = sim_chance(&world->rng, 50) ? sim_random(&world->rng) : 0;
         set_links(world, node, node->unaware, true);
         return;
     }
@@ -88,7 +88,7 @@ static void restore(struct sim_world *world, struct sim_node *node) {
 
 /* Two halves, one of which may still hear the other, or which one node still reaches both of. */
 static void split(struct sim_world *world) {
-    uint32_t side = (uint32_t)sim_random(&world->rng);
+    uint64_t side = sim_random(&world->rng);
     uint32_t bridge = (uint32_t)sim_below(&world->rng, world->plan.nodes);
     bool one_way = world->plan.one_way && sim_chance(&world->rng, 40);
     bool bridged = world->plan.bridges && sim_chance(&world->rng, 50);
@@ -152,7 +152,7 @@ void sim_fault(struct sim_world *world) {
         return;
     }
     struct sim_node *node = &world->nodes[sim_below(&world->rng, plan->nodes)];
-    switch (sim_below(&world->rng, 13)) {
+    switch (sim_below(&world->rng, 14)) {
     case 0:
     case 1:
         if (plan->crashes) {
@@ -188,6 +188,11 @@ void sim_fault(struct sim_world *world) {
     case 10:
     case 11:
         swarm_fault(world, node);
+        break;
+    case 12:
+        if (plan->leaves) {
+            sim_node_leave(world, node);
+        }
         break;
     default:
         if (plan->clock_steps) {

@@ -41,6 +41,18 @@ void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_co
     }
 }
 
+void sim_send_now(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send) {
+    struct sim_node *to = sim_link_other(world, from, send->peer);
+    bool lost = to == NULL || link_of(world, from->index, to->index)->cut[from->index > to->index] ||
+                to->paused_until_ms > world->now_ms;
+    if (!lost) {
+        struct sim_event event = {.node = to->index, .number = send->peer};
+        gs_buffer_append(&event.bytes, send->message.bytes, send->message.length);
+        sim_deliver(world, &event);
+        sim_event_close(&event);
+    }
+}
+
 void sim_deliver(struct sim_world *world, const struct sim_event *event) {
     struct sim_node *to = &world->nodes[event->node];
     if (world->byzantine != NULL && to->index == sim_byzantine_index(world)) {
@@ -96,8 +108,9 @@ void sim_relink(struct sim_world *world) {
     for (uint32_t a = 0; a < world->plan.nodes; a++) {
         for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
             const struct sim_link *link = link_of(world, a, b);
+            bool known = world->nodes[a].knows[b] || world->nodes[b].knows[a];
             bool possible =
-                world->nodes[a].core != NULL && world->nodes[b].core != NULL && !link->cut[0] && !link->cut[1];
+                known && world->nodes[a].core != NULL && world->nodes[b].core != NULL && !link->cut[0] && !link->cut[1];
             if (possible && !link->up && sim_chance(&world->rng, 50)) {
                 link_up(world, a, b);
             }

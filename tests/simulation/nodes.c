@@ -1,5 +1,6 @@
 #include "tests/simulation/checks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,8 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .now_ms = sim_node_wall_ms(world, node),
         .keep = {.spacing = 4, .behind_events = 24, .behind_ms = 400, .interval_ms = 20},
     };
+    config.address_count = 1;
+    snprintf(config.addresses[0], sizeof config.addresses[0], "node-%u:1", node->index);
     for (size_t i = 0; i < sizeof config.seed; i += 8) {
         uint64_t word = sim_random(&world->rng);
         memcpy(config.seed + i, &word, 8);
@@ -68,6 +71,31 @@ static void recover_log(struct sim_world *world, const struct sim_node *node, st
     }
 }
 
+/* What it is told to dial. */
+static void know_seeds(struct sim_world *world, struct sim_node *node) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        bool before = i + 1 == node->index;
+        node->knows[i] = i != node->index &&
+                         (world->plan.seeds == SIM_SEEDS_ALL || (world->plan.seeds == SIM_SEEDS_CHAIN && before) ||
+                          (world->plan.seeds == SIM_SEEDS_STAR && i == 0));
+    }
+}
+
+/* … and what it has learned. The Byzantine peer links by itself. */
+static void learn(struct sim_world *world, struct sim_node *node, const struct gs_core_dial *dial) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        char address[32];
+        if (memcmp(&world->nodes[i].keys.public_key, &dial->key, sizeof dial->key) != 0) {
+            continue;
+        }
+        snprintf(address, sizeof address, "node-%u:1", i);
+        if (dial->count != 1 || strcmp(dial->addresses[0], address) != 0) {
+            sim_fail(world, "members: node %u is to dial a wrong address of node %u", node->index, i);
+        }
+        node->knows[i] = true;
+    }
+}
+
 /* From what was kept, if anything was, and then it must be the same as from the log alone. */
 void sim_node_start(struct sim_world *world, struct sim_node *node) {
     struct gs_core *core = make_core(world, node);
@@ -85,6 +113,7 @@ void sim_node_start(struct sim_world *world, struct sim_node *node) {
         }
     }
     node->core = core;
+    know_seeds(world, node);
     sim_check_shown(world, node);
     sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_START});
 }
@@ -169,6 +198,26 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     sim_schedule(world, 20 + sim_below(&world->rng, 1500), restart);
 }
 
+void sim_node_leave(struct sim_world *world, struct sim_node *node) {
+    struct gs_update update = {0};
+    struct gs_core_event event = {
+        .type = GS_CORE_LEAVE, .now_ms = sim_node_wall_ms(world, node), .mono_ms = world->now_ms};
+    if (node->core == NULL || node->paused_until_ms > world->now_ms) {
+        return;
+    }
+    if (gs_core_step(node->core, &event, &update) != 0) {
+        sim_fail(world, "node %u cannot leave", node->index);
+    }
+    for (uint32_t i = 0; i < update.send_count; i++) {
+        sim_send_now(world, node, &update.sends[i]); /* the goodbye comes after what was sent before it */
+    }
+    for (uint32_t i = 0; i < update.note_count; i++) {
+        sim_disk_note(world, &node->disk, &update.notes[i]);
+    }
+    gs_update_clear(&update);
+    sim_node_crash(world, node);
+}
+
 static void start_commit(struct sim_world *world, struct sim_node *node, struct gs_commit *commit) {
     if (node->pending_count > 0) {
         sim_fail(world, "node %u: a second commit before the first was stored", node->index);
@@ -215,6 +264,9 @@ static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_
         if (world->healed || !sim_chance(&world->rng, 5)) {
             sim_disk_note(world, &node->disk, &update->notes[i]);
         }
+    }
+    for (uint32_t i = 0; i < update->dial_count; i++) {
+        learn(world, node, &update->dials[i]);
     }
     for (uint32_t i = 0; i < update->drop_count; i++) {
         struct sim_node *other = sim_link_other(world, node, update->drops[i]);

@@ -4,13 +4,18 @@
  * begins with "> " is a command; the lines up to the next one are what it says; "#" begins a comment. Commands:
  *
  *     start N            a cluster of N nodes, linked
+ *     chain N, star N    … of which each knows the one before it, or the first, at first
  *     write A K          a client of node A adds 1 to t/0 /n, K times, each answered before the next
  *     run MS             time passes
  *     cut A B, mend      links
+ *     hole A B           what A sends to B vanishes
+ *     pause A MS         a node stands still; its links stay
+ *     leave A            a node stops in good order, until it is up again
  *     crash A, up A      a node loses power for as long as it is not up again
  *     backup A, restore A, wipe A      disks; restore and wipe want a node that is down
  *     clock A MS         steps a clock
  *     show               what each node shows, and which lives of which regions it knows
+ *     lives              what each running node makes of the others, and how it hears them
  *     settle             until all running nodes agree */
 #include "tests/simulation/checks.h"
 
@@ -30,8 +35,9 @@ static void say(struct player *player, const char *text) {
     gs_buffer_text(&player->said, text);
 }
 
-static void start(struct player *player, uint32_t nodes) {
-    struct sim_plan plan = {.seed = 7, .nodes = nodes, .delay_ms_max = 3, .disk_ms_max = 2, .chaos_ms = 1};
+static void start(struct player *player, uint32_t nodes, enum sim_seeds seeds) {
+    struct sim_plan plan = {
+        .seed = 7, .nodes = nodes, .delay_ms_max = 3, .disk_ms_max = 2, .chaos_ms = 1, .seeds = seeds};
     sim_world_close(player->world);
     sim_world_open(player->world, &plan);
     sim_run(player->world, 2000);
@@ -139,6 +145,25 @@ static void show_node(struct player *player, uint32_t at) {
     say(player, "\n");
 }
 
+static void show_lives(struct player *player, uint32_t at) {
+    static const char *const lives[] = {"alive", "suspect", "dead", "left"};
+    static const char *const reaches[] = {"", " (one way)", " (through others)", ""};
+    const struct sim_world *world = player->world;
+    if (world->nodes[at].core == NULL) {
+        return;
+    }
+    gs_buffer_printf(&player->said, "node %u:", at);
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        enum gs_peer_life life;
+        enum gs_peer_reach reach;
+        gs_core_peer_life(world->nodes[at].core, &world->nodes[i].keys.public_key, &life, &reach);
+        if (i != at) {
+            gs_buffer_printf(&player->said, " %u %s%s", i, lives[life], reaches[reach]);
+        }
+    }
+    say(player, "\n");
+}
+
 static bool running_agree(const struct sim_world *world) {
     const struct gs_core *first = NULL;
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
@@ -172,13 +197,29 @@ static void play(struct player *player, const char *line) {
     int count = sscanf(line, "%15s %u %ld", word, &a, &b);
     struct sim_node *node = &world->nodes[a < SIM_NODES_MAX ? a : 0];
     if (strcmp(word, "start") == 0) {
-        start(player, a);
+        start(player, a, SIM_SEEDS_ALL);
+    } else if (strcmp(word, "chain") == 0) {
+        start(player, a, SIM_SEEDS_CHAIN);
+    } else if (strcmp(word, "star") == 0) {
+        start(player, a, SIM_SEEDS_STAR);
     } else if (strcmp(word, "write") == 0 && count == 3) {
         write_some(player, a, (uint32_t)b);
     } else if (strcmp(word, "run") == 0) {
         sim_run(world, a);
     } else if (strcmp(word, "cut") == 0 && count == 3) {
         set_link(world, a, (uint32_t)b, true);
+    } else if (strcmp(word, "hole") == 0 && count == 3) {
+        struct sim_link *link = a < (unsigned)b ? &world->links[a][b] : &world->links[b][a];
+        link->cut[a > (unsigned)b] = true;
+    } else if (strcmp(word, "pause") == 0 && count == 3) {
+        node->paused_until_ms = world->now_ms + (uint64_t)b;
+    } else if (strcmp(word, "leave") == 0) {
+        sim_node_leave(world, node);
+        node->epoch++;
+    } else if (strcmp(word, "lives") == 0) {
+        for (uint32_t i = 0; i < world->plan.nodes; i++) {
+            show_lives(player, i);
+        }
     } else if (strcmp(word, "mend") == 0) {
         mend(player);
     } else if (strcmp(word, "crash") == 0) {

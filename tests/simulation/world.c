@@ -72,9 +72,16 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
     plan.rights = seed % 4 == 3;
+    plan.seeds = sim_chance(&rng, 40) ? 1 + (uint32_t)sim_below(&rng, 2) : SIM_SEEDS_ALL;
+    plan.leaves = sim_chance(&rng, 30);
+    plan.patient = sim_chance(&rng, 8);
     if (plan.nodes > 5) { /* every message costs more of them */
         plan.calls = 10 + plan.calls % 10;
         plan.chaos_ms = 2000 + plan.chaos_ms % 1500;
+    }
+    if (plan.patient) {
+        plan.chaos_ms += 20000;
+        plan.byzantine = false; /* it scatters its batches, and each is an exchange away from the next */
     }
     *ret_plan = plan;
 }
@@ -164,6 +171,7 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
         break;
     case SIM_RELINK:
         sim_relink(world);
+        sim_check_steady(world);
         sim_schedule(world, RELINK_MS, (struct sim_event){.type = SIM_RELINK});
         break;
     }
@@ -292,6 +300,7 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     }
     sim_check_agreement(world);
     sim_check_end(world);
+    sim_check_members(world);
     if (!world->failed && plan->seed % QUIET_EVERY == 0) {
         check_quiet(world);
     }

@@ -13,11 +13,14 @@
 #include "node/core/core.h"
 
 enum {
-    SIM_NODES_MAX = 32,
+    SIM_NODES_MAX = 64,
     /* and a Byzantine peer behind them */ SIM_CALLS_MAX = 512,
     SIM_AGGREGATES = 4,
     SIM_NOTES_MAX = 64
 };
+
+/* Everybody knows everybody; each node the one before it; all know the first. */
+enum sim_seeds { SIM_SEEDS_ALL, SIM_SEEDS_CHAIN, SIM_SEEDS_STAR };
 
 struct sim_rng {
     uint64_t state;
@@ -40,7 +43,10 @@ struct sim_plan {
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
     bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, lying_disks, clock_steps;
     bool pauses, bridges, slow_links, clock_drift, byzantine;
-    bool rights; /* clients make, spend and give rights of bounded counters */
+    uint32_t seeds; /* who knows whose address at first; see enum sim_seeds */
+    bool patient;   /* the safety phase lasts long enough for somebody to be taken for dead */
+    bool leaves;    /* nodes leave and come back */
+    bool rights;    /* clients make, spend and give rights of bounded counters */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -71,13 +77,14 @@ struct sim_node {
     struct sim_disk disk;
     struct sim_disk backup;       /* a copy of the disk at some time before */
     bool backup_due;              /* the next fault of this kind puts it back */
-    uint32_t unaware;             /* a set of nodes that were cut off when it was taken */
+    uint64_t unaware;             /* a set of nodes that were cut off when it was taken */
     struct gs_buffer pending;     /* the commit on its way to the disk */
     struct gs_keep *pending_keep; /* on its way, too; owned */
     uint32_t pending_count;
     int64_t clock_offset_ms;
     int64_t drift_ppm;                /* its clock gains this much */
     uint64_t paused_until_ms;         /* it does nothing until then; its links stay */
+    bool knows[SIM_NODES_MAX + 1];    /* whose addresses it dials */
     uint64_t timer_ms;                /* when the core wants to be called */
     uint64_t shown[SIM_AGGREGATES];   /* the greatest version that any answer or published view has shown */
     uint64_t durable[SIM_AGGREGATES]; /* the version of each that the disk amounts to */
@@ -156,7 +163,8 @@ struct sim_world {
     uint32_t identity_count, identity_capacity;
     bool flipped;             /* verify.c: memory of a node has been changed */
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
-    uint64_t trace;           /* running hash of everything that happened */
+    uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
+    uint64_t trace;                                   /* running hash of everything that happened */
     uint64_t steps;
     bool failed;
     char failure[4096];
@@ -211,6 +219,8 @@ void sim_disk_clear(struct sim_disk *disk);
 void sim_node_disk_changed(struct sim_node *node);
 void sim_node_start(struct sim_world *world, struct sim_node *node);
 void sim_node_crash(struct sim_world *world, struct sim_node *node);
+/* Tells its peers that it leaves, says goodbye, and is gone for a while. */
+void sim_node_leave(struct sim_world *world, struct sim_node *node);
 void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_core_event *event);
 void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
 void sim_node_log_read(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
@@ -223,6 +233,8 @@ void sim_node_rebuilt(struct sim_world *world, struct sim_node *node, const stru
 /* network.c */
 bool sim_all_linked(struct sim_world *world);
 void sim_send(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send);
+/* The same, but it arrives at once, or not at all. */
+void sim_send_now(struct sim_world *world, struct sim_node *from, const struct gs_core_send *send);
 void sim_deliver(struct sim_world *world, const struct sim_event *event);
 void sim_link_down(struct sim_world *world, uint32_t a, uint32_t b);
 void sim_relink(struct sim_world *world);

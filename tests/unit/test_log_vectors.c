@@ -1,5 +1,6 @@
 /* The library writes exactly the bytes of tests/data/log_vectors.json, which tests/model/check_log_vectors.py derives
  * from gossip/FORMAT.md by other means. The file's path is the argument. */
+#include "gossip/member.h"
 #include "log_fixture.h"
 
 #include <globalstate/json.h>
@@ -89,10 +90,38 @@ static void test_batches(void **state) {
     gs_buffer_close(&vectors);
 }
 
+/* members: one with addresses that is alive, one without that leaves. */
+static void test_members(void **state) {
+    (void)state;
+    const struct gs_member members[] = {
+        {.head = {.number = UINT64_C(1767225600000), .intent = GS_MEMBER_ALIVE},
+         .region = "eu-west",
+         .address_count = 2,
+         .addresses = {"eu.example:8089", "[2001:db8::1]:8089"}},
+        {.head = {.number = GS_MEMBER_NUMBER_MAX, .intent = GS_MEMBER_LEAVING}, .region = "us-east"}};
+    struct gs_buffer vectors = read_vectors();
+    struct gs_slice described = gs_map_get(whole(&vectors), "members");
+    struct gs_reader reader;
+    gs_reader_init(&reader, described.bytes, described.length);
+    assert_int_equal(gs_read_array(&reader, 2), 2);
+    for (uint8_t i = 0; i < 2; i++) {
+        struct region region = fixture_region(i);
+        struct gs_member member = members[i];
+        struct gs_buffer record = {0};
+        struct gs_slice derived = gs_map_get(gs_read_value(&reader), "derived");
+        member.head.key = region.keys.public_key;
+        assert_int_equal(gs_member_write(&member, &region.cluster, &region.keys, &record), 0);
+        assert_hex(derived, "record", record.bytes, record.length);
+        gs_buffer_close(&record);
+    }
+    gs_buffer_close(&vectors);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_members),
     };
     path = argc > 1 ? argv[1] : "tests/data/log_vectors.json";
     return cmocka_run_group_tests_name("log_vectors", tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 20, KINDS = 9, FLIPS = 100000 };
+enum { HEADS = 20, KINDS = GS_MESSAGE_PROBE_ANSWER + 1, FLIPS = 100000 };
 
 static void make_vector(struct gs_vector *vector, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -39,6 +39,20 @@ static void write_first_two(struct gs_slice records, struct gs_buffer *out) {
     assert_int_equal(gs_record_read(&reader, &record), 0);
     gs_message_write_fork(gs_slice_make(records.bytes, (size_t)(second - records.bytes)),
                           gs_slice_make(second, (size_t)(reader.at - second)), out);
+}
+
+/* Message 9, 10 or 11. */
+static void make_member_message(int kind, struct gs_buffer *out) {
+    static const uint8_t bytes[GS_MEMBER_HEAD_SIZE + GS_SIGNATURE_SIZE] = {1, 2, 3};
+    const struct gs_slice records[] = {gs_slice_make(bytes, sizeof bytes), gs_slice_make(bytes, sizeof bytes)};
+    const struct gs_member_known known[] = {{{{1}}, 0}, {{{2}}, GS_MEMBER_NUMBER_MAX}};
+    if (kind == GS_MESSAGE_MEMBERS) {
+        gs_message_write_members(records, 2, known, 2, out);
+    } else if (kind == GS_MESSAGE_PROBE) {
+        gs_message_write_probe(UINT64_MAX, &known[1], out);
+    } else {
+        gs_message_write_probe_answer(7, records[0], out);
+    }
 }
 
 /* One message of each kind, and one of a second form. */
@@ -73,7 +87,12 @@ static struct gs_buffer make_message(int kind) {
     case GS_MESSAGE_COMPARE:
         gs_message_write_compare(gs_slice_make("\x93\x08\x01\x00", 4), &out);
         break;
-    case GS_MESSAGE_COMPARE + 1: /* a vector that spares somebody */
+    case GS_MESSAGE_MEMBERS:
+    case GS_MESSAGE_PROBE:
+    case GS_MESSAGE_PROBE_ANSWER:
+        make_member_message(kind, &out);
+        break;
+    case GS_MESSAGE_PROBE_ANSWER + 1: /* a vector that spares somebody */
         make_vector(&vector, HEADS);
         gs_message_write_vector_sparing(&vector, GS_VECTOR_WANT,
                                         (const struct gs_spared[]){{{{1}}, true}, {{{2}}, false}}, 2, &out);
@@ -85,6 +104,12 @@ static struct gs_buffer make_message(int kind) {
     gs_buffer_close(&records);
     assert_int_equal(out.failed, 0);
     return out;
+}
+
+static void write_members_again(const struct gs_member_message *said, struct gs_buffer *out) {
+    static const struct gs_member_known nothing[1];
+    const struct gs_member_known *known = said->known != NULL ? said->known : nothing;
+    gs_message_write_members(said->records, said->record_count, said->asks ? known : NULL, said->known_count, out);
 }
 
 static void write_again(const struct gs_message *message, struct gs_buffer *out) {
@@ -106,6 +131,15 @@ static void write_again(const struct gs_message *message, struct gs_buffer *out)
         gs_message_write_batches(message->answer, message->record_count, gs_slice_make(records.bytes, records.length),
                                  out);
         gs_buffer_close(&records);
+        return;
+    case GS_MESSAGE_MEMBERS:
+        write_members_again(&message->member, out);
+        return;
+    case GS_MESSAGE_PROBE:
+        gs_message_write_probe(message->member.id, &message->member.target, out);
+        return;
+    case GS_MESSAGE_PROBE_ANSWER:
+        gs_message_write_probe_answer(message->member.id, message->member.proof, out);
         return;
     case GS_MESSAGE_PING:
     case GS_MESSAGE_PONG:
@@ -134,7 +168,7 @@ static void test_round_trip(void **state) {
         struct gs_buffer bytes = make_message(kind);
         struct gs_message message;
         assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
-        assert_int_equal(message.kind, kind <= GS_MESSAGE_COMPARE ? kind : GS_MESSAGE_VECTOR);
+        assert_int_equal(message.kind, kind <= GS_MESSAGE_PROBE_ANSWER ? kind : GS_MESSAGE_VECTOR);
         assert_same_again(&message, bytes.bytes, bytes.length);
         gs_message_close(&message);
         gs_message_close(&message);
@@ -275,6 +309,11 @@ static void test_messages_that_are_refused(void **state) {
     REFUSED("\x93\x02\xc3\xdc\xff\xff", GS_EFORMAT);
     REFUSED("\x93\x01\xc3\x91\x01", GS_EFORMAT);                 /* not triples */
     REFUSED("\x93\x02\xc3\x91\x92\xc4\x01\x00\x90", GS_EFORMAT); /* too short to be a record */
+    REFUSED("\x92\x09\xdd\xff\xff\xff\xff", GS_EFORMAT);
+    REFUSED("\x92\x09\x91\xc4\x01\x00", GS_EFORMAT); /* too short to be a member record */
+    REFUSED("\x93\x09\x90\x91\x01", GS_EFORMAT);     /* not pairs */
+    REFUSED("\x93\x0a\x01\x01", GS_EFORMAT);
+    REFUSED("\x93\x0b\x01\xc4\x01\x00", GS_EFORMAT);
 }
 
 /* Heads must rise, and have a seq that a batch can end at. */
