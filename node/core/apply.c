@@ -120,7 +120,14 @@ static int apply_event(struct gs_core *core, const struct gs_batch_head *head, c
         }
         versions[i] = cell->version;
     }
-    return event->idempotency.present ? gs_idempotency_add(core, event, &head->origin, versions) : 0;
+    if (!event->idempotency.present) {
+        return 0;
+    }
+    const struct gs_idempotency_entry *first = gs_idempotency_find(core, &event->idempotency);
+    if (first != NULL) {
+        return gs_ledger_duplicate(core, &head->origin, event, first);
+    }
+    return gs_idempotency_add(core, event, &head->origin, versions);
 }
 
 int gs_events_apply(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events) {

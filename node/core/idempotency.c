@@ -35,7 +35,7 @@ int gs_idempotency_add(struct gs_core *core, const struct gs_event *event, const
         return 0; /* of long ago: recovery passes all there ever were */
     }
     /* Two requests with one key may have crossed in two regions: both were carried out, the first one known here
-     * answers for both. */
+     * answers for both (and the ledger tells: gs_ledger_duplicate). */
     if (gs_idempotency_find(core, &event->idempotency) != NULL) {
         return 0;
     }

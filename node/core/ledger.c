@@ -10,6 +10,7 @@
 #include <globalstate/json.h>
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,4 +235,44 @@ int gs_ledger_meet(struct gs_core *core, struct gs_cell *cell, const struct gs_d
         return 0; /* only one origin has ever written here */
     }
     return gs_aggregate_visit_conflicts(cell->aggregate, record, &meeting);
+}
+
+/* An event as a value: its id, as the API shows it. */
+static struct gs_conflict_value as_value(const gs_origin *origin, uint64_t seq, gs_hlc clock, struct gs_buffer *out) {
+    char id[2 * GS_ORIGIN_SIZE + 24];
+    sodium_bin2hex(id, sizeof id, origin->bytes, GS_ORIGIN_SIZE);
+    (void)snprintf(id + (ptrdiff_t)(2 * GS_ORIGIN_SIZE), sizeof id - (size_t)(2 * GS_ORIGIN_SIZE), "-%llu",
+                   (unsigned long long)seq);
+    gs_write_str(out, id, strlen(id));
+    return (struct gs_conflict_value){.op = "",
+                                      .dot = {.origin = *origin, .at = {.seq = seq}},
+                                      .clock = clock,
+                                      .type = (enum gs_type)GS_LEDGER_EVENT,
+                                      .value = gs_slice_make(out->bytes, out->length)};
+}
+
+int gs_ledger_duplicate(struct gs_core *core, const gs_origin *origin, const struct gs_event *event,
+                        const struct gs_idempotency_entry *first) {
+    bool same = memcmp(first->request, event->idempotency.request, sizeof first->request) == 0;
+    bool later = event->clock > first->clock ||
+                 (event->clock == first->clock && memcmp(origin->bytes, first->origin.bytes, GS_ORIGIN_SIZE) > 0);
+    struct gs_buffer ids[2] = {{0}, {0}};
+    struct gs_conflict_value values[2];
+    values[later ? 0 : 1] = as_value(&first->origin, first->seq, first->clock, &ids[0]);
+    values[later ? 1 : 0] = as_value(origin, event->seq, event->clock, &ids[1]);
+    const struct gs_conflict conflict = {.type = (enum gs_type)GS_LEDGER_EVENT,
+                                         .rule = same ? "crossed_requests" : "crossed_keys",
+                                         .count = 2,
+                                         .values = values};
+    int error = ids[0].failed != 0 ? ids[0].failed : ids[1].failed;
+    for (uint32_t i = 0; error == 0 && i < event->change_count; i++) {
+        const struct gs_event_change *change = &event->changes[i];
+        struct meeting meeting = {.core = core,
+                                  .cell = gs_cell_find(core, change->aggregate_type, change->aggregate_id),
+                                  .delta = &change->delta};
+        error = meeting.cell != NULL ? record(&meeting, &conflict) : 0;
+    }
+    gs_buffer_close(&ids[0]);
+    gs_buffer_close(&ids[1]);
+    return error;
 }

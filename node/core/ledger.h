@@ -2,7 +2,9 @@
  *
  * When an event is applied whose value ends up beside another one in a field, the meeting is recorded: all values, the
  * vector clock that each of their writers had of the aggregate, the rule, and the window of concurrency (from the first
- * of the writes to the last). The ledger is bounded in entries and bytes; the oldest go first.
+ * of the writes to the last). So are requests with one Idempotency-Key that crossed in two regions, with the ids of
+ * both events as the values: "crossed_requests", or "crossed_keys" if their bodies differ. The ledger is bounded in
+ * entries and bytes; the oldest go first.
  *
  * It survives every start: its entries are a journal of keep.h, written with each checkpoint, and what the log has
  * after the checkpoint meets again as it did, since checkpoints know what origins had witnessed. Without a checkpoint
@@ -11,6 +13,7 @@
 #ifndef GS_NODE_CORE_LEDGER_H
 #define GS_NODE_CORE_LEDGER_H
 
+#include <globalstate/dot.h>
 #include <globalstate/hlc.h>
 #include <globalstate/memory.h>
 
@@ -20,7 +23,8 @@ enum {
     GS_LEDGER_ENTRIES_MAX = 10000,
     GS_LEDGER_BYTES_MAX = 16 * 1024 * 1024,
     GS_LEDGER_VALUE_MAX = 4096, /* bytes of a value; of a larger one its size is recorded */
-    GS_LEDGER_PAGE_MAX = 1000   /* entries in one answer */
+    GS_LEDGER_PAGE_MAX = 1000,  /* entries in one answer */
+    GS_LEDGER_EVENT = 255       /* the type of what met, where it was whole events */
 };
 
 struct gs_core;
@@ -28,6 +32,8 @@ struct gs_cell;
 struct gs_command;
 struct gs_update;
 struct gs_delta;
+struct gs_event;
+struct gs_idempotency_entry;
 
 /* One meeting. */
 struct gs_ledger_entry {
@@ -50,6 +56,10 @@ struct gs_ledger {
 
 /* An event was just applied to `cell`: records what it met there. 0 or GS_ENOMEM. */
 int gs_ledger_meet(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
+/* An event was just applied whose request is known already, from another region: the two crossed, and both count (G9).
+ * Records it for each aggregate that the event has changed. 0 or GS_ENOMEM. */
+int gs_ledger_duplicate(struct gs_core *core, const gs_origin *origin, const struct gs_event *event,
+                        const struct gs_idempotency_entry *first);
 /* GS_COMMAND_CONFLICTS. */
 int gs_ledger_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 /* An entry as GET /conflicts shows it. */

@@ -80,7 +80,8 @@ void gs_ledger_write_entry(const struct gs_core *core, const struct gs_ledger_en
     struct gs_slice rule = gs_read_str(&reader, SIZE_MAX);
     gs_hlc updated = gs_read_uint(&reader);
     uint32_t count = gs_read_array(&reader, UINT32_MAX);
-    gs_buffer_printf(out, ",\"type\":\"%s\",\"rule\":\"%.*s\",\"winner\":", gs_type_name((int)type), (int)rule.length,
+    gs_buffer_printf(out, ",\"type\":\"%s\",\"rule\":\"%.*s\",\"winner\":",
+                     type == GS_LEDGER_EVENT ? "event" : gs_type_name((int)type), (int)rule.length,
                      (const char *)rule.bytes);
     for (uint32_t i = 0; i < count; i++) {
         gs_buffer_text(out, i == 0 ? "" : i == 1 ? ",\"losers\":[" : ",");

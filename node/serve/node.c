@@ -7,6 +7,7 @@
 #include "node/serve/note_writer.h"
 #include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
+#include "node/store/failpoint.h"
 #include "node/store/store_thread.h"
 
 #include <sodium.h>
@@ -110,6 +111,14 @@ static void learn(struct gs_node *node, const struct gs_core_dial *dial) {
     (void)gs_transport_learn(node->transport, &dial->key, addresses, dial->count);
 }
 
+/* A failpoint of what has to do with the event at hand. */
+static void pass(bool by, const char *failpoint) {
+    if (by) {
+        GS_FAILPOINT(failpoint);
+    }
+    (void)failpoint;
+}
+
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
 static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
@@ -122,16 +131,20 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
         gs_causal_gate_open(gs_gateway_causal_gate(node->gateway));
     }
     if (update->has_commit) {
+        pass(event == GS_CORE_MESSAGE, "apply.before");
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
+        pass(event == GS_CORE_MESSAGE, "apply.after");
     }
     if (update->keep != NULL) {
         gs_store_thread_keep(node->store, update->keep);
         update->keep = NULL;
     }
+    pass(event == GS_CORE_STORED && update->answer_count > 0, "ack.before");
     for (uint32_t i = 0; i < update->answer_count; i++) {
         gs_gateway_answer(node->gateway, update->answers[i]);
     }
+    pass(event == GS_CORE_STORED && update->answer_count > 0, "ack.after");
     for (uint32_t i = 0; i < update->send_count; i++) {
         /* A link whose queue is full loses the message: the peer will pull what it lacks. */
         (void)gs_transport_send(node->transport, update->sends[i].peer, update->sends[i].message.bytes,

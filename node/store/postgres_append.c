@@ -1,3 +1,4 @@
+#include "node/store/failpoint.h"
 #include "node/store/postgres_impl.h"
 
 #include <stdio.h>
@@ -28,9 +29,12 @@ static int send_commit(struct gs_postgres *postgres) {
         gs_pg_add_number(&parameters, postgres->epoch);
         error = gs_pg_link_send(link, "append", &parameters);
     }
+    GS_FAILPOINT("commit.before");
     if (error == 0 && PQpipelineSync(link->conn) == 0) {
         error = gs_pg_link_lose(link, "the connection is lost");
     }
+    (void)PQflush(link->conn);
+    GS_FAILPOINT("commit.sent");
     return error;
 }
 
@@ -96,6 +100,7 @@ static int commit(struct gs_postgres *postgres) {
     int error = send_commit(postgres);
     if (error == 0) {
         error = take_answers(postgres);
+        GS_FAILPOINT("commit.after");
     }
     if (link->conn != NULL && PQexitPipelineMode(link->conn) == 0) {
         error = gs_pg_link_lose(link, "the connection is out of step");

@@ -1,6 +1,7 @@
 /* Keeping states beside the log (node/core/keep.h): one transaction a keep, sent in one go, not synced, as nothing in
  * it is the only copy of anything. Every row has a hash over all of it; what does not match is named, and is not used.
  */
+#include "node/store/failpoint.h"
 #include "node/store/kept_hash.h"
 #include "node/store/postgres_copy.h"
 #include "node/store/postgres_impl.h"
@@ -105,6 +106,7 @@ int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep) {
     }
     if (error == 0) {
         error = gs_pg_send_keep(link, keep);
+        GS_FAILPOINT("keep.commit");
     }
     if (error == 0) {
         error = gs_pg_link_sync(link);

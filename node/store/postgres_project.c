@@ -1,4 +1,5 @@
 #include "node/store/postgres_project.h"
+#include "node/store/failpoint.h"
 
 #include "node/store/postgres_copy.h"
 #include "node/store/postgres_impl.h"
@@ -270,6 +271,7 @@ static int write_slice(struct gs_pg_slice *slice, uint64_t position) {
     if (error == 0) {
         error = update_aggregates(slice);
     }
+    GS_FAILPOINT("project.commit");
     return error == 0 ? gs_pg_link_command(link, "COMMIT") : error;
 }
 

@@ -1,5 +1,7 @@
 #include "node/store/project_thread.h"
 
+#include "node/store/failpoint.h"
+
 #include <stdlib.h>
 #include <uv.h>
 
@@ -38,7 +40,9 @@ static void run(void *argument) {
         thread->grown = thread->hurry = false;
         bool more = false;
         uv_mutex_unlock(&thread->mutex);
+        GS_FAILPOINT("project.before");
         int error = thread->store->methods->project(thread->store, UINT32_MAX, &more);
+        GS_FAILPOINT("project.after");
         uv_mutex_lock(&thread->mutex);
         if (error != 0) {
             thread->hurry = false; /* or whoever waits would keep it busy with failing */

@@ -1,3 +1,4 @@
+#include "node/store/failpoint.h"
 #include "node/store/sqlite_impl.h"
 
 #include <stdio.h>
@@ -106,7 +107,9 @@ static int write_links(struct gs_sqlite *sqlite) {
     if (result != SQLITE_OK) {
         return gs_sqlite_undo(sqlite, result, false);
     }
+    GS_FAILPOINT("commit.before");
     result = gs_sqlite_run(sqlite, GS_SQLITE_COMMIT);
+    GS_FAILPOINT("commit.after");
     return result == SQLITE_OK ? 0 : gs_sqlite_undo(sqlite, result, true);
 }
 

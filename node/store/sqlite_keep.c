@@ -1,5 +1,6 @@
 /* Keeping states beside the log (node/core/keep.h): one transaction a keep, not synced, as nothing in it is the only
  * copy of anything. Every row has a hash over all of it; what does not match is named, and is not used. */
+#include "node/store/failpoint.h"
 #include "node/store/kept_hash.h"
 #include "node/store/sqlite_impl.h"
 
@@ -155,6 +156,7 @@ static int write_all(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
     if (result == SQLITE_OK) {
         result = gs_sqlite_write_keep(sqlite, keep);
     }
+    GS_FAILPOINT("keep.commit");
     return result == SQLITE_OK ? gs_sqlite_run(sqlite, GS_SQLITE_COMMIT) : result;
 }
 

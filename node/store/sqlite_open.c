@@ -1,4 +1,5 @@
 #include "node/store/engines.h"
+#include "node/store/failpoint.h"
 #include "node/store/lock_file.h"
 #include "node/store/sqlite_impl.h"
 
@@ -139,7 +140,9 @@ static int open_schema(struct gs_sqlite *sqlite, const char *path, struct gs_pro
         error = gs_sqlite_migrate(sqlite->db, path, problem);
     }
     if (error == 0) {
+        GS_FAILPOINT("settle.before");
         int result = gs_sqlite_settle(sqlite);
+        GS_FAILPOINT("settle.after");
         error = result == SQLITE_OK ? 0 : gs_sqlite_problem(problem, sqlite->db, path, result);
     }
     return error == 0 ? sync_directory(path, problem) : error;

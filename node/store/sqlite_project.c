@@ -4,6 +4,7 @@
  * where an index row for every event would touch pages all over the tree. Behind, a slice of some thousand events
  * sorts them by aggregate. A slice is not synced: it can be rebuilt, and whatever is appended after it is synced with
  * it, as the WAL is one file. */
+#include "node/store/failpoint.h"
 #include "node/store/projection.h"
 #include "node/store/sqlite_impl.h"
 
@@ -203,6 +204,7 @@ static int project_rows(struct slice *slice, struct gs_projection *projection, u
         error = gs_projection_finish(projection);
     }
     if (error == 0) {
+        GS_FAILPOINT("project.commit");
         error = fail(slice, gs_sqlite_run(sqlite, GS_SQLITE_COMMIT));
     }
     if (error == 0) {

@@ -6,6 +6,7 @@
  * whole round, so that neither list grows past it. */
 #include "node/store/store_thread.h"
 
+#include "node/store/failpoint.h"
 #include "node/store/project_thread.h"
 
 #include <stdlib.h>
@@ -138,6 +139,7 @@ static int append(struct gs_store_thread *thread, const struct job *job) {
     struct gs_store *store = thread->store;
     const struct gs_slice records = gs_slice_make(job->records.bytes, job->records.length);
     give_way(thread);
+    GS_FAILPOINT("append.before");
     int error = store->methods->append(store, records, job->count);
     for (uint64_t ms = GS_STORE_RETRY_FIRST_MS; error == GS_ESTORE; ms *= 2) {
         set_away(thread, true, store->trouble);
@@ -147,8 +149,19 @@ static int append(struct gs_store_thread *thread, const struct job *job) {
         error = store->methods->append(store, records, job->count);
     }
     if (error == 0) {
+        GS_FAILPOINT("append.after");
         set_away(thread, false, store->trouble);
     }
+    return error;
+}
+
+static int keep(struct gs_store *store, const struct gs_keep *keep) {
+    if (store->methods->keep == NULL) {
+        return GS_EUNSUPPORTED;
+    }
+    GS_FAILPOINT("keep.before");
+    int error = store->methods->keep(store, keep);
+    GS_FAILPOINT("keep.after");
     return error;
 }
 
@@ -158,7 +171,7 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
     if (job->type == JOB_APPEND) {
         job->error = append(thread, job);
     } else if (job->type == JOB_KEEP) {
-        job->error = store->methods->keep != NULL ? store->methods->keep(store, job->keep) : GS_EUNSUPPORTED;
+        job->error = keep(store, job->keep);
     } else if (stopping) {
         job->error = GS_ESHUTDOWN;
     } else {
@@ -174,7 +187,9 @@ static void index_slice(struct gs_store_thread *thread) {
     struct gs_store *store = thread->store;
     thread->hurry = false;
     uv_mutex_unlock(&thread->mutex);
+    GS_FAILPOINT("project.before");
     int error = store->methods->project(store, late ? INDEX_SLICE_LATE : INDEX_SLICE, &more);
+    GS_FAILPOINT("project.after");
     uv_mutex_lock(&thread->mutex);
     thread->behind = error == 0 && more;
     thread->records_behind = thread->behind ? thread->records_behind : 0;

@@ -169,6 +169,29 @@ class Conflicts(unittest.TestCase):
         for region in REGIONS:
             self.assertEqual(self.ledger(region, "player/calm")["conflicts"], [])
 
+    def test_requests_that_crossed(self):
+        """One request, sent to two regions that cannot hear each other: both count, both are told, in every region."""
+        body = {"eventType": "trade.settled", "changes": [
+            {"aggregateType": "player", "aggregateId": f"crossed-{i}",
+             "ops": [{"op": "increment", "path": "/gold", "by": 5}]} for i in range(2)]}
+        self.network.cut_all()
+        try:
+            ids = [self.cluster[region].call("POST", "/events", body, headers={"Idempotency-Key": "crossed"})
+                   .json["eventId"] for region in (EU, US)]
+        finally:
+            self.network.heal()
+        self.cluster.wait_converged()
+        for region in (EU, US, AP):
+            for i in range(2):
+                wait_for("an entry", lambda: self.ledger(region, f"player/crossed-{i}")["conflicts"])
+                entry, = self.ledger(region, f"player/crossed-{i}")["conflicts"]
+                self.assertEqual((entry["path"], entry["type"], entry["rule"]), ("", "event", "crossed_requests"))
+                self.assertEqual([entry["winner"]["value"], entry["losers"][0]["value"]], ids)
+                self.assertEqual(self.cluster[region].state(f"player/crossed-{i}"), {"gold": 10})
+            again = self.cluster[region].call("POST", "/events", body, headers={"Idempotency-Key": "crossed"})
+            self.assertEqual(again.status, 200, again)
+            self.assertIn(again.json["eventId"], ids)
+
     def test_large_values_are_told_by_size(self):
         self.network.cut_all()
         try:

@@ -40,6 +40,9 @@ void sim_keep_done(struct sim_world *world, struct sim_node *node) {
     }
     push(world, &node->disk, node->pending_keep);
     node->pending_keep = NULL;
+    if (sim_dies_at(world, node, SIM_KEEP_AFTER)) {
+        return;
+    }
     sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_KEPT});
 }
 

@@ -33,6 +33,7 @@ static void print_plan(const struct sim_plan *plan) {
         {plan->patient, "patient"},
         {plan->seeds == SIM_SEEDS_CHAIN, "chain"},
         {plan->seeds == SIM_SEEDS_STAR, "star"},
+        {plan->kill_points, "kill-points"},
     };
     printf("  %u nodes, %u calls, loss %u%%, dup %u%%, delay ≤ %u ms, disk ≤ %u ms, faults every %u ms, %llu ms:",
            plan->nodes, plan->calls, plan->loss_percent, plan->dup_percent, plan->delay_ms_max, plan->disk_ms_max,
@@ -41,6 +42,22 @@ static void print_plan(const struct sim_plan *plan) {
         printf("%s%s", faults[i].on ? " " : "", faults[i].on ? faults[i].name : "");
     }
     printf("\n");
+}
+
+static uint64_t kills[SIM_KILL_POINTS];
+
+/* So many seeds that none of the points is left out by chance. */
+enum { SEEDS_FOR_ALL_POINTS = 600 };
+
+static bool print_kills(uint64_t seeds) {
+    bool all = true;
+    printf("killed at");
+    for (int i = 0; i < SIM_KILL_POINTS; i++) {
+        printf(" %s %llu%s", sim_kill_point_names[i], (unsigned long long)kills[i], i + 1 < SIM_KILL_POINTS ? "," : "");
+        all = all && kills[i] > 0;
+    }
+    printf("\n");
+    return all || seeds < SEEDS_FOR_ALL_POINTS;
 }
 
 static bool run_seed(struct sim_world *world, uint64_t seed, uint64_t *ret_trace, uint64_t *ret_steps) {
@@ -54,6 +71,9 @@ static bool run_seed(struct sim_world *world, uint64_t seed, uint64_t *ret_trace
     }
     *ret_trace = world->trace;
     *ret_steps += world->steps;
+    for (int i = 0; i < SIM_KILL_POINTS; i++) {
+        kills[i] += world->kills[i];
+    }
     sim_world_close(world);
     return ok;
 }
@@ -95,6 +115,7 @@ int main(int argc, char **argv) {
     if (ok) {
         printf("%llu seeds from %llu, %llu steps: all checks held\n", (unsigned long long)seeds,
                (unsigned long long)first, (unsigned long long)steps);
+        ok = print_kills(seeds);
     }
     free(world);
     return ok ? 0 : 1;

@@ -232,19 +232,51 @@ static void start_commit(struct sim_world *world, struct sim_node *node, struct 
     sim_schedule(world, 1 + sim_below(&world->rng, world->plan.disk_ms_max), done);
 }
 
-static void carry_out(struct sim_world *world, struct sim_node *node, struct gs_update *update) {
-    for (uint32_t i = 0; i < update->publish_count; i++) {
-        sim_client_published(world, node, &update->publishes[i]);
-    }
+/* False: it died of it. */
+static bool store(struct sim_world *world, struct sim_node *node, enum gs_core_event_type event,
+                  struct gs_update *update) {
+    bool applied = event == GS_CORE_MESSAGE;
     if (update->has_commit) {
+        if (sim_dies_at(world, node, applied ? SIM_APPLY_BEFORE : SIM_APPEND_BEFORE)) {
+            return false;
+        }
         start_commit(world, node, &update->commit);
+        if (applied && sim_dies_at(world, node, SIM_APPLY_AFTER)) {
+            return false;
+        }
     }
     if (update->keep != NULL) {
+        if (sim_dies_at(world, node, SIM_KEEP_BEFORE)) {
+            return false;
+        }
         sim_keep_start(world, node, update->keep);
         update->keep = NULL;
     }
+    return true;
+}
+
+static bool answer(struct sim_world *world, struct sim_node *node, enum gs_core_event_type event,
+                   const struct gs_update *update) {
+    bool stored = event == GS_CORE_STORED && update->answer_count > 0;
+    if (stored && sim_dies_at(world, node, SIM_ACK_BEFORE)) {
+        return false;
+    }
     for (uint32_t i = 0; i < update->answer_count; i++) {
+        if (stored && i > 0 && sim_dies_at(world, node, SIM_ACK_BETWEEN)) {
+            return false;
+        }
         sim_client_answered(world, node, update->answers[i]);
+    }
+    return !stored || !sim_dies_at(world, node, SIM_ACK_AFTER);
+}
+
+static void carry_out(struct sim_world *world, struct sim_node *node, enum gs_core_event_type event,
+                      struct gs_update *update) {
+    for (uint32_t i = 0; i < update->publish_count; i++) {
+        sim_client_published(world, node, &update->publishes[i]);
+    }
+    if (!store(world, node, event, update) || !answer(world, node, event, update)) {
+        return;
     }
     for (uint32_t i = 0; i < update->send_count; i++) {
         sim_send(world, node, &update->sends[i]);
@@ -290,7 +322,7 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     }
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
-    carry_out(world, node, &update);
+    carry_out(world, node, event->type, &update);
     sim_check_fresh(world, node);
     sim_check_verified(world, node);
     gs_update_clear(&update);
@@ -309,6 +341,9 @@ void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const st
         node->pending_count = 0;
     } else {
         make_durable(world, node);
+        if (sim_dies_at(world, node, SIM_APPEND_AFTER)) {
+            return;
+        }
     }
     struct gs_core_event stored = {.type = GS_CORE_STORED,
                                    .stored = {.commit = event->number, .error = event->failed ? GS_ESTORE : 0}};

@@ -75,6 +75,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.seeds = sim_chance(&rng, 40) ? 1 + (uint32_t)sim_below(&rng, 2) : SIM_SEEDS_ALL;
     plan.leaves = sim_chance(&rng, 30);
     plan.patient = sim_chance(&rng, 8);
+    plan.kill_points = plan.crashes && !plan.patient && sim_chance(&rng, 60);
     if (plan.nodes > 5) { /* every message costs more of them */
         plan.calls = 10 + plan.calls % 10;
         plan.chaos_ms = 2000 + plan.chaos_ms % 1500;

@@ -43,10 +43,11 @@ struct sim_plan {
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
     bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, lying_disks, clock_steps;
     bool pauses, bridges, slow_links, clock_drift, byzantine;
-    uint32_t seeds; /* who knows whose address at first; see enum sim_seeds */
-    bool patient;   /* the safety phase lasts long enough for somebody to be taken for dead */
-    bool leaves;    /* nodes leave and come back */
-    bool rights;    /* clients make, spend and give rights of bounded counters */
+    uint32_t seeds;   /* who knows whose address at first; see enum sim_seeds */
+    bool patient;     /* the safety phase lasts long enough for somebody to be taken for dead */
+    bool leaves;      /* nodes leave and come back */
+    bool rights;      /* clients make, spend and give rights of bounded counters */
+    bool kill_points; /* nodes die at named places of their work, and not only between two steps */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -143,6 +144,20 @@ struct sim_event {
 
 struct sim_byzantine;
 
+enum sim_kill_point {
+    SIM_APPEND_BEFORE,
+    SIM_APPEND_AFTER,
+    SIM_APPLY_BEFORE, /* a batch of a peer is applied in memory, and nothing of it is on its way to the disk */
+    SIM_APPLY_AFTER,
+    SIM_ACK_BEFORE,
+    SIM_ACK_BETWEEN, /* some clients have their answers, others do not */
+    SIM_ACK_AFTER,
+    SIM_KEEP_BEFORE,
+    SIM_KEEP_AFTER,
+    SIM_KILL_POINTS
+};
+extern const char *const sim_kill_point_names[SIM_KILL_POINTS];
+
 struct sim_world {
     struct sim_plan plan;
     struct sim_rng rng;
@@ -161,7 +176,8 @@ struct sim_world {
     uint32_t event_count, event_capacity;
     struct sim_identity *identities; /* checks.c: (origin, first_seq) → hash, over the whole history */
     uint32_t identity_count, identity_capacity;
-    bool flipped;             /* verify.c: memory of a node has been changed */
+    bool flipped; /* verify.c: memory of a node has been changed */
+    uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
     uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
     uint64_t trace;                                   /* running hash of everything that happened */
@@ -225,6 +241,9 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
 void sim_node_disk_done(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
 void sim_node_log_read(struct sim_world *world, struct sim_node *node, const struct sim_event *event);
 uint64_t sim_node_wall_ms(const struct sim_world *world, const struct sim_node *node);
+
+/* kill_points.c: now and then true; then the node has crashed there. */
+bool sim_dies_at(struct sim_world *world, struct sim_node *node, enum sim_kill_point point);
 
 /* verify.c */
 void sim_rebuild(struct sim_world *world, struct sim_node *node, const struct gs_core_rebuild *rebuild);

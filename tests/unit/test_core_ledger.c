@@ -223,12 +223,56 @@ static void test_clocks_of_quiet_origins(void **state) {
     gs_buffer_close(&record);
 }
 
+/* The same request in two regions that did not hear each other: both count, and it is told for each aggregate. */
+static void push_request(struct core_fixture *fixture, uint32_t author, uint8_t key, uint8_t request) {
+    struct gs_arena arena = {0};
+    struct gs_event_change change;
+    struct gs_buffer record = {0};
+    struct gs_event event =
+        author_event(fixture, author, "a", "[{'op':'increment','path':'/n','by':3}]", &change, &arena);
+    event.idempotency = (struct gs_idempotency){.present = true, .key = {key}, .request = {request}};
+    test_author_seal(&fixture->authors[author], &event, 1, NULL, 0, &record);
+    core_push(fixture, author, &record);
+    core_settle(fixture);
+    gs_buffer_close(&record);
+    gs_arena_close(&arena);
+}
+
+static void test_requests_that_crossed(void **state) {
+    struct core_fixture *fixture = *state;
+    int answered = 0;
+    for (uint32_t i = 0; i < CORE_AUTHORS; i++) { /* they write now, and not long ago */
+        fixture->authors[i].clock = gs_hlc_from_ms(CORE_NOW_MS + i * 50);
+    }
+    struct gs_command *command = core_write_new(1, &answered);
+    core_write_set(command, 0, "a", "[{'op':'increment','path':'/n','by':3}]")->idempotency =
+        (struct gs_idempotency){.present = true, .key = {7}, .request = {8}};
+    core_ask(fixture, command);
+    core_settle(fixture);
+    assert_int_equal(answered, 1);
+    push_request(fixture, 0, 7, 8);
+    assert_shows(fixture, "a", "{'n':6}");
+    assert_recorded(fixture, 1, "\"path\":\"\",\"type\":\"event\",\"rule\":\"crossed_requests\"");
+    assert_recorded(fixture, 1, "\"vectorClock\":{\"home\":1}");
+    assert_recorded(fixture, 1, "\"vectorClock\":{\"region-0\":1}");
+    push_request(fixture, 1, 7, 9);
+    assert_recorded(fixture, 2, "crossed_keys");
+    push_request(fixture, 2, 6, 9);
+    assert_recorded(fixture, 2, "crossed_keys");
+    assert_survives(fixture);
+    link_again(fixture);
+    keep_now(fixture);
+    assert_survives(fixture);
+    gs_command_free(command);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_alone, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_kept_between, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_kept_beyond_the_bound, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_clocks_of_quiet_origins, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_requests_that_crossed, open_linked, close_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

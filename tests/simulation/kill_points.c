@@ -1,0 +1,18 @@
+/* The failpoints of a real node (node/store/failpoint.h), in virtual time. */
+#include "tests/simulation/world.h"
+
+enum { ONE_IN = 250, ONE_IN_BETWEEN = 6 }; /* times that a node comes by: two answers at once are rare */
+
+const char *const sim_kill_point_names[SIM_KILL_POINTS] = {"append.before", "append.after", "apply.before",
+                                                           "apply.after",   "ack.before",   "ack.between",
+                                                           "ack.after",     "keep.before",  "keep.after"};
+
+bool sim_dies_at(struct sim_world *world, struct sim_node *node, enum sim_kill_point point) {
+    bool may = world->plan.kill_points && !world->healed && world->asked == NULL && node->core != NULL;
+    if (!may || sim_below(&world->rng, point == SIM_ACK_BETWEEN ? ONE_IN_BETWEEN : ONE_IN) != 0) {
+        return false;
+    }
+    world->kills[point]++;
+    sim_node_crash(world, node);
+    return true;
+}
