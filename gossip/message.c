@@ -86,7 +86,8 @@ static int read_record_list(struct gs_reader *reader, uint32_t count, struct gs_
 static int read_batches(struct gs_reader *reader, struct gs_message *message) {
     message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
     uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
-    if (!gs_reader_may_hold(reader, count, RECORD_BYTES_MIN)) {
+    bool alone = message->answer == GS_BATCHES_PUSH && count == 1; /* has a shorter form */
+    if (alone || !gs_reader_may_hold(reader, count, RECORD_BYTES_MIN)) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0 || count == 0) {
@@ -168,6 +169,12 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
     return gs_reader_fail(reader, GS_EFORMAT);
 }
 
+/* The second element of a record is a list and its first is bytes; that of a message is a number. */
+static bool is_record(const uint8_t *bytes, size_t length) {
+    enum { ARRAY_OF_2 = 0x92, BIN_8 = 0xc4, BIN_32 = 0xc6 };
+    return length > 1 && bytes[0] == ARRAY_OF_2 && bytes[1] >= BIN_8 && bytes[1] <= BIN_32;
+}
+
 int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message) {
     if (length > GS_MESSAGE_BYTES_MAX) {
         return GS_ETOOBIG;
@@ -176,9 +183,16 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     struct gs_message message = {0};
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
-    uint32_t elements = gs_read_array(&reader, 6);
-    message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PROBE_ANSWER);
-    int error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
+    int error;
+    if (is_record(bytes, length)) {
+        message.kind = GS_MESSAGE_BATCHES;
+        message.answer = GS_BATCHES_PUSH;
+        error = read_record_list(&reader, 1, &message);
+    } else {
+        uint32_t elements = gs_read_array(&reader, 6);
+        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PROBE_ANSWER);
+        error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
+    }
     if (error == 0) {
         error = gs_reader_finish(&reader);
     }
@@ -236,6 +250,10 @@ void gs_message_write_fork(struct gs_slice a, struct gs_slice b, struct gs_buffe
 
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
                               struct gs_buffer *out) {
+    if (answer == GS_BATCHES_PUSH && count == 1) { /* the usual message: nothing around it */
+        gs_buffer_append(out, records.bytes, records.length);
+        return;
+    }
     gs_write_array(out, 3);
     gs_write_uint(out, GS_MESSAGE_BATCHES);
     gs_write_uint(out, (uint64_t)answer);

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* False, and the first dep that is not applied, or is not the one that is applied: its origin has forked. */
-static bool is_unblocked(const struct gs_core *core, const struct gs_batch_head *head, struct gs_head *ret_blocker) {
+bool gs_causal_unblocked(const struct gs_core *core, const struct gs_batch_head *head, struct gs_head *ret_blocker) {
     for (uint32_t i = 0; i < head->dep_count; i++) {
         struct gs_head dep;
         gs_batch_dep(head, i, &dep);
@@ -23,7 +22,7 @@ static bool is_unblocked(const struct gs_core *core, const struct gs_batch_head 
 
 bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *head) {
     struct gs_head blocker;
-    return is_unblocked(core, head, &blocker);
+    return gs_causal_unblocked(core, head, &blocker);
 }
 
 int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head,
@@ -81,7 +80,7 @@ static bool is_ready(const struct gs_core *core, const struct gs_origin_state *o
     struct gs_batch_head head;
     bool parsed = gs_record_parse(gs_slice_make(first->record, first->length), &record) == 0 &&
                   gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) == 0;
-    return !parsed || first->last_seq <= seq || is_unblocked(core, &head, &first->blocker);
+    return !parsed || first->last_seq <= seq || gs_causal_unblocked(core, &head, &first->blocker);
 }
 
 /* Applies the first waiting batches of one origin as far as they go; `*ret_moved` if any was. */

@@ -202,6 +202,8 @@ static uint64_t next_deadline(const struct gs_core *core) {
     if (core->peer_count > 0 && core->ping_mono_ms < next) {
         next = core->ping_mono_ms;
     }
+    uint64_t late = gs_late_deadline(core);
+    next = late < next ? late : next;
     uint64_t keep = gs_keep_deadline(core);
     next = keep < next ? keep : next;
     uint64_t members = gs_members_deadline(core);

@@ -22,6 +22,7 @@
  *   jobs.c         sync jobs: what an operator starts and watches
  *   vouch.c        which signatures vouch for the batches of a message
  *   causal.c       the queue of batches that wait for what they depend on
+ *   late.c         what these lack, asked for when it does not come by itself
  *   sync.c         vectors, pushes, pulls
  *   members.c      who belongs to the cluster, and where; detector.c, probes.c: who lives (members.h)
  *   lag.c          how far behind peers are with our own log
@@ -181,6 +182,13 @@ struct gs_group {
     uint64_t own_first_seq, own_last_seq;
 };
 
+/* late.c: events that a peer's batch waits for. */
+struct gs_late {
+    gs_origin origin;
+    uint64_t seq;
+    uint64_t due_mono_ms; /* when they are asked for; 0: not */
+};
+
 struct gs_peer_state {
     gs_peer id;
     gs_public_key key;
@@ -199,6 +207,7 @@ struct gs_peer_state {
     uint64_t vector_group;  /* stored_group when we last told it our vector */
     uint64_t round_trip_ms;
     struct gs_traffic traffic;
+    struct gs_late late;
     struct gs_vector known;   /* what it has, or is about to get */
     struct gs_vector told;    /* what it said it has */
     struct gs_spared *spared; /* origins of which it takes nothing for now; owned */
@@ -580,6 +589,16 @@ int gs_causal_put(struct gs_core *core, struct gs_origin_state *origin, const st
 int gs_causal_drain(struct gs_core *core);
 void gs_causal_clear(struct gs_core *core, struct gs_origin_state *origin);
 bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *head);
+/* False, and the first dep that is not applied, or is not the one that is applied: its origin has forked. */
+bool gs_causal_unblocked(const struct gs_core *core, const struct gs_batch_head *head, struct gs_head *ret_blocker);
+
+/* late.c */
+/* A batch of the peer's was put into the queue: what it waits for is asked for, now or later. */
+int gs_late_wait(struct gs_core *core, struct gs_peer_state *peer, const struct gs_batch_head *head,
+                 struct gs_update *update);
+int gs_late_tick(struct gs_core *core, struct gs_update *update);
+/* When gs_late_tick wants to be called next, by the monotonic clock. */
+uint64_t gs_late_deadline(const struct gs_core *core);
 
 /* sync.c */
 struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id);

@@ -124,7 +124,7 @@ static int wait_for_turn(struct gs_core *core, struct gs_peer_state *peer, struc
         return refuse(core, peer, update);
     }
     error = error != 0 ? error : gs_causal_put(core, origin, &arrival->head, arrival->bytes);
-    return error != 0 ? error : gs_sync_pull(core, peer, true, update);
+    return error != 0 ? error : gs_late_wait(core, peer, &arrival->head, update);
 }
 
 /* A verified batch whose turn has come. */

@@ -473,6 +473,7 @@ int gs_sync_tick(struct gs_core *core, struct gs_update *update) {
     for (uint32_t i = 0; error == 0 && i < core->peer_count; i++) {
         error = tick_peer(core, &core->peers[i], update);
     }
+    error = error != 0 ? error : gs_late_tick(core, update);
     if (error != 0 || core->mono_ms < core->sync_mono_ms) {
         return error;
     }

@@ -211,13 +211,69 @@ static void test_a_batch_waits_for_its_deps(void **state) {
     struct gs_head dep = test_author_head(&fixture->authors[0]);
     struct gs_buffer effect = author_write(fixture, 1, "a", "[{'op':'set','path':'/x','value':2}]", &dep);
     core_push(fixture, 1, &effect);
-    assert_true(core_asked(fixture, 1));
+    assert_true(core_asked(fixture, 1)); /* of its origin nothing is known yet */
     assert_untouched(fixture, 1);
     core_push(fixture, 0, &cause);
     core_settle(fixture);
     assert_shows(fixture, "a", "{'x':2}");
     assert_int_equal(fixture->disk_count, 2);
     assert_memory_equal(fixture->disk[0].bytes, cause.bytes, cause.length);
+    gs_buffer_close(&cause);
+    gs_buffer_close(&effect);
+}
+
+static bool asked_urgently(const struct core_fixture *fixture, uint32_t author) {
+    bool asked = false;
+    for (uint32_t i = 0; i < fixture->update.send_count; i++) {
+        struct gs_message message = {0};
+        const struct gs_core_send *send = &fixture->update.sends[i];
+        assert_int_equal(gs_message_decode(send->message.bytes, send->message.length, &message), 0);
+        asked = asked ||
+                (send->peer == author + 1 && message.kind == GS_MESSAGE_VECTOR && message.want == GS_VECTOR_URGENT);
+        gs_message_close(&message);
+    }
+    return asked;
+}
+
+/* The origin of what is missing is linked to us and should have pushed it: half an interval is time enough. */
+static void test_what_does_not_come_by_itself_is_asked_for(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_buffer cause = author_write(fixture, 0, "b", "[{'op':'set','path':'/x','value':1}]", NULL);
+    struct gs_head dep = test_author_head(&fixture->authors[0]);
+    struct gs_buffer effect = author_write(fixture, 1, "a", "[{'op':'set','path':'/x','value':2}]", &dep);
+    struct gs_buffer other = author_write(fixture, 0, "b", "[{'op':'set','path':'/x','value':3}]", NULL);
+    core_push(fixture, 0, &cause); /* the origin is known, its first batch there */
+    core_settle(fixture);
+    struct gs_head second = test_author_head(&fixture->authors[0]);
+    struct gs_buffer later = author_write(fixture, 1, "a", "[{'op':'set','path':'/x','value':4}]", &second);
+    core_push(fixture, 1, &effect);
+    core_push(fixture, 1, &later);
+    assert_false(asked_urgently(fixture, 1));
+    core_settle(fixture);
+    uint64_t grace = fixture->config.sync_interval_ms / 2;
+    assert_true(fixture->update.next_mono_ms <= fixture->mono_ms + grace);
+    core_tick(fixture, grace - 1);
+    assert_false(asked_urgently(fixture, 1));
+    core_deliver(fixture, 1, GS_BATCHES_LAST, NULL, 0); /* it may have been its turn to be asked, as routine */
+    core_tick(fixture, 1);
+    assert_true(asked_urgently(fixture, 1));
+    core_deliver(fixture, 1, GS_BATCHES_LAST, &other, 1);
+    core_settle(fixture);
+    assert_shows(fixture, "a", "{'x':4}");
+    gs_buffer_close(&cause);
+    gs_buffer_close(&effect);
+    gs_buffer_close(&other);
+    gs_buffer_close(&later);
+}
+
+/* Nobody is going to push it. */
+static void test_what_an_unlinked_origin_wrote_is_asked_for_at_once(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_buffer cause = author_write(fixture, 2, "b", "[{'op':'set','path':'/x','value':1}]", NULL);
+    struct gs_head dep = test_author_head(&fixture->authors[2]);
+    struct gs_buffer effect = author_write(fixture, 1, "a", "[{'op':'set','path':'/x','value':2}]", &dep);
+    core_push(fixture, 1, &effect);
+    assert_true(core_asked(fixture, 1));
     gs_buffer_close(&cause);
     gs_buffer_close(&effect);
 }
@@ -573,6 +629,8 @@ int main(void) {
         LINKED(test_a_gap_waits_and_is_asked_for),
         LINKED(test_a_batch_waits_for_its_deps),
         LINKED(test_another_cluster_is_refused),
+        LINKED(test_what_does_not_come_by_itself_is_asked_for),
+        LINKED(test_what_an_unlinked_origin_wrote_is_asked_for_at_once),
         LINKED(test_an_untrusted_origin_is_refused),
         LINKED(test_a_revoked_key_is_refused),
         LINKED(test_what_lies_before_a_cut_off_is_taken),

@@ -177,6 +177,36 @@ static void test_round_trip(void **state) {
     gs_message_close(NULL);
 }
 
+/* A push of one batch is that batch's record, and nothing else is. */
+static void test_a_push_of_one_batch_is_its_record(void **state) {
+    (void)state;
+    struct gs_buffer record = {0};
+    struct gs_buffer bytes = {0};
+    struct gs_message message;
+    gs_hash hash;
+    fixture_seal(0, &record, &hash);
+    gs_message_write_batches(GS_BATCHES_PUSH, 1, gs_slice_make(record.bytes, record.length), &bytes);
+    assert_int_equal(bytes.length, record.length);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
+    assert_int_equal(message.kind, GS_MESSAGE_BATCHES);
+    assert_int_equal(message.answer, GS_BATCHES_PUSH);
+    assert_int_equal(message.record_count, 1);
+    assert_memory_equal(message.records[0].bytes, record.bytes, record.length);
+    assert_same_again(&message, bytes.bytes, bytes.length);
+    gs_message_close(&message);
+    for (size_t length = 0; length < bytes.length; length++) {
+        assert_int_equal(gs_message_decode(bytes.bytes, length, &message), GS_EFORMAT);
+    }
+    gs_buffer_byte(&bytes, 0xC0);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), GS_EFORMAT);
+    bytes.length = 0;
+    gs_buffer_text(&bytes, "\x93\x02\x02\x91");
+    gs_buffer_append(&bytes, record.bytes, record.length);
+    assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), GS_EFORMAT);
+    gs_buffer_close(&record);
+    gs_buffer_close(&bytes);
+}
+
 static void test_fields(void **state) {
     (void)state;
     struct gs_buffer bytes = make_message(GS_MESSAGE_BATCHES);
@@ -355,6 +385,7 @@ static void test_too_large(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_a_push_of_one_batch_is_its_record),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_empty_lists),
         cmocka_unit_test(test_largest_vector),
