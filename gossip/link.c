@@ -18,10 +18,11 @@ enum {
 };
 
 enum {
-    TAG_PART = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE, /* a full chunk, the message goes on */
-    TAG_END = crypto_secretstream_xchacha20poly1305_TAG_PUSH,     /* the last chunk of a message */
-    TAG_REKEY = crypto_secretstream_xchacha20poly1305_TAG_REKEY,  /* empty, between messages: new key from here */
-    TAG_GOODBYE = crypto_secretstream_xchacha20poly1305_TAG_FINAL /* empty, between messages: the last frame */
+    TAG_PART = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE,  /* a full chunk, the message goes on */
+    TAG_END = crypto_secretstream_xchacha20poly1305_TAG_PUSH,      /* the last chunk of a message */
+    TAG_REKEY = crypto_secretstream_xchacha20poly1305_TAG_REKEY,   /* empty, between messages: new key from here */
+    TAG_GOODBYE = crypto_secretstream_xchacha20poly1305_TAG_FINAL, /* empty, between messages: the last frame */
+    TAG_BETWEEN = 4 /* a whole message, between chunks of another; libsodium acts on bits 0 and 1 only */
 };
 
 /* Edges: HANDSHAKE → HEADER (established, the peer's stream header is awaited) → OPEN → OVER (goodbye received). */
@@ -34,7 +35,9 @@ struct gs_link {
     struct gs_handshake handshake;
     struct gs_frame_reader reader;
     struct gs_buffer assembly; /* the message that is arriving, or was just handed out */
-    bool delivered;            /* `assembly` was handed out and is dropped at the next receive */
+    bool delivered;            /* `assembly` was handed out and is dropped at the next receive; … */
+    size_t between;            /* … or so many bytes at its end, which came between its chunks */
+    bool in_message;           /* we have sent chunks of a message whose last one is to come */
     bool said_goodbye;
     crypto_secretstream_xchacha20poly1305_state push, pull;
     uint64_t bytes_since_rekey, frames_since_rekey;
@@ -110,9 +113,20 @@ static int take_header(struct gs_link *link, struct gs_slice body) {
  * busy with frames that carry nothing. */
 static int take_tag(struct gs_link *link, unsigned char tag, size_t length, struct gs_link_event *event) {
     bool alone = link->assembly.length == length; /* no earlier chunk of a message waits */
+    if (tag != TAG_BETWEEN && link->assembly.length > GS_MESSAGE_BYTES_MAX) {
+        return GS_EFORMAT;
+    }
     switch (tag) {
     case TAG_PART:
         return length == CHUNK_SIZE ? 0 : GS_EFORMAT;
+    case TAG_BETWEEN:
+        if (alone) {
+            return GS_EFORMAT;
+        }
+        link->between = length;
+        event->kind = GS_LINK_MESSAGE;
+        event->message = gs_slice_make(link->assembly.bytes + link->assembly.length - length, length);
+        return 0;
     case TAG_END:
         if (length == 0 && !alone) {
             return GS_EFORMAT;
@@ -136,7 +150,7 @@ static int take_tag(struct gs_link *link, unsigned char tag, size_t length, stru
 }
 
 static int take_sealed(struct gs_link *link, struct gs_slice body, struct gs_link_event *event) {
-    if (body.length < SEAL_SIZE || body.length - SEAL_SIZE > GS_MESSAGE_BYTES_MAX - link->assembly.length) {
+    if (body.length < SEAL_SIZE) {
         return GS_EFORMAT;
     }
     size_t length = body.length - SEAL_SIZE;
@@ -169,6 +183,8 @@ static int fail(struct gs_link *link, int error) {
 }
 
 static void drop_delivered(struct gs_link *link) {
+    link->assembly.length -= link->between;
+    link->between = 0;
     if (!link->delivered) {
         return;
     }
@@ -236,7 +252,7 @@ size_t gs_link_sealed_size(size_t length) {
     return length + (frame_count(length) + 1) * FRAME_OVERHEAD;
 }
 
-int gs_link_send(struct gs_link *link, const void *bytes, size_t length, struct gs_buffer *out) {
+static int may_send(const struct gs_link *link, size_t length) {
     if (link->error != 0) {
         return link->error;
     }
@@ -246,33 +262,75 @@ int gs_link_send(struct gs_link *link, const void *bytes, size_t length, struct 
     if (link->said_goodbye) {
         return GS_ECLOSED;
     }
-    if (length > GS_MESSAGE_BYTES_MAX) {
-        return GS_ETOOBIG;
+    return length > GS_MESSAGE_BYTES_MAX ? GS_ETOOBIG : 0;
+}
+
+int gs_link_send_frame(struct gs_link *link, const void *bytes, size_t length, size_t *at, struct gs_buffer *out) {
+    int status = may_send(link, length);
+    if (status == 0 && (*at > length || (*at > 0) != link->in_message)) {
+        status = GS_EINVAL;
     }
-    bool rekey = link->frames_since_rekey >= REKEY_FRAMES || link->bytes_since_rekey >= REKEY_BYTES;
-    size_t frames = frame_count(length) + (rekey ? 1 : 0);
+    if (status != 0) {
+        return status;
+    }
+    bool rekey = *at == 0 && (link->frames_since_rekey >= REKEY_FRAMES || link->bytes_since_rekey >= REKEY_BYTES);
+    bool last = length - *at <= CHUNK_SIZE;
+    size_t chunk = last ? length - *at : CHUNK_SIZE;
     /* All room first: a stream that was advanced cannot be taken back. */
-    uint8_t *at = gs_buffer_reserve(out, length + frames * FRAME_OVERHEAD);
-    if (at == NULL) {
+    uint8_t *to = gs_buffer_reserve(out, chunk + FRAME_OVERHEAD + (rekey ? FRAME_OVERHEAD : 0));
+    if (to == NULL) {
         return GS_ENOMEM;
     }
     if (rekey) {
-        at = push_frame(link, at, gs_slice_make("", 0), TAG_REKEY);
+        to = push_frame(link, to, gs_slice_make("", 0), TAG_REKEY);
         link->frames_since_rekey = 0;
         link->bytes_since_rekey = 0;
     }
-    struct gs_slice rest = gs_slice_make(length > 0 ? bytes : "", length);
-    while (rest.length > CHUNK_SIZE) {
-        at = push_frame(link, at, gs_slice_make(rest.bytes, CHUNK_SIZE), TAG_PART);
-        rest = gs_slice_make(rest.bytes + CHUNK_SIZE, rest.length - CHUNK_SIZE);
-    }
-    (void)push_frame(link, at, rest, TAG_END);
+    struct gs_slice plain = gs_slice_make(length > 0 ? (const uint8_t *)bytes + *at : (const uint8_t *)"", chunk);
+    (void)push_frame(link, to, plain, last ? TAG_END : TAG_PART);
+    link->in_message = !last;
+    *at += chunk;
     return 0;
+}
+
+int gs_link_send_between(struct gs_link *link, const void *bytes, size_t length, struct gs_buffer *out) {
+    int status = may_send(link, length);
+    if (status == 0 && !link->in_message) {
+        status = GS_EINVAL;
+    }
+    if (status == 0 && length > GS_LINK_BETWEEN_MAX) {
+        status = GS_ETOOBIG;
+    }
+    uint8_t *to = status == 0 ? gs_buffer_reserve(out, length + FRAME_OVERHEAD) : NULL;
+    if (to != NULL) {
+        (void)push_frame(link, to, gs_slice_make(length > 0 ? bytes : "", length), TAG_BETWEEN);
+    }
+    return status != 0 || to != NULL ? status : GS_ENOMEM;
+}
+
+int gs_link_send(struct gs_link *link, const void *bytes, size_t length, struct gs_buffer *out) {
+    int status = may_send(link, length);
+    size_t at = 0;
+    if (status != 0 || link->in_message) {
+        return status != 0 ? status : GS_EINVAL;
+    }
+    size_t begin = out->length;
+    if (gs_buffer_reserve(out, gs_link_sealed_size(length)) == NULL) {
+        return GS_ENOMEM;
+    }
+    out->length = begin; /* room for all of it: from here on nothing fails half-way */
+    do {
+        status = gs_link_send_frame(link, bytes, length, &at, out);
+    } while (status == 0 && at < length);
+    return status;
 }
 
 int gs_link_goodbye(struct gs_link *link, struct gs_buffer *out) {
     if (link->error != 0 || link->state == HANDSHAKE || link->said_goodbye) {
         return link->error;
+    }
+    if (link->in_message) {
+        return GS_EINVAL;
     }
     uint8_t *at = gs_buffer_reserve(out, FRAME_OVERHEAD);
     if (at == NULL) {

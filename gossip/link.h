@@ -6,7 +6,7 @@
  *
  *     gs_link_new                       (an initiator's first message is now in `out`)
  *     gs_link_receive until NOTHING     for every run of bytes that arrives; write what is in `out`
- *     gs_link_send                      once ESTABLISHED was seen
+ *     gs_link_send                      once ESTABLISHED was seen; or gs_link_send_frame until a message is through
  *     gs_link_goodbye, gs_link_free
  *
  * Promises: no message is accepted from, and none is sent to, a peer that has not proved a trusted, not revoked key
@@ -24,8 +24,9 @@ enum gs_link_role { GS_LINK_INITIATOR = 1, GS_LINK_RESPONDER = 2 };
 
 enum {
     GS_LINK_SEED_SIZE = 32,
-    GS_LINK_HANDSHAKE_BYTES_MAX = 1024,   /* body of a frame before the link is established */
-    GS_LINK_FRAME_BYTES_MAX = 1024 * 1024 /* body of a frame after it; its 4 bytes of length are not counted */
+    GS_LINK_HANDSHAKE_BYTES_MAX = 1024,  /* body of a frame before the link is established */
+    GS_LINK_FRAME_BYTES_MAX = 64 * 1024, /* body of a frame after it; its 4 bytes of length are not counted */
+    GS_LINK_BETWEEN_MAX = 64 * 1024 - 17 /* bytes of a message that fits one frame */
 };
 
 enum gs_link_event_kind {
@@ -74,11 +75,18 @@ int gs_link_receive_end(const struct gs_link *link);
 /* Appends a message of 0..GS_MESSAGE_BYTES_MAX bytes, cut into frames, to `out`. GS_EINVAL before the link is
  * established, GS_ETOOBIG, GS_ECLOSED after gs_link_goodbye, GS_ENOMEM; the link is as before on these. */
 int gs_link_send(struct gs_link *link, const void *bytes, size_t length, struct gs_buffer *out);
+/* The same frame by frame: appends the frame of the message that begins at `*at` (0 at first), and moves `*at` past it;
+ * the message is through when it returns 0 and `*at` is its length. Until then nothing else can be sent but by
+ * gs_link_send_between; on an error `*at` is as before. */
+int gs_link_send_frame(struct gs_link *link, const void *bytes, size_t length, size_t *at, struct gs_buffer *out);
+/* Appends a message of at most GS_LINK_BETWEEN_MAX bytes between two frames of the one that gs_link_send_frame has
+ * begun: it arrives first. GS_EINVAL if none is under way. */
+int gs_link_send_between(struct gs_link *link, const void *bytes, size_t length, struct gs_buffer *out);
 /* Bytes that gs_link_send appends for a message of `length` bytes, at most. */
 size_t gs_link_sealed_size(size_t length);
 
 /* Appends the authenticated end of our side; nothing can be sent after it. Does nothing before the link is established.
- * GS_ENOMEM, or a dead link's error. */
+ * GS_EINVAL in the middle of a message, GS_ENOMEM, or a dead link's error. */
 int gs_link_goodbye(struct gs_link *link, struct gs_buffer *out);
 
 /* Replaces the trust set. GS_EUNTRUSTED: the link is established and its peer is no longer in the set, or revoked; the

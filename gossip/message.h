@@ -23,6 +23,10 @@ enum gs_message_kind {
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
 
+/* How urgent a message is: what keeps a link alive and steers what is sent; a write that was just stored; history that
+ * was asked for, and comparisons. */
+enum gs_lane { GS_LANE_CONTROL = 0, GS_LANE_FRESH = 1, GS_LANE_BULK = 2, GS_LANE_COUNT = 3 };
+
 /* What the sender of a vector wants back. In a full mesh every origin pushes its own batches, so third-party batches
  * that a routine vector lacks are usually on their way already, and are only sent once they have been missing for a
  * while; urgently, at once. */

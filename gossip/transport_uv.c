@@ -211,26 +211,21 @@ uint16_t gs_transport_port(const struct gs_transport *transport) {
     return transport->port;
 }
 
-int gs_transport_send(struct gs_transport *transport, uint64_t link_id, const void *bytes, size_t length) {
+int gs_transport_send(struct gs_transport *transport, uint64_t link_id, enum gs_lane lane, const void *bytes,
+                      size_t length) {
     struct gs_connection *connection = gs_connection_find(transport, link_id);
-    struct gs_buffer out = {.length = 0};
+    size_t room = transport->config.queue_bytes_max + (lane == GS_LANE_CONTROL ? GS_TRANSPORT_CONTROL_BYTES : 0);
     if (connection == NULL) {
         return GS_ENOTFOUND;
     }
     if (length > GS_MESSAGE_BYTES_MAX) {
         return GS_ETOOBIG;
     }
-    size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&connection->tcp);
-    if (queued + gs_link_sealed_size(length) > transport->config.queue_bytes_max) {
+    if (gs_connection_queued(connection) + gs_link_sealed_size(length) > room) {
         return GS_EBUSY;
     }
-    int status = gs_link_send(connection->link, bytes, length, &out);
-    if (status != 0) {
-        gs_buffer_close(&out);
-        return status;
-    }
-    gs_connection_write(connection, &out);
-    return connection->state == GS_UP ? 0 : GS_ENOTFOUND;
+    int status = gs_connection_send(connection, lane, bytes, length);
+    return status != 0 ? status : connection->state == GS_UP ? 0 : GS_ENOTFOUND;
 }
 
 /* The address that the peer with this key is dialed at, or NULL. */
@@ -272,7 +267,7 @@ void gs_transport_address(const struct gs_transport *transport, uint64_t link_id
 
 size_t gs_transport_queued(const struct gs_transport *transport, uint64_t link_id) {
     const struct gs_connection *connection = gs_connection_find(transport, link_id);
-    return connection != NULL ? uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp) : 0;
+    return connection != NULL ? gs_connection_queued(connection) : 0;
 }
 
 int gs_transport_drop(struct gs_transport *transport, uint64_t link_id) {

@@ -13,6 +13,7 @@
 #define GS_GOSSIP_TRANSPORT_UV_H
 
 #include "gossip/identity.h"
+#include "gossip/message.h"
 #include "gossip/trust.h"
 
 #include <globalstate/memory.h>
@@ -20,12 +21,13 @@
 #include <uv.h>
 
 enum {
-    GS_TRANSPORT_SEEDS_MAX = 640,               /* learned ones included */
-    GS_TRANSPORT_ADDRESS_MAX = 261,             /* bytes of an address: name of at most 255, colon, port */
-    GS_TRANSPORT_HALF_OPEN_MAX = 64,            /* accepted connections that are not established yet */
-    GS_TRANSPORT_HALF_OPEN_ADDRESS_MAX = 16,    /* of these, from one IPv4 address or IPv6 /64 */
-    GS_TRANSPORT_HANDSHAKE_TIMEOUT_MS = 5000,   /* from connect or accept to established */
-    GS_TRANSPORT_QUEUE_BYTES = 16 * 1024 * 1024 /* default cap of a link's write queue */
+    GS_TRANSPORT_SEEDS_MAX = 640,                /* learned ones included */
+    GS_TRANSPORT_ADDRESS_MAX = 261,              /* bytes of an address: name of at most 255, colon, port */
+    GS_TRANSPORT_HALF_OPEN_MAX = 64,             /* accepted connections that are not established yet */
+    GS_TRANSPORT_HALF_OPEN_ADDRESS_MAX = 16,     /* of these, from one IPv4 address or IPv6 /64 */
+    GS_TRANSPORT_HANDSHAKE_TIMEOUT_MS = 5000,    /* from connect or accept to established */
+    GS_TRANSPORT_QUEUE_BYTES = 16 * 1024 * 1024, /* default cap of a link's write queue */
+    GS_TRANSPORT_CONTROL_BYTES = 512 * 1024      /* that the control lane may pass it by */
 };
 
 /* Called with the `context` of the configuration. `key`, `region` and `message` are borrowed for the call. */
@@ -92,9 +94,12 @@ int gs_transport_learn(struct gs_transport *transport, const gs_public_key *key,
 /* 0 if `text` is HOST:PORT that can be dialed, GS_EINVAL with the reason. */
 int gs_transport_check_address(const char *text, struct gs_problem *problem);
 
-/* Queues a message (copied and sealed) of at most GS_MESSAGE_BYTES_MAX bytes. GS_EBUSY: the link's write queue would
- * pass its cap; nothing was queued. GS_ENOTFOUND: the link is not up. GS_ETOOBIG, GS_ENOMEM. */
-int gs_transport_send(struct gs_transport *transport, uint64_t link_id, const void *bytes, size_t length);
+/* Queues a message (copied) of at most GS_MESSAGE_BYTES_MAX bytes. Messages of one lane arrive in order; of several
+ * lanes, the first lane's go first, those that fit a frame also between the frames of a later lane's. GS_EBUSY: the
+ * link's write queue would pass its cap; nothing was queued. GS_ENOTFOUND: the link is not up. GS_ETOOBIG, GS_ENOMEM.
+ */
+int gs_transport_send(struct gs_transport *transport, uint64_t link_id, enum gs_lane lane, const void *bytes,
+                      size_t length);
 /* Bytes queued on a link and not yet taken by the operating system; 0 for a link that is not up. */
 size_t gs_transport_queued(const struct gs_transport *transport, uint64_t link_id);
 

@@ -51,6 +51,7 @@ static void on_handle_closed(uv_handle_t *handle) {
         gs_seed_lost(connection->seed, connection);
     }
     report_down(connection, connection->down_error);
+    gs_connection_drop_queue(connection);
     gs_link_free(connection->link);
     free(connection);
     gs_transport_part_closed(transport);
@@ -113,6 +114,9 @@ static void on_written(uv_write_t *request, int status) {
     }
     gs_buffer_close(&write->bytes);
     free(write);
+    if (connection->state == GS_UP) {
+        gs_connection_pump(connection);
+    }
 }
 
 void gs_connection_write(struct gs_connection *connection, struct gs_buffer *bytes) {
@@ -152,6 +156,7 @@ void gs_connection_goodbye(struct gs_connection *connection, int error) {
     }
     connection->down_error = error;
     connection->state = GS_LINGER;
+    gs_connection_flush(connection, &out);
     (void)gs_link_goodbye(connection->link, &out);
     gs_connection_write(connection, &out);
     if (connection->state != GS_LINGER) {
@@ -308,6 +313,7 @@ void gs_connection_begin(struct gs_connection *connection) {
     struct gs_buffer out = {.length = 0};
     connection->state = GS_HALF_OPEN;
     (void)uv_tcp_nodelay(&connection->tcp, 1);
+    gs_connection_limit_unsent(connection);
     randombytes_buf(config.seed, sizeof config.seed);
     int status = gs_link_new(&config, &out, &connection->link);
     sodium_memzero(&config, sizeof config);

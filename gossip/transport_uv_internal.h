@@ -34,6 +34,12 @@ void gs_address_group(const struct sockaddr_storage *peer, uint8_t ret_group[16]
 /* Edges: DIALING → HALF_OPEN → UP → LINGER (goodbye said) → CLOSING; any → CLOSING. Accepted ones begin HALF_OPEN. */
 enum gs_connection_state { GS_DIALING = 1, GS_HALF_OPEN = 2, GS_UP = 3, GS_LINGER = 4, GS_CLOSING = 5 };
 
+struct gs_outgoing;
+
+struct gs_lane_queue {
+    struct gs_outgoing *first, *last;
+};
+
 struct gs_connection {
     struct gs_transport *transport;
     struct gs_connection *older, *newer; /* the transport's list, by age */
@@ -54,6 +60,9 @@ struct gs_connection {
     bool heard;           /* a message came: the peer has the link up, too */
     bool quiet;           /* ends before it is up, but did not fail */
     int down_error;       /* for peer_down, if it is called when the handles are closed */
+    struct gs_lane_queue lanes[GS_LANE_COUNT]; /* not sealed yet; owned */
+    struct gs_outgoing *current;               /* of which some frames are sealed; owned */
+    size_t waiting_bytes;                      /* of the messages in both */
 };
 
 struct gs_seed {
@@ -96,6 +105,18 @@ struct gs_connection *gs_connection_new(struct gs_transport *transport, struct g
 void gs_connection_begin(struct gs_connection *connection);
 /* Writes and takes `bytes`; closes the connection when that fails. */
 void gs_connection_write(struct gs_connection *connection, struct gs_buffer *bytes);
+/* transport_uv_queue.c: queues a message on an UP connection, and writes what there is room for. GS_ENOMEM, GS_ETOOBIG.
+ */
+int gs_connection_send(struct gs_connection *connection, enum gs_lane lane, const void *bytes, size_t length);
+/* Writes more of what waits; closes the connection when that fails. */
+void gs_connection_pump(struct gs_connection *connection);
+/* Seals all that waits into `out`, before a goodbye. */
+void gs_connection_flush(struct gs_connection *connection, struct gs_buffer *out);
+void gs_connection_drop_queue(struct gs_connection *connection);
+/* Bytes that wait or were not taken by the operating system yet. */
+size_t gs_connection_queued(const struct gs_connection *connection);
+/* The kernel is not to take more than it can soon send. */
+void gs_connection_limit_unsent(struct gs_connection *connection);
 /* Says goodbye, then closes; peer_down with `error` follows when the handles are closed. */
 void gs_connection_goodbye(struct gs_connection *connection, int error);
 /* Closes at once. Without an earlier reason, peer_down gets `error`. */

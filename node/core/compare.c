@@ -81,7 +81,7 @@ int gs_comparison_send(const struct gs_comparison *comparison, struct gs_compare
     }
     gs_message_write_compare(gs_slice_make(body.bytes, body.length), &message);
     gs_buffer_close(&body);
-    return gs_update_send(update, comparison->peer, &message);
+    return gs_update_send_in(update, comparison->peer, GS_LANE_BULK, &message);
 }
 
 int gs_comparison_minimum(const struct gs_vector *a, const struct gs_vector *b, struct gs_vector *ret_cut) {

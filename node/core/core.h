@@ -27,6 +27,7 @@
 
 #include "gossip/batch.h"
 #include "gossip/member.h"
+#include "gossip/message.h"
 #include "gossip/trust.h"
 #include "gossip/vector.h"
 #include "node/core/command.h"
@@ -165,6 +166,7 @@ struct gs_commit {
 
 struct gs_core_send {
     gs_peer peer;
+    enum gs_lane lane; /* messages of one lane must arrive in order */
     struct gs_buffer message;
 };
 

@@ -208,6 +208,7 @@ struct gs_peer_state {
     uint64_t round_trip_ms;
     struct gs_traffic traffic;
     struct gs_late late;
+    uint64_t bulk_own_seq; /* our events up to here went to it in the bulk lane, and it has not said that it has them */
     struct gs_vector known;   /* what it has, or is about to get */
     struct gs_vector told;    /* what it said it has */
     struct gs_spared *spared; /* origins of which it takes nothing for now; owned */
@@ -640,7 +641,8 @@ void gs_idempotency_close(struct gs_core *core);
 /* update.c: appending to an update; 0 or GS_ENOMEM. */
 int gs_update_answer(struct gs_update *update, struct gs_command *command);
 int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_slice key);
-/* Takes the buffer's contents. */
+/* Takes the buffer's contents, also when it fails; the first by the control lane. */
+int gs_update_send_in(struct gs_update *update, gs_peer peer, enum gs_lane lane, struct gs_buffer *message);
 int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message);
 /* Takes the buffer's contents; empty: forget the note. */
 int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes);

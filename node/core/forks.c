@@ -97,7 +97,7 @@ static int send_proof(const struct gs_origin_state *origin, gs_peer peer, struct
     }
     struct gs_buffer message = {0};
     gs_buffer_append(&message, origin->proof.bytes, origin->proof.length);
-    return gs_update_send(update, peer, &message);
+    return gs_update_send_in(update, peer, GS_LANE_FRESH, &message);
 }
 
 /* Keeps the proof and passes it on. */

@@ -192,7 +192,7 @@ static int answer_pull(struct gs_core *core, struct gs_peer_state *peer, bool ur
     }
     struct gs_buffer message = {0};
     gs_message_write_batches(GS_BATCHES_LAST, 0, (struct gs_slice){0}, &message);
-    return gs_update_send(update, peer->id, &message);
+    return gs_update_send_in(update, peer->id, GS_LANE_BULK, &message);
 }
 
 /* True if a peer has something that we would take. */
@@ -374,11 +374,13 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     struct gs_buffer message = {0};
     struct gs_arrival *sent = NULL;
     uint32_t count = 0;
+    uint64_t own = 0;
     int error = gs_vouch_cut(core, event->log_read.records, event->log_read.count, &records, &sent, &count);
     gs_message_write_batches(event->log_read.more ? GS_BATCHES_MORE : GS_BATCHES_LAST, count,
                              gs_slice_make(records.bytes, records.length), &message);
     for (uint32_t i = 0; error == 0 && i < count; i++) {
         error = note_sender(peer, &sent[i].head, &peer->traffic.events_out);
+        own = gs_origin_equal(&sent[i].head.origin, &core->self->origin) ? gs_batch_last_seq(&sent[i].head) : own;
     }
     free(sent);
     gs_buffer_close(&records);
@@ -387,7 +389,8 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
         gs_buffer_close(&message);
         return error;
     }
-    error = gs_update_send(update, peer->id, &message);
+    error = gs_update_send_in(update, peer->id, GS_LANE_BULK, &message);
+    peer->bulk_own_seq = own > peer->bulk_own_seq ? own : peer->bulk_own_seq;
     /* What was committed meanwhile follows at once, until pushes can take over where the log ends. */
     bool behind = gs_vector_seq(&peer->known, &core->self->origin) < gs_vector_seq(&core->stored, &core->self->origin);
     if (error == 0 && !event->log_read.more && behind) {
@@ -406,6 +409,15 @@ static bool spares(const struct gs_peer_state *peer, const gs_origin *origin) {
     return false;
 }
 
+/* A fresh batch passes the history that waits on the link, but not our own: it would come before what it continues. */
+static enum gs_lane push_lane(const struct gs_core *core, struct gs_peer_state *peer, uint64_t seq) {
+    if (gs_vector_seq(&peer->told, &core->self->origin) >= peer->bulk_own_seq) {
+        return GS_LANE_FRESH;
+    }
+    peer->bulk_own_seq = seq;
+    return GS_LANE_BULK;
+}
+
 int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update) {
     const struct gs_head *head = gs_vector_find(&group->heads, &core->self->origin);
     if (group->own_records.length > GS_RECORD_BYTES_MAX) {
@@ -422,7 +434,7 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
                                  gs_slice_make(group->own_records.bytes, group->own_records.length), &message);
         core->stats.push_bytes += message.length;
         peer->traffic.events_out += group->own_last_seq - group->own_first_seq + 1;
-        int error = gs_update_send(update, peer->id, &message);
+        int error = gs_update_send_in(update, peer->id, push_lane(core, peer, head->seq), &message);
         if (error == 0) {
             error = gs_vector_set(&peer->known, head);
         }

@@ -39,12 +39,16 @@ int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_
 }
 
 int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message) {
+    return gs_update_send_in(update, peer, GS_LANE_CONTROL, message);
+}
+
+int gs_update_send_in(struct gs_update *update, gs_peer peer, enum gs_lane lane, struct gs_buffer *message) {
     if (message->failed != 0 || gs_array_reserve((void **)&update->sends, &update->send_capacity, update->send_count,
                                                  sizeof *update->sends) != 0) {
         gs_buffer_close(message);
         return GS_ENOMEM;
     }
-    update->sends[update->send_count++] = (struct gs_core_send){.peer = peer, .message = *message};
+    update->sends[update->send_count++] = (struct gs_core_send){.peer = peer, .lane = lane, .message = *message};
     *message = (struct gs_buffer){0};
     return 0;
 }

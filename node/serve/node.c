@@ -147,8 +147,8 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     pass(event == GS_CORE_STORED && update->answer_count > 0, "ack.after");
     for (uint32_t i = 0; i < update->send_count; i++) {
         /* A link whose queue is full loses the message: the peer will pull what it lacks. */
-        (void)gs_transport_send(node->transport, update->sends[i].peer, update->sends[i].message.bytes,
-                                update->sends[i].message.length);
+        (void)gs_transport_send(node->transport, update->sends[i].peer, update->sends[i].lane,
+                                update->sends[i].message.bytes, update->sends[i].message.length);
     }
     for (uint32_t i = 0; i < update->log_read_count; i++) {
         if (gs_store_thread_read(node->store, update->log_reads[i].peer, &update->log_reads[i].have,

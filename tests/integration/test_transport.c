@@ -12,7 +12,7 @@
 #include <sodium.h>
 
 static int send_from(struct world *w, enum fixture_region region, const void *bytes, size_t length) {
-    return gs_transport_send(w->nodes[region].transport, w->nodes[region].link_id, bytes, length);
+    return gs_transport_send(w->nodes[region].transport, w->nodes[region].link_id, GS_LANE_FRESH, bytes, length);
 }
 
 /* ALICE listens, BOB dials her, they are linked. */
@@ -53,7 +53,7 @@ static void peers_connect_and_exchange(void **state) {
     assert_int_equal(node_stats(&w, ALICE).established, 1);
     assert_int_equal(node_stats(&w, ALICE).handshake_failed, 0);
     assert_int_equal(node_stats(&w, BOB).dialed, 1);
-    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, 999, "x", 1), GS_ENOTFOUND);
+    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, 999, GS_LANE_FRESH, "x", 1), GS_ENOTFOUND);
     gs_buffer_close(&large);
     world_close(&w);
 }
@@ -123,7 +123,7 @@ static void a_dropped_link_comes_back(void **state) {
     uint64_t id = w.nodes[ALICE].link_id;
     assert_int_equal(gs_transport_drop(w.nodes[ALICE].transport, id), 0);
     assert_int_equal(w.nodes[ALICE].downs, 0); /* not from within */
-    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, id, "x", 1), GS_ENOTFOUND);
+    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, id, GS_LANE_FRESH, "x", 1), GS_ENOTFOUND);
     assert_int_equal(gs_transport_drop(w.nodes[ALICE].transport, id), GS_ENOTFOUND);
     wait_for(&w, w.nodes[ALICE].ups == 2 && w.nodes[BOB].ups == 2);
     assert_int_equal(w.nodes[ALICE].down_error, GS_ESHUTDOWN);

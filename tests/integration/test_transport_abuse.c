@@ -161,7 +161,7 @@ static void a_second_link_of_the_same_dialer_replaces_the_first(void **state) {
     assert_int_equal(w.nodes[ALICE].downs, 1);
     assert_int_equal(w.nodes[ALICE].down_error, GS_EBUSY);
     assert_int_not_equal(w.nodes[ALICE].link_id, id);
-    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, w.nodes[ALICE].link_id, "x", 1), 0);
+    assert_int_equal(gs_transport_send(w.nodes[ALICE].transport, w.nodes[ALICE].link_id, GS_LANE_FRESH, "x", 1), 0);
     gs_link_free(first_link);
     gs_link_free(second_link);
     close(first);
