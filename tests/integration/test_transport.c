@@ -58,6 +58,45 @@ static void peers_connect_and_exchange(void **state) {
     world_close(&w);
 }
 
+/* History of several megabytes waits on the link: what is sent after it in an earlier lane arrives in the midst of the
+ * first of it, each lane in its order, and heartbeats find room when the queue is full. */
+static void heartbeats_and_fresh_writes_pass_history(void **state) {
+    (void)state;
+    enum { BULK = 3, LENGTH = 4 * 1024 * 1024 };
+    struct world w;
+    struct gs_buffer large = {.length = 0};
+    world_open(&w);
+    open_linked(&w);
+    struct gs_transport *alice = w.nodes[ALICE].transport;
+    uint64_t id = w.nodes[ALICE].link_id;
+    memset(gs_buffer_reserve(&large, LENGTH), 'h', LENGTH);
+    for (int i = 0; i < BULK; i++) {
+        assert_int_equal(gs_transport_send(alice, id, GS_LANE_BULK, large.bytes, LENGTH), 0);
+    }
+    assert_true(gs_transport_queued(alice, id) > (BULK - 1) * LENGTH);
+    assert_int_equal(gs_transport_send(alice, id, GS_LANE_FRESH, "fresh 1", 7), 0);
+    assert_int_equal(gs_transport_send(alice, id, GS_LANE_FRESH, "fresh 2", 7), 0);
+    assert_int_equal(gs_transport_send(alice, id, GS_LANE_CONTROL, "ping", 4), 0);
+    wait_for(&w, w.nodes[BOB].messages >= 3);
+    assert_int_equal(w.nodes[BOB].messages, 3);
+    assert_memory_equal(w.nodes[BOB].last.bytes, "fresh 2", 7);
+    assert_true(node_stats(&w, BOB).bytes_in < 2 * LENGTH);
+    while (gs_transport_send(alice, id, GS_LANE_BULK, large.bytes, LENGTH) == 0) {
+    }
+    assert_int_equal(gs_transport_send(alice, id, GS_LANE_BULK, large.bytes, LENGTH), GS_EBUSY);
+    large.length = 64 * 1024;
+    while (gs_transport_send(alice, id, GS_LANE_FRESH, large.bytes, large.length) == 0) {
+    }
+    assert_int_equal(gs_transport_send(alice, id, GS_LANE_CONTROL, "ping", 4), 0);
+    uint32_t before = w.nodes[BOB].messages;
+    wait_for(&w, w.nodes[BOB].messages > before);
+    node_close(&w, ALICE); /* all of it leaves before the goodbye */
+    wait_for(&w, w.nodes[BOB].downs == 1);
+    assert_int_equal(w.nodes[BOB].down_error, 0);
+    gs_buffer_close(&large);
+    world_close(&w);
+}
+
 static void closing_says_goodbye_and_a_restarted_peer_is_found_again(void **state) {
     (void)state;
     struct world w;
@@ -257,6 +296,7 @@ static void a_callback_may_close_the_transport(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_connect_and_exchange),
+        cmocka_unit_test(heartbeats_and_fresh_writes_pass_history),
         cmocka_unit_test(closing_says_goodbye_and_a_restarted_peer_is_found_again),
         cmocka_unit_test(crossing_links_leave_one),
         cmocka_unit_test(a_dropped_link_comes_back),

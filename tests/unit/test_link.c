@@ -198,6 +198,48 @@ static void frames_out_of_order_are_refused(void **state) {
     }
 }
 
+/* Small messages pass between the frames of a large one, byte by byte or not; the large one arrives whole after them.
+ */
+static void messages_pass_between_the_frames_of_another(void **state) {
+    (void)state;
+    enum { LENGTH = 3 * CHUNK + 5 };
+    uint8_t *bytes = malloc(LENGTH);
+    assert_non_null(bytes);
+    memset(bytes, 7, LENGTH);
+    for (int slowly = 0; slowly < 2; slowly++) {
+        struct session s;
+        struct gs_buffer wire = {.length = 0};
+        size_t at = 0;
+        session_open(&fixture, 1, &s);
+        assert_int_equal(gs_link_send_between(s.alice, "early", 5, &wire), GS_EINVAL);
+        for (uint32_t frame = 0; frame < 4; frame++) {
+            assert_int_equal(gs_link_send_frame(s.alice, bytes, LENGTH, &at, &wire), 0);
+            assert_int_equal(at, frame < 3 ? (frame + 1) * CHUNK : LENGTH);
+            if (frame == 3) {
+                break;
+            }
+            assert_int_equal(gs_link_send(s.alice, "whole", 5, &wire), GS_EINVAL);
+            assert_int_equal(gs_link_goodbye(s.alice, &wire), GS_EINVAL);
+            assert_int_equal(gs_link_send_between(s.alice, bytes, GS_LINK_BETWEEN_MAX + 1, &wire), GS_ETOOBIG);
+            size_t length = frame == 0 ? 4 : frame == 1 ? 0 : GS_LINK_BETWEEN_MAX;
+            assert_int_equal(gs_link_send_between(s.alice, frame == 2 ? bytes : (const void *)"ping", length, &wire),
+                             0);
+            assert_int_equal((slowly ? feed_slowly : feed)(s.bob, wire.bytes, wire.length, NULL, &s.bob_seen), 0);
+            wire.length = 0;
+            assert_int_equal(s.bob_seen.messages, frame + 1);
+            assert_int_equal(s.bob_seen.last.length, length);
+        }
+        assert_int_equal(feed(s.bob, wire.bytes, wire.length, NULL, &s.bob_seen), 0);
+        assert_int_equal(s.bob_seen.messages, 4);
+        assert_int_equal(s.bob_seen.last.length, LENGTH);
+        assert_memory_equal(s.bob_seen.last.bytes, bytes, LENGTH);
+        exchange(s.alice, s.bob, &s.bob_seen, "after", 5);
+        gs_buffer_close(&wire);
+        session_close(&s);
+    }
+    free(bytes);
+}
+
 static void our_own_frames_do_not_come_back(void **state) {
     (void)state;
     struct session s;
@@ -371,6 +413,7 @@ int main(void) {
         cmocka_unit_test(every_flipped_bit_of_a_frame_is_refused),
         cmocka_unit_test(a_flipped_stream_header_is_refused),
         cmocka_unit_test(frames_out_of_order_are_refused),
+        cmocka_unit_test(messages_pass_between_the_frames_of_another),
         cmocka_unit_test(our_own_frames_do_not_come_back),
         cmocka_unit_test(an_oversized_frame_is_refused_on_its_length),
         cmocka_unit_test(memory_follows_bytes_and_not_claims),
