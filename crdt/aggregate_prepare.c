@@ -206,7 +206,7 @@ static int check_op(struct gs_preparing *preparing, const struct gs_op *op) {
     if (!info) {
         return gs_preparing_fail(preparing, GS_EINVAL, "/op", &op->path, "is addressed by an unknown op");
     }
-    if (op->kind == GS_OP_TRANSFER) {
+    if (op->kind == GS_OP_TRANSFER || op->kind == GS_OP_TAKEOVER) {
         return gs_preparing_check_transfer(preparing, op);
     }
     bool fits = true;

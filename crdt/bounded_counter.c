@@ -89,6 +89,11 @@ gs_wide gs_bounded_counter_rights_of(const struct gs_bounded_counter *counter, c
             rights -= cell->total;
         }
     }
+    for (uint32_t i = 0; i < counter->taken.count; i++) {
+        const struct gs_rights_cell *cell = &counter->taken.list[i];
+        rights += gs_origin_equal(&cell->from, origin) ? cell->total : 0;
+        rights -= gs_origin_equal(&cell->to, origin) ? cell->total : 0;
+    }
     return rights;
 }
 

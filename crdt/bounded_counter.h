@@ -3,7 +3,10 @@
  * A right is the permission to take one from the value. Balegas et al. 2015 (arXiv 1503.09052) keep a matrix R, where
  * R[i][i] are the rights that origin i has made and R[i][j] those it gave to j, and a vector U of those spent; only
  * origin i writes row i, and every cell only grows. So a join takes the greater of each cell, whatever the order, and
- * nobody but i can lower the rights of i: i never overspends, therefore nobody does. */
+ * nobody but i can lower the rights of i: i never overspends, therefore nobody does.
+ *
+ * Beyond the paper: an origin that will never write again may have one heir. T[i][j] are the rights that i took over
+ * from j; only i writes them, they only grow, and they never exceed what j held at its end. */
 #ifndef GS_CRDT_BOUNDED_COUNTER_H
 #define GS_CRDT_BOUNDED_COUNTER_H
 
@@ -29,6 +32,7 @@ struct gs_bounded_counter {
     int64_t bound;                 /* the least that any change has named */
     struct gs_rights_cells rights; /* R */
     struct gs_rights_cells spent;  /* U: from = to */
+    struct gs_rights_cells taken;  /* T: `from` writes it, and has what `to` held */
 };
 
 /* Raises the cell to at least `total`. 0 or GS_ENOMEM (then unchanged). */

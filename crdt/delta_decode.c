@@ -220,8 +220,8 @@ static void read_span(struct decoding *decoding, struct gs_change *change) {
     struct gs_reader *reader = decoding->reader;
     change->by = gs_read_int(reader);
     change->before = gs_read_int(reader);
-    bool small = change->kind == GS_OP_INCREMENT_BC ? change->by > INT64_MIN
-                                                    : change->by >= (change->kind == GS_OP_TRANSFER ? 1 : 0);
+    bool moves = change->kind == GS_OP_TRANSFER || change->kind == GS_OP_TAKEOVER;
+    bool small = change->kind == GS_OP_INCREMENT_BC ? change->by > INT64_MIN : change->by >= (moves ? 1 : 0);
     int64_t size = !small ? 0 : change->by < 0 ? -change->by : change->by;
     bool above = change->kind != GS_OP_GRANT || change->bound <= 0 || size <= INT64_MAX - change->bound;
     if (reader->error == 0 && (!small || change->before < 0 || size > INT64_MAX - change->before || !above)) {

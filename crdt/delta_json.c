@@ -17,7 +17,7 @@ static void write_members(const struct gs_change *change, const struct gs_kind_i
         gs_json_write_string(change->member.bytes, change->member.length, out);
     }
     if (info->parts & GS_PART_TARGET) {
-        gs_buffer_text(out, ",\"to\":\"");
+        gs_buffer_text(out, change->kind == GS_OP_TAKEOVER ? ",\"from\":\"" : ",\"to\":\"");
         for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
             gs_buffer_printf(out, "%02x", change->target.bytes[i]);
         }

@@ -49,6 +49,8 @@ static const struct gs_kind_info kinds[GS_OP_KIND_COUNT] = {
                             GS_KIND_PRESENT | GS_KIND_MARKS, NULL, NULL},
     [GS_OP_TRANSFER] = {"transfer", GS_TYPE_BOUNDED_COUNTER, GS_PART_BOUND | GS_PART_TARGET | GS_PART_SPAN,
                         GS_KIND_MARKS, NULL, NULL},
+    [GS_OP_TAKEOVER] = {"takeover", GS_TYPE_BOUNDED_COUNTER, GS_PART_BOUND | GS_PART_TARGET | GS_PART_SPAN,
+                        GS_KIND_MARKS, NULL, NULL},
     [GS_OP_SCORE_TO] = {"score", GS_TYPE_LEADERBOARD, GS_PART_DOTS | GS_PART_MEMBER | GS_PART_MARKS | GS_PART_VALUE, 0,
                         "to", is_integer},
     [GS_OP_SCORE_BY] = {"score", GS_TYPE_LEADERBOARD, GS_PART_MEMBER | GS_PART_TALLY, GS_KIND_MARKS, NULL, NULL},

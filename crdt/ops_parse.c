@@ -9,9 +9,9 @@
 #include <string.h>
 
 /* Members of an op besides "op" and "path". */
-enum member { VALUE, VALUES, BY, TO, INDEX, COUNT, MEMBER, TYPE, BOUND, INITIAL, MEMBER_COUNT };
+enum member { VALUE, VALUES, BY, TO, FROM, INDEX, COUNT, MEMBER, TYPE, BOUND, INITIAL, MEMBER_COUNT };
 
-static const char *const member_names[MEMBER_COUNT] = {"value", "values", "by",   "to",    "index",
+static const char *const member_names[MEMBER_COUNT] = {"value", "values", "by",   "to",    "from",   "index",
                                                        "count", "member", "type", "bound", "initial"};
 
 struct parsing {
@@ -146,6 +146,20 @@ static int read_transfer(struct parsing *parsing, const struct members *members,
     return by > 0 ? 0 : fail(parsing, GS_EINVAL, "/by", "\"by\" must be one right or more");
 }
 
+static int read_takeover(struct parsing *parsing, const struct members *members, struct gs_op *op) {
+    int64_t by = 0;
+    struct gs_slice from;
+    if (!read_text(members->other[FROM], &from) || !read_origin(from, &op->target)) {
+        return fail(parsing, GS_EINVAL, "/from", "\"from\" must be the origin, in hexadecimal, that held the rights");
+    }
+    op->has_target = true;
+    op->value = members->other[BY];
+    if (!gs_integer_read(op->value, &by)) {
+        return fail(parsing, GS_ETYPE, "/by", "\"by\" must be a 64-bit integer");
+    }
+    return by > 0 ? 0 : fail(parsing, GS_EINVAL, "/by", "\"by\" must be one right or more");
+}
+
 static int read_number_by(struct parsing *parsing, const struct members *members, struct gs_op *op) {
     op->value = members->other[BY];
     return gs_is_number(op->value) ? 0 : fail(parsing, GS_ETYPE, "/by", "\"by\" must be a number");
@@ -266,6 +280,7 @@ static const struct op_form forms[] = {
     {"score", GS_OP_SCORE_TO, 1 << MEMBER, 1 << TO | 1 << BY, read_score},
     {"observe", GS_OP_OBSERVE, 1 << VALUE, 0, read_observed},
     {"transfer", GS_OP_TRANSFER, 1 << TO | 1 << BY, 0, read_transfer},
+    {"takeover", GS_OP_TAKEOVER, 1 << FROM | 1 << BY, 0, read_takeover},
     {"insert", GS_OP_INSERT, 1 << INDEX, 1 << VALUE | 1 << VALUES, read_insert},
     {"delete", GS_OP_DELETE, 1 << INDEX, 1 << COUNT, read_delete},
     {"create", GS_OP_CREATE, 1 << TYPE, 1 << BOUND | 1 << INITIAL, read_create},

@@ -38,7 +38,7 @@ static void write_target(const struct gs_op *op, struct gs_buffer *out) {
         write_text("to", op->target_name, out);
         return;
     }
-    gs_buffer_text(out, ",\"to\":\"");
+    gs_buffer_text(out, op->kind == GS_OP_TAKEOVER ? ",\"from\":\"" : ",\"to\":\"");
     for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
         gs_buffer_printf(out, "%02x", op->target.bytes[i]);
     }
@@ -59,6 +59,7 @@ static void write_members(const struct gs_op *op, struct gs_buffer *out) {
         write_value("by", op->value, out);
         return;
     case GS_OP_TRANSFER:
+    case GS_OP_TAKEOVER:
         write_target(op, out);
         write_value("by", op->value, out);
         return;

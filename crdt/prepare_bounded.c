@@ -43,13 +43,15 @@ int gs_preparing_refuse_spending(struct gs_preparing *preparing, const struct gs
     int64_t by = 0;
     (void)gs_integer_read(op->value, &by);
     gs_wide asked = by < 0 ? -(gs_wide)by : by;
-    gs_wide held = gs_bounded_counter_rights_of(field->store.bounded, &preparing->stamp->origin);
+    bool takes = op->kind == GS_OP_TAKEOVER;
+    gs_wide held = gs_bounded_counter_rights_of(field->store.bounded, takes ? &op->target : &preparing->stamp->origin);
     gs_wide all = gs_bounded_counter_rights(field->store.bounded);
     held = held > 0 ? held : 0;
     char message[GS_PROBLEM_DETAIL_MAX / 2];
     /* No more than 2^63 were asked for, and fewer are held. */
     snprintf(message, sizeof(message),
-             "needs %" PRIu64 " rights; this region holds %" PRIu64 " (of %" PRId64 " in all): %" PRIu64 " are missing",
-             (uint64_t)asked, (uint64_t)held, gs_wide_clamp(all), (uint64_t)(asked - held));
+             "needs %" PRIu64 " rights; %s holds %" PRIu64 " (of %" PRId64 " in all): %" PRIu64 " are missing",
+             (uint64_t)asked, takes ? "that origin" : "this region", (uint64_t)held, gs_wide_clamp(all),
+             (uint64_t)(asked - held));
     return gs_preparing_fail(preparing, GS_EBOUND, "/by", &op->path, message);
 }

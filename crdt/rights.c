@@ -30,6 +30,10 @@ static uint32_t list_origins(const struct gs_bounded_counter *counter, gs_origin
     for (uint32_t i = 0; i < counter->spent.count; i++) {
         origins[count++] = counter->spent.list[i].from;
     }
+    for (uint32_t i = 0; i < counter->taken.count; i++) {
+        origins[count++] = counter->taken.list[i].from;
+        origins[count++] = counter->taken.list[i].to;
+    }
     if (count > 0) {
         qsort(origins, count, sizeof(*origins), compare_origins);
     }
@@ -43,7 +47,7 @@ static uint32_t list_origins(const struct gs_bounded_counter *counter, gs_origin
 
 static int visit_counter(struct visiting *visiting, const struct gs_path *path,
                          const struct gs_bounded_counter *counter) {
-    size_t room = 2 * (size_t)counter->rights.count + counter->spent.count + 1;
+    size_t room = 2 * ((size_t)counter->rights.count + counter->taken.count) + counter->spent.count + 1;
     size_t size = room * (sizeof(gs_origin) + sizeof(struct gs_rights_holder));
     struct gs_rights_holder *holders = gs_memory_alloc(&visiting->memory, size);
     if (!holders) {
@@ -142,7 +146,9 @@ static int check_change(struct gs_dot_map *scratch, struct gs_memory *memory, co
     if (gs_type_bounded_counter.apply(&copy->store, &applying) != 0) {
         return GS_ENOMEM;
     }
-    return gs_bounded_counter_rights_of(copy->store.bounded, &delta->origin) < 0 ? GS_EOVERSPENT : 0;
+    const struct gs_bounded_counter *after = copy->store.bounded;
+    bool overtaken = change->kind == GS_OP_TAKEOVER && gs_bounded_counter_rights_of(after, &change->target) < 0;
+    return overtaken || gs_bounded_counter_rights_of(after, &delta->origin) < 0 ? GS_EOVERSPENT : 0;
 }
 
 int gs_aggregate_check_rights(const struct gs_aggregate *aggregate, const struct gs_delta *const *deltas,

@@ -1,8 +1,8 @@
 /* Bounded counter: an integer that no schedule of decrements takes below its bound, without asking anyone. Each origin
  * spends only rights that it holds: those it made by increments (and by create: initial - bound), and those that others
- * gave it by `transfer`. Concurrent increments, decrements and transfers all count; nothing is ever a conflict. Of
- * several bounds (concurrent creates) the least counts, and what each create put above its own bound is added up.
- * (Balegas et al. 2015, arXiv 1503.09052.)
+ * gave it by `transfer`, or that it took over from one that has ended. Concurrent increments, decrements and transfers
+ * all count; nothing is ever a conflict. Of several bounds (concurrent creates) the least counts, and what each create
+ * put above its own bound is added up. (Balegas et al. 2015, arXiv 1503.09052.)
  *
  * It is there while it has presence, which create and every increment leave and an unset takes away, or while there are
  * rights: an unset is refused as long as its writer sees any, since nobody could spend what is gone. What has been made
@@ -18,6 +18,7 @@ static void close_store(union gs_store *store, struct gs_memory *memory) {
     if (store->bounded) {
         gs_rights_close(&store->bounded->rights, memory);
         gs_rights_close(&store->bounded->spent, memory);
+        gs_rights_close(&store->bounded->taken, memory);
         gs_memory_free(memory, store->bounded, sizeof(*store->bounded));
         store->bounded = NULL;
     }
@@ -62,7 +63,8 @@ static int join(union gs_store *store, const union gs_store *other, const struct
         return GS_ENOMEM;
     }
     int error = join_cells(&counter->rights, &theirs->rights, joining->memory);
-    return error != 0 ? error : join_cells(&counter->spent, &theirs->spent, joining->memory);
+    error = error != 0 ? error : join_cells(&counter->spent, &theirs->spent, joining->memory);
+    return error != 0 ? error : join_cells(&counter->taken, &theirs->taken, joining->memory);
 }
 
 static int64_t shown(const union gs_store *store) {
@@ -77,22 +79,29 @@ static void write_json(const union gs_store *store, struct gs_buffer *out) {
     gs_buffer_printf(out, "%" PRId64, shown(store));
 }
 
+static void encode_pairs(const struct gs_rights_cells *cells, const struct gs_encoding *encoding) {
+    gs_write_array(encoding->out, 3 * cells->count);
+    for (uint32_t i = 0; i < cells->count; i++) {
+        gs_origin_encode(&cells->list[i].from, encoding);
+        gs_origin_encode(&cells->list[i].to, encoding);
+        gs_write_int(encoding->out, cells->list[i].total);
+    }
+}
+
 static void encode(const union gs_store *store, const struct gs_encoding *encoding) {
     static const struct gs_bounded_counter nothing;
     const struct gs_bounded_counter *counter = store->bounded ? store->bounded : &nothing;
     struct gs_buffer *out = encoding->out;
-    gs_write_array(out, 3);
+    gs_write_array(out, counter->taken.count > 0 ? 4 : 3);
     gs_write_int(out, counter->bound);
-    gs_write_array(out, 3 * counter->rights.count);
-    for (uint32_t i = 0; i < counter->rights.count; i++) {
-        gs_origin_encode(&counter->rights.list[i].from, encoding);
-        gs_origin_encode(&counter->rights.list[i].to, encoding);
-        gs_write_int(out, counter->rights.list[i].total);
-    }
+    encode_pairs(&counter->rights, encoding);
     gs_write_array(out, 2 * counter->spent.count);
     for (uint32_t i = 0; i < counter->spent.count; i++) {
         gs_origin_encode(&counter->spent.list[i].from, encoding);
         gs_write_int(out, counter->spent.list[i].total);
+    }
+    if (counter->taken.count > 0) {
+        encode_pairs(&counter->taken, encoding);
     }
 }
 
@@ -107,6 +116,10 @@ static int visit_origins(const union gs_store *store, enum gs_encode_form form, 
     }
     for (uint32_t i = 0; counter && i < counter->spent.count && error == 0; i++) {
         error = visit(context, &counter->spent.list[i].from);
+    }
+    for (uint32_t i = 0; counter && i < counter->taken.count && error == 0; i++) {
+        error = visit(context, &counter->taken.list[i].from);
+        error = error != 0 ? error : visit(context, &counter->taken.list[i].to);
     }
     return error;
 }
@@ -137,7 +150,7 @@ static void decode_cells(struct gs_rights_cells *cells, struct gs_decoding *deco
 }
 
 static void decode(union gs_store *store, struct gs_decoding *decoding) {
-    gs_read_array_exact(decoding->reader, 3);
+    uint32_t parts = gs_read_array(decoding->reader, 4);
     int64_t bound = gs_read_int(decoding->reader);
     if (decoding->reader->error != 0) {
         return;
@@ -149,6 +162,12 @@ static void decode(union gs_store *store, struct gs_decoding *decoding) {
     }
     decode_cells(&counter->rights, decoding, 3);
     decode_cells(&counter->spent, decoding, 2);
+    if (parts == 4) {
+        decode_cells(&counter->taken, decoding, 3);
+    }
+    if (parts < 3 || (parts == 4 && counter->taken.count == 0)) {
+        gs_reader_fail(decoding->reader, GS_EFORMAT);
+    }
 }
 
 /* The cell that a change raises: `before` is what its writer had there, so that deltas may come twice or in any order.
@@ -161,12 +180,16 @@ static int apply(union gs_store *store, const struct gs_applying *applying) {
         return GS_ENOMEM;
     }
     bool spends = change->by < 0;
+    bool takes = change->kind == GS_OP_TAKEOVER;
     struct gs_rights_cell cell = {
         .from = *own,
-        .to = change->kind == GS_OP_TRANSFER ? change->target : *own,
+        .to = takes || change->kind == GS_OP_TRANSFER ? change->target : *own,
         .total = gs_wide_clamp(change->before + (spends ? -(gs_wide)change->by : change->by)),
     };
-    return gs_rights_raise(spends ? &counter->spent : &counter->rights, applying->memory, &cell);
+    return gs_rights_raise(takes    ? &counter->taken
+                           : spends ? &counter->spent
+                                    : &counter->rights,
+                           applying->memory, &cell);
 }
 
 static int collect(const union gs_store *store, struct gs_arena *arena, struct gs_cleared *ret_cleared) {
@@ -211,8 +234,10 @@ static int resolve_transfer(const struct gs_bounded_counter *counter, int64_t by
     if (by <= 0 || gs_origin_equal(writer, &change->target)) {
         return GS_EINVAL;
     }
-    bool held = gs_bounded_counter_rights_of(counter, writer) >= by;
-    return held ? settle(gs_rights_find(&counter->rights, writer, &change->target), by, change) : GS_EBOUND;
+    bool takes = change->kind == GS_OP_TAKEOVER;
+    bool held = gs_bounded_counter_rights_of(counter, takes ? &change->target : writer) >= by;
+    const struct gs_rights_cells *cells = takes ? &counter->taken : &counter->rights;
+    return held ? settle(gs_rights_find(cells, writer, &change->target), by, change) : GS_EBOUND;
 }
 
 static int resolve(const union gs_store *store, const struct gs_op *op, const gs_origin *writer, struct gs_arena *arena,
@@ -229,8 +254,8 @@ static int resolve(const union gs_store *store, const struct gs_op *op, const gs
         return GS_EINVAL;
     }
     change->bound = counter->bound;
-    return change->kind == GS_OP_TRANSFER ? resolve_transfer(counter, by, writer, change)
-                                          : resolve_increment(counter, by, writer, change);
+    bool moves = change->kind == GS_OP_TRANSFER || change->kind == GS_OP_TAKEOVER;
+    return moves ? resolve_transfer(counter, by, writer, change) : resolve_increment(counter, by, writer, change);
 }
 
 static int diff(const union gs_store *store, const struct gs_path *path, struct gs_slice value,

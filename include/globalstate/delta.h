@@ -75,6 +75,7 @@ enum gs_op_kind {
     GS_OP_SCORE_BY = 22,      /* leaderboard: by, for `member` */
     GS_OP_REMOVE_MEMBER = 23, /* leaderboard: `member` */
     GS_OP_OBSERVE = 24,       /* hyperloglog: value, or [register, rank] */
+    GS_OP_TAKEOVER = 25, /* bounded_counter: `by` rights of `target`, which will never write again, to the writer */
     GS_OP_KIND_COUNT
 };
 
@@ -98,7 +99,7 @@ struct gs_op {
     int64_t bound;          /* create bounded_counter: the value never passes below it */
     int64_t initial;        /* create bounded_counter: the value to begin with, >= bound */
     struct gs_slice target_name; /* transfer: who gets the rights, as the client named it */
-    gs_origin target;            /* transfer: the origin that this is */
+    gs_origin target;            /* transfer: the origin that this is; takeover: the origin that held the rights */
     bool has_target;             /* false: the name is none, or the caller has not looked it up */
 };
 
@@ -163,7 +164,7 @@ struct gs_change {
     enum gs_type type;      /* create */
     uint32_t mark_count;    /* leaderboard: increments of the member's score that are superseded, by origin */
     int64_t bound;          /* bounded counter */
-    gs_origin target;       /* transfer */
+    gs_origin target;       /* transfer, takeover */
     struct gs_slice member; /* leaderboard */
     const struct gs_counter_mark *marks;
     struct gs_slice value;

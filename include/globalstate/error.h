@@ -51,7 +51,11 @@
     X(GS_EBOUND, -38, "insufficient_rights", "this region does not hold the rights that this would take")          \
     X(GS_ERIGHTS, -39, "rights_left", "a bounded counter above its bound cannot be taken away")                    \
     X(GS_EOVERSPENT, -40, "overspent", "a delta spends rights of a bounded counter that its origin does not hold") \
-    X(GS_EGONE, -41, "gone", "what lies so far back is no longer kept")
+    X(GS_EGONE, -41, "gone", "what lies so far back is no longer kept")                                            \
+    X(GS_EENDED, -46, "origin_closed",                                                                             \
+      "the batch lies, or depends on what lies, behind the end at which its origin was closed")                    \
+    X(GS_ECLOSING, -47, "closing_unproved", "the log does not bear out a decision about the end of an origin")     \
+    X(GS_ERETIRED, -48, "region_retired", "this region has been retired: it takes no writes any more")
 
 enum gs_error {
     GS_OK = 0,

@@ -3,7 +3,8 @@
  * A bounded counter never passes below its bound, because each origin takes only as many as it holds *rights*: one for
  * each step of its own increments, and those that others transferred to it. A decrement beyond them is refused with
  * what is missing; nobody is asked. Where rights should be is the caller's policy: these functions say where they are,
- * and the op `transfer` moves them. */
+ * and the op `transfer` moves them. Rights of an origin that will never write again are moved by `takeover`, which its
+ * one heir writes: that it has ended, all of it is here and nobody else inherits, is the caller's to know. */
 #ifndef GLOBALSTATE_RIGHTS_H
 #define GLOBALSTATE_RIGHTS_H
 
@@ -29,9 +30,10 @@ typedef int (*gs_rights_fn)(void *context, const struct gs_rights *rights);
 int gs_aggregate_visit_rights(const struct gs_aggregate *aggregate, gs_rights_fn visit, void *context);
 
 /* Whether `deltas` of one origin, applied in this order, leave it with rights of its own making: GS_EOVERSPENT if it
- * would at any point hold fewer than none of some bounded counter, or lowers its bound by anything but `create`. To be
- * asked of what another origin sent, when everything that the deltas build on is applied; the aggregate does not
- * change. Costs next to nothing if no delta is on a bounded counter. 0, GS_EOVERSPENT, GS_ENOMEM. */
+ * would at any point hold fewer than none of some bounded counter, takes over more than there is, or lowers its bound
+ * by anything but `create`. To be asked of what another origin sent, when everything that the deltas build on is
+ * applied; the aggregate does not change. Costs next to nothing if no delta is on a bounded counter. 0, GS_EOVERSPENT,
+ * GS_ENOMEM. */
 int gs_aggregate_check_rights(const struct gs_aggregate *aggregate, const struct gs_delta *const *deltas,
                               uint32_t count);
 

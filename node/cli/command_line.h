@@ -7,6 +7,7 @@ int gs_cli_serve(int argc, char **argv);
 int gs_cli_keygen(int argc, char **argv);
 int gs_cli_trust(int argc, char **argv);
 int gs_cli_token(int argc, char **argv);
+int gs_cli_retire(int argc, char **argv);
 int gs_cli_status(int argc, char **argv);
 int gs_cli_sync(int argc, char **argv);
 int gs_cli_replay(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct {
     {"trust", gs_cli_trust, "list, add or revoke keys in the trust file"},
     {"token", gs_cli_token, "mint a JWT for clients"},
     {"status", gs_cli_status, "show regions: vectors, lag, whether they agree"},
+    {"retire", gs_cli_retire, "retire a region for good: the others close what it wrote, and go on without it"},
     {"sync", gs_cli_sync, "compare regions, down to the field that differs; exchange, repair"},
     {"replay", gs_cli_replay,
      "send a recorded trace to running regions, or a store's log into a fresh store; and compare"},

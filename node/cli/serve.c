@@ -209,6 +209,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
                 .verify_interval_ms = config->verify_interval_ms,
                 .ack_interval_ms = config->ack_interval_ms,
                 .start_wait_ms = config->start_wait_ms,
+                .close_after_ms = config->close_after_ms,
                 .idempotency_ms = IDEMPOTENCY_MS,
                 .idempotency_max = IDEMPOTENCY_ENTRIES,
             },

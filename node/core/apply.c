@@ -9,15 +9,16 @@ struct claims {
 
 /* What the batch's origin had applied of `origin` when it sealed the batch: a function of its own log, the same at
  * every node. Comparing with what *we* have applied instead would let nodes disagree. */
-static uint64_t witnessed_by(const struct claims *claims, const gs_origin *origin) {
-    uint64_t seq = gs_vector_seq(&claims->origin->witnessed, origin);
+uint64_t gs_events_witnessed(const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                             const gs_origin *of) {
+    uint64_t seq = gs_vector_seq(&origin->witnessed, of);
     uint32_t low = 0;
-    uint32_t high = claims->head->dep_count;
+    uint32_t high = head->dep_count;
     while (low < high) { /* deps are sorted, and there may be as many of them as claims */
         uint32_t middle = low + (high - low) / 2;
         struct gs_head dep;
-        gs_batch_dep(claims->head, middle, &dep);
-        int order = gs_origin_compare(&dep.origin, origin);
+        gs_batch_dep(head, middle, &dep);
+        int order = gs_origin_compare(&dep.origin, of);
         if (order == 0) {
             return dep.seq > seq ? dep.seq : seq;
         }
@@ -38,7 +39,7 @@ static int check_claim(void *context, const gs_origin *origin, gs_point at) {
     if (!gs_context_contains(claims->seen, &(gs_dot){.origin = *origin, .at = at})) {
         return GS_EOVERCLAIM;
     }
-    return at.seq <= witnessed_by(claims, origin) ? 0 : GS_EOVERCLAIM;
+    return at.seq <= gs_events_witnessed(claims->origin, claims->head, origin) ? 0 : GS_EOVERCLAIM;
 }
 
 static int check_change(struct gs_core *core, struct claims *claims, const struct gs_event_change *change,
@@ -89,6 +90,7 @@ int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, 
         }
     }
     int error = gs_rights_check(core, head, events);
+    error = error != 0 ? error : gs_closing_check(core, origin, head, events);
     if (error != 0) {
         discard_new(core, head, events);
     }
@@ -119,6 +121,9 @@ static int apply_event(struct gs_core *core, const struct gs_batch_head *head, c
             return error;
         }
         versions[i] = cell->version;
+    }
+    if (gs_closing_apply(core, &head->origin, event) != 0) {
+        return GS_ENOMEM;
     }
     if (!event->idempotency.present) {
         return 0;

@@ -91,6 +91,7 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
         return error;
     }
     core->rights_moves += gs_rights_move(delta);
+    gs_takeover_notice(core, delta);
     cell->version++;
     gs_keep_touch(core, cell);
     cell->updated = gs_hlc_observe(cell->updated, delta->clock);

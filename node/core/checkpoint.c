@@ -1,6 +1,7 @@
 /* The checkpoint of keep.h, written and read back.
  *
- *   checkpoint := [4, cluster, clock, [origin, …], nil | [key, root, aggregates, signature]]
+ *   checkpoint := [5, cluster, clock, [origin, …], nil | [key, root, aggregates, signature], closings]
+ *                  (closings: closing_keep.c)
  *   origin     := [origin id, incarnation, key, clock_last, seq, hash, signature, [id, seq, hash, …], known_from,
  *                  [first_seq, number of the origin, seq, …],     what it had witnessed; how that grew (witness.c)
  *                  end_count, [seq, hash, …]]                    where its newest batches ended, oldest first
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHECKPOINT_VERSION = 4, CHECKPOINT_VERSION_BARE = 3 };
+enum { CHECKPOINT_VERSION = 5, CHECKPOINT_VERSION_OPEN = 4, CHECKPOINT_VERSION_BARE = 3 };
 
 static void write_bin(struct gs_buffer *out, const void *bytes, size_t size) {
     gs_write_bin(out, bytes, size);
@@ -107,7 +108,7 @@ static void write_ledger(struct gs_core *core, struct gs_keep_entries *journal) 
 
 int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep) {
     struct gs_buffer *out = &keep->core;
-    gs_write_array(out, 5);
+    gs_write_array(out, 6);
     gs_write_uint(out, CHECKPOINT_VERSION);
     write_bin(out, core->config.cluster.bytes, GS_CLUSTER_SIZE);
     gs_write_uint(out, core->clock);
@@ -118,6 +119,7 @@ int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep) {
         }
     }
     int error = gs_base_write_attestation(core, out);
+    gs_closing_write(&core->closings, out);
     write_idempotency(core, &keep->journals[GS_KEEP_IDEMPOTENCY]);
     write_ledger(core, &keep->journals[GS_KEEP_LEDGER]);
     int failed = error != 0 ? error : out->failed;
@@ -195,12 +197,12 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     uint8_t cluster[GS_CLUSTER_SIZE];
     gs_reader_init(&reader, bytes.bytes, bytes.length);
     reader.nodes_left = UINT32_MAX;
-    uint32_t parts = gs_read_array(&reader, 5);
+    uint32_t parts = gs_read_array(&reader, 6);
     uint64_t version = gs_read_uint(&reader);
-    if (version != CHECKPOINT_VERSION && version != CHECKPOINT_VERSION_BARE) {
+    if (version > CHECKPOINT_VERSION || version < CHECKPOINT_VERSION_BARE) {
         return GS_EVERSION;
     }
-    if (parts != (version == CHECKPOINT_VERSION ? 5 : 4)) {
+    if (parts != version + 1) {
         return GS_ECORRUPT;
     }
     gs_read_bin_exact(&reader, cluster, sizeof cluster);
@@ -212,8 +214,11 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     for (uint32_t left = gs_read_array(&reader, GS_VECTOR_MAX); left > 0 && error == 0; left--) {
         error = reader.error != 0 ? reader.error : read_origin(core, &reader);
     }
-    if (error == 0 && version == CHECKPOINT_VERSION) {
+    if (error == 0 && version >= CHECKPOINT_VERSION_OPEN) {
         error = gs_base_read_attestation(core, &reader);
+    }
+    if (error == 0 && version == CHECKPOINT_VERSION) {
+        error = gs_closing_read(&reader, &core->closings);
     }
     error = error != 0 ? error : gs_reader_finish(&reader);
     if (error == 0) {

@@ -21,6 +21,7 @@ enum gs_command_kind {
     GS_COMMAND_DIGEST,    /* the signed root of the digest tree, as JSON */
     GS_COMMAND_ORIGINS,   /* who has written, under which names; what of the past is final */
     GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
+    GS_COMMAND_RETIRE,    /* a region is retired for good */
     GS_COMMAND_QUARANTINE /* batches that are held and forks, as JSON; or one of them, with its bytes */
 };
 
@@ -147,6 +148,15 @@ struct gs_command {
     struct gs_slice held_id; /* empty: all of them; GS_ENOTFOUND if there is no such one */
     int held_reason;         /* set by the core: GS_E… of the one */
     bool held_releasable;    /* … */
+
+    /* RETIRE */
+    struct {
+        struct gs_slice region;    /* its name */
+        struct gs_slice heir;      /* the region that gets its rights of bounded counters; empty: this one */
+        struct gs_slice reason;    /* a canonical text, or empty */
+        struct gs_slice actor;     /* who decides */
+        struct gs_problem problem; /* set by the core if its code is not 0: GS_EINVAL, GS_ENOTFOUND */
+    } retire;
 
     /* SYNC */
     struct gs_sync_request sync;

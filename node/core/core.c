@@ -49,6 +49,7 @@ void gs_core_free(struct gs_core *core) {
     gs_ledger_close(&core->ledger);
     gs_held_close(core);
     gs_registry_close(core);
+    gs_closing_close(&core->closings);
     gs_update_clear(&core->later);
     gs_vector_close(&core->applied);
     gs_vector_close(&core->stored);
@@ -76,6 +77,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_read_command(core, command, update);
     case GS_COMMAND_STATUS:
         return gs_status_command(core, command, update);
+    case GS_COMMAND_RETIRE:
+        return gs_retire_command(core, command, update);
     case GS_COMMAND_QUARANTINE:
         return gs_quarantine_command(core, command, update);
     case GS_COMMAND_LIST:
@@ -96,7 +99,7 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
 /* A node that only receives says so now and then, so that others know what it has applied. */
 static int write_ack(struct gs_core *core) {
     bool due = core->ack_due && core->mono_ms >= core->ack_mono_ms;
-    if (!due || core->waiting_for_peers || core->writer.count > 0) {
+    if (!due || core->retired || core->waiting_for_peers || core->writer.count > 0) {
         return 0;
     }
     static const char type[] = GS_ACK_EVENT_TYPE;
@@ -130,6 +133,9 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     }
     if (error == 0) {
         error = gs_compares_tick(core, update);
+    }
+    if (error == 0) {
+        error = gs_closing_tick(core);
     }
     return error != 0 ? error : write_ack(core);
 }
@@ -237,6 +243,9 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
     core->mono_ms = event->mono_ms;
     gs_detector_wake(core);
     int error = dispatch(core, event, update);
+    if (error == 0) {
+        error = gs_closing_end_self(core);
+    }
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_members_step(core, update);
         error = error != 0 ? error : gs_jobs_step(core, update);
@@ -299,6 +308,14 @@ bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_
         *ret_key = state->key;
     }
     return state != NULL;
+}
+
+bool gs_core_closed(const struct gs_core *core, const gs_origin *origin, uint64_t *ret_final) {
+    const struct gs_closed *closed = gs_closing_find(core, origin);
+    if (closed != NULL) {
+        *ret_final = closed->final;
+    }
+    return closed != NULL;
 }
 
 int gs_core_stable(const struct gs_core *core, struct gs_vector *ret_vector) {

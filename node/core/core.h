@@ -63,6 +63,8 @@ struct gs_core_config {
     uint64_t ack_interval_ms;     /* a node that only receives writes an acknowledgement this often; 5,000 by default */
     uint64_t start_wait_ms; /* how long a start with an own log waits for the answer of every other trusted key, before
                                it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
+    uint64_t
+        close_after_ms; /* an earlier life of our key is closed once nothing has come of it for so long; 0: never */
     uint64_t verify_interval_ms; /* how often to compare digests with all peers unasked; 0: never */
     uint64_t idempotency_ms;     /* how long keys are remembered; 24 h by default */
     uint32_t idempotency_max;    /* entries remembered at most */
@@ -293,6 +295,8 @@ const struct gs_vector *gs_core_stored(const struct gs_core *core);
 gs_origin gs_core_origin(const struct gs_core *core);
 /* What every live member has applied, by the applied log alone; the caller closes `ret_vector`. 0 or GS_ENOMEM. */
 int gs_core_stable(const struct gs_core *core, struct gs_vector *ret_vector);
+/* True if the log has closed the origin: `ret_final` is the last seq of it that is ever taken. */
+bool gs_core_closed(const struct gs_core *core, const gs_origin *origin, uint64_t *ret_final);
 /* The key whose life an origin is; false if the origin is not known. */
 bool gs_core_origin_key(const struct gs_core *core, const gs_origin *origin, gs_public_key *ret_key);
 /* An origin's name as the API prints it, cut to fit. */

@@ -14,6 +14,7 @@
  *   rights.c       whether a batch spends what its origin does not hold; transfer.c: who is meant by a transfer
  *   held.c         batches that must not be applied, yet or at all
  *   forks.c        origins that have signed two histories
+ *   closing.c      origins that have ended are closed (closing_proof.c, closing_drive.c)
  *   digest.c       the tree of hashes over all aggregates
  *   scrub.c        … and memory compared with it
  *   compare.c      digests compared with peers: what both sides share, and the side that answers
@@ -36,6 +37,7 @@
 #define GS_NODE_CORE_CORE_IMPL_H
 
 #include "gossip/message.h"
+#include "node/core/closing.h"
 #include "node/core/compare.h"
 #include "node/core/core.h"
 #include "node/core/digest.h"
@@ -124,6 +126,7 @@ struct gs_origin_state {
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
     size_t waiting_bytes;
+    uint64_t moved_mono_ms;                    /* when a batch of it was applied last */
     bool forked;                               /* nothing of it is taken any more */
     struct gs_buffer evidence;                 /* a record that contradicts ours, until ours is read from the log */
     struct gs_buffer proof;                    /* both, as a message */
@@ -200,6 +203,7 @@ struct gs_peer_state {
     bool reading_urgent;    /* that read was for an urgent vector */
     bool pulling;           /* we have asked and not been answered */
     bool pull_again;        /* its last answer said that there is more: ask once this much is stored */
+    uint64_t up_mono_ms;    /* when the link came up */
     uint64_t pull_mono_ms;  /* when we asked */
     uint64_t heard_mono_ms; /* when anything came last */
     uint64_t ping_mono_ms;  /* when the last ping left */
@@ -280,6 +284,9 @@ struct gs_core {
     struct gs_vector stored;
     struct gs_vector young; /* stored, as of the last exchange; */
     struct gs_vector aged;  /* as of the one before it: what was pushed by then has arrived, or is lost */
+
+    struct gs_closings closings;
+    bool retired; /* this node's key has been ended for good: it takes no writes */
 
     struct gs_ledger ledger;
     struct gs_table cells;
@@ -409,6 +416,10 @@ void gs_cells_close(struct gs_core *core);
 /* write.c */
 int gs_write_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 
+/* An event of the node's own; nobody is answered. 0; GS_EBUSY: there is no room for it now; GS_EINVAL: the state does
+ * not allow it; else a failure of the core. */
+int gs_write_own(struct gs_core *core, const struct gs_write *write);
+
 /* write_prepare.c: resolves one write against the state, without changing it. */
 struct gs_prepared {
     struct gs_event event;  /* its changes are in the arena */
@@ -431,7 +442,10 @@ int gs_write_rehearse(struct gs_core *core, struct gs_command *command, struct g
 const struct gs_aggregate *gs_scratch_aggregate(const struct gs_write_scratch *scratch,
                                                 const struct gs_write_change *change, uint64_t *ret_version);
 
-/* apply.c: 0 if a batch's clocks go on from its origin's last (else GS_EFORMAT), and its events claim nothing beyond
+/* apply.c: what the origin of a batch had applied of `of` when it sealed the batch. */
+uint64_t gs_events_witnessed(const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                             const gs_origin *of);
+/* 0 if a batch's clocks go on from its origin's last (else GS_EFORMAT), and its events claim nothing beyond
  * what their origin had applied (else GS_EOVERCLAIM) … */
 int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                     const struct gs_event *events);
@@ -546,6 +560,9 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, const str
 int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin, struct gs_slice bytes);
 /* A batch from the quarantine: 0 when it is applied, GS_ENOMEM, else why not. */
 int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, const struct gs_held *held);
+
+/* retire.c */
+int gs_retire_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 
 /* stable.c */
 /* What the owner of a key has applied at least, by its own log: a lower bound that outlives its link. */

@@ -152,7 +152,7 @@ static bool is_gone(const struct gs_member_entry *entry, const struct gs_peer_st
 /* True if the member is in doubt: others are to be asked. */
 static bool judge(struct gs_core *core, struct gs_member_entry *entry) {
     const struct gs_peer_state *peer = gs_members_link(core, &entry->key);
-    if (is_gone(entry, peer)) {
+    if (is_gone(entry, peer) || gs_closing_is_retired(core, &entry->key)) {
         become(core, entry, GS_PEER_LEFT);
         return false;
     }
@@ -188,7 +188,7 @@ void gs_core_peer_life(const struct gs_core *core, const gs_public_key *key, enu
                        enum gs_peer_reach *ret_reach) {
     const struct gs_member_entry *entry = gs_members_find(core, key);
     const struct gs_peer_state *peer = gs_members_link(core, key);
-    *ret_life = entry != NULL ? entry->life : GS_PEER_DEAD;
+    *ret_life = gs_closing_is_retired(core, key) ? GS_PEER_LEFT : entry != NULL ? entry->life : GS_PEER_DEAD;
     *ret_reach = GS_REACH_NONE;
     if (entry == NULL || entry->life == GS_PEER_LEFT) {
         return;

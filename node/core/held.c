@@ -29,7 +29,8 @@ static void make_note_name(const struct gs_held *held, char ret_name[GS_NOTE_NAM
 }
 
 bool gs_held_releasable(int reason) {
-    return reason != GS_EFORMAT && reason != GS_ETOOBIG && reason != GS_EVERSION && reason != GS_EOVERCLAIM;
+    return reason != GS_EFORMAT && reason != GS_ETOOBIG && reason != GS_EVERSION && reason != GS_EOVERCLAIM &&
+           reason != GS_EENDED && reason != GS_ECLOSING;
 }
 
 bool gs_held_is_released(const struct gs_core *core, const gs_hash *hash) {
@@ -150,7 +151,8 @@ static bool is_due(const struct gs_core *core, const struct gs_held *held) {
 static bool is_worth_trying(const struct gs_core *core, const struct gs_held *held) {
     struct gs_record record;
     struct gs_batch_head head;
-    if (is_due(core, held) || (held->reason == GS_EOVERSPENT && held->rights_moves != core->rights_moves)) {
+    if (is_due(core, held) || held->reason == GS_ECLOSING ||
+        (held->reason == GS_EOVERSPENT && held->rights_moves != core->rights_moves)) {
         return true;
     }
     if (!core->look_at_releases || !gs_held_releasable(held->reason) ||

@@ -13,6 +13,10 @@ static const char *reason_of(int reason) {
         return "clock";
     case GS_EOVERCLAIM:
         return "claims";
+    case GS_EENDED:
+        return "closed";
+    case GS_ECLOSING:
+        return "closing";
     case GS_EFORMAT:
     case GS_ETOOBIG:
     case GS_EVERSION:

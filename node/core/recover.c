@@ -176,6 +176,7 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
  * life of a clone, or of a disk that was lost, and numbers of it may be where we cannot look. */
 static bool may_go_on(const struct gs_core *core) {
     return core->self != NULL && !core->self->forked && core->has_noted_self &&
+           !gs_closing_begun(core, &core->self->origin) &&
            memcmp(&core->noted_self, &core->self->incarnation, sizeof core->noted_self) == 0;
 }
 
@@ -197,6 +198,10 @@ int gs_core_start(struct gs_core *core) {
         return error;
     }
     core->self = find_self(core);
+    core->retired = gs_closing_is_retired(core, &core->config.keys.public_key);
+    for (uint32_t i = 0; i < core->origin_count; i++) {
+        core->origins[i]->moved_mono_ms = core->mono_ms;
+    }
     bool lost = core->config.lost.seq > 0;
     if (lost || !may_go_on(core)) {
         core->self = NULL;

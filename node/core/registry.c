@@ -114,10 +114,14 @@ int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, con
     if (gs_vector_set(&core->applied, &now) != 0) {
         return GS_ENOMEM;
     }
+    state->moved_mono_ms = core->mono_ms;
     state->clock_last = head->clock_last;
     state->ends[state->end_count++ % ENDS_KEPT] = (struct gs_end){.seq = now.seq, .hash = now.hash};
     memcpy(state->tail_signature, head->signature, GS_SIGNATURE_SIZE);
     core->clock = gs_hlc_observe(core->clock, head->clock_last);
+    if (gs_closing_vote(core, state, head) != 0) {
+        return GS_ENOMEM;
+    }
     return gs_digest_advanced(core, &now, state == core->self);
 }
 

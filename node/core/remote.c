@@ -179,6 +179,10 @@ int gs_remote_record(struct gs_core *core, struct gs_peer_state *peer, const str
     if (is_closed(core, origin, &arrival->head)) {
         return 0;
     }
+    int closing = gs_closing_takes(core, &arrival->head);
+    if (closing != 0) {
+        return closing == GS_EENDED && error == 0 ? gs_held_put(core, &arrival->head, arrival->bytes, closing) : 0;
+    }
     if (core->open.records.length > OPEN_BYTES_MAX) {
         return 0; /* as if it were still on its way */
     }
@@ -203,6 +207,12 @@ int gs_remote_apply_waiting(struct gs_core *core, struct gs_origin_state *origin
         return error != 0 ? error : GS_ECHAIN;
     }
     if (error == 0) {
+        error = gs_closing_takes(core, &head);
+    }
+    if (error == GS_EBUSY) {
+        return GS_ECHAIN; /* its origin is being closed since it came */
+    }
+    if (error == 0) {
         error = check_skew(core, &head);
     }
     if (error == 0) {
@@ -225,6 +235,9 @@ int gs_remote_apply_held(struct gs_core *core, struct gs_origin_state *origin, c
     int error = parse(bytes, &record, &head);
     if (error == 0) {
         error = place_in_chain(core, origin, &head);
+    }
+    if (error == 0) {
+        error = gs_closing_takes(core, &head);
     }
     if (error == 0) {
         error = gs_causal_ready(core, &head) ? check_skew(core, &head) : GS_EGAP;

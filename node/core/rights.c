@@ -17,7 +17,8 @@ struct claim {
 };
 
 static bool is_on_bounded(const struct gs_change *change) {
-    return change->kind == GS_OP_GRANT || change->kind == GS_OP_INCREMENT_BC || change->kind == GS_OP_TRANSFER;
+    return change->kind == GS_OP_GRANT || change->kind == GS_OP_INCREMENT_BC || change->kind == GS_OP_TRANSFER ||
+           change->kind == GS_OP_TAKEOVER;
 }
 
 static bool names_bounded(const struct gs_delta *delta) {
@@ -36,6 +37,18 @@ bool gs_rights_move(const struct gs_delta *delta) {
         }
     }
     return false;
+}
+
+/* An heir takes over only from what the log has closed, and passed to it: its own closing is behind it in its own log,
+ * and so is, among what that depends on, all that the origin ever wrote. */
+static bool inherits_all(const struct gs_core *core, const struct gs_delta *delta) {
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct gs_change *change = &delta->changes[i];
+        if (change->kind == GS_OP_TAKEOVER && !gs_closing_inherits(core, &change->target, &delta->origin)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static int compare_claims(const void *a, const void *b) {
@@ -82,6 +95,10 @@ int gs_rights_check(const struct gs_core *core, const struct gs_batch_head *head
     for (uint32_t i = 0; i < head->count; i++) {
         for (uint32_t j = 0; j < events[i].change_count; j++) {
             const struct gs_event_change *change = &events[i].changes[j];
+            if (!inherits_all(core, &change->delta)) {
+                free(claims);
+                return GS_ECLOSING;
+            }
             if (names_bounded(&change->delta)) {
                 claims[found] = (struct claim){.cell = gs_cell_find(core, change->aggregate_type, change->aggregate_id),
                                                .order = found,

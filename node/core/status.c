@@ -78,6 +78,7 @@ void gs_status_write_peer(const struct gs_core *core, const struct gs_trust_entr
     } else {
         gs_buffer_text(out, "null");
     }
+    gs_buffer_printf(out, ",\"retired\":%s", gs_closing_is_retired(core, &trusted->key) ? "true" : "false");
     write_member(core, entry, reach, out);
     gs_buffer_text(out, ",\"lag\":");
     write_lag(core, told, out);
@@ -139,7 +140,8 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
     for (int i = 0; i < GS_ORIGIN_SIZE; i++) {
         gs_buffer_printf(out, "%02x", core->self->origin.bytes[i]);
     }
-    gs_buffer_printf(out, "\",\"started\":%s,\"vector\":", core->stats.started ? "true" : "false");
+    gs_buffer_printf(out, "\",\"started\":%s,\"retired\":%s,\"vector\":", core->stats.started ? "true" : "false",
+                     core->retired ? "true" : "false");
     gs_registry_write_vector(core, &core->stored, out);
     gs_buffer_text(out, ",\"stable\":");
     write_stable(core, out);

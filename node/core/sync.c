@@ -16,12 +16,13 @@ struct gs_peer_state *gs_peer_find(struct gs_core *core, gs_peer id) {
 }
 
 static bool is_spared(const struct gs_core *core, const struct gs_origin_state *origin) {
-    return origin != NULL && (origin->forked || gs_held_find(core, &origin->origin) != NULL);
+    return origin != NULL && (origin->forked || gs_held_find(core, &origin->origin) != NULL ||
+                              (core->closings.proposal_count > 0 && !gs_closing_wants(core, &origin->origin)));
 }
 
 /* Origins of which we take nothing for now. `ret_spared` is NULL if there are none, else the caller's to free. */
 static int list_spared(const struct gs_core *core, struct gs_spared **ret_spared, uint32_t *ret_count) {
-    if (core->stats.held == 0 && core->stats.forks == 0) {
+    if (core->stats.held == 0 && core->stats.forks == 0 && core->closings.proposal_count == 0) {
         return 0;
     }
     struct gs_spared *spared = calloc(core->origin_count + 1, sizeof *spared);
@@ -71,6 +72,7 @@ int gs_sync_peer_up(struct gs_core *core, const struct gs_core_event *event, str
     }
     struct gs_peer_state *peer = &core->peers[core->peer_count++];
     *peer = (struct gs_peer_state){
+        .up_mono_ms = core->mono_ms,
         .id = event->peer.peer,
         .key = event->peer.key,
         .heard_mono_ms = core->mono_ms,
@@ -456,7 +458,7 @@ int gs_sync_continue(struct gs_core *core, struct gs_update *update) {
 }
 
 static int tick_peer(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
-    if (core->mono_ms - peer->heard_mono_ms >= PEER_SILENCE_MS) {
+    if (core->mono_ms - peer->heard_mono_ms >= PEER_SILENCE_MS || gs_closing_ends_link(core, peer)) {
         return gs_update_drop(update, peer->id);
     }
     if (core->mono_ms - peer->ping_mono_ms < PING_INTERVAL_MS) {

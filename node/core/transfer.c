@@ -27,6 +27,9 @@ static const char *why_not(const struct gs_core *core, const struct gs_origin_st
     if (state->forked) {
         return "is a region that has signed two histories and is not taken any further";
     }
+    if (gs_closing_is_retired(core, &state->key)) {
+        return "is a region that has been retired";
+    }
     const struct gs_trust_entry *trusted = gs_trust_find_key(core->config.trust, &state->key);
     return trusted == NULL || trusted->revoked ? "is a region that is not trusted any more" : NULL;
 }

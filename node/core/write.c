@@ -116,6 +116,9 @@ static int accept_write(struct gs_core *core, struct gs_command *command, const 
     if (result->region == NULL) {
         return GS_ENOMEM;
     }
+    if (gs_closing_apply(core, &core->self->origin, event) != 0) {
+        return GS_ENOMEM;
+    }
     return event->idempotency.present ? gs_idempotency_add(core, event, &core->self->origin, versions) : 0;
 }
 
@@ -237,9 +240,37 @@ static int rehearse(struct gs_core *core, struct gs_command *command) {
     return error;
 }
 
+int gs_write_own(struct gs_core *core, const struct gs_write *write) {
+    struct gs_arena arena = {0};
+    struct gs_prepared prepared = {0};
+    struct gs_write_result result = {0};
+    int refused = gs_write_prepare(core, NULL, write, &arena, &prepared, &result);
+    int error = refused != 0 ? refused : gs_batch_writer_add(&core->writer, &prepared.event);
+    if (error != 0) {
+        gs_arena_close(&arena);
+        return error == GS_ENOMEM ? error : refused != 0 ? GS_EINVAL : GS_EBUSY;
+    }
+    const struct gs_event *event = &prepared.event;
+    core->clock = event->clock;
+    for (uint32_t i = 0; error == 0 && i < event->change_count; i++) {
+        struct gs_cell *cell = gs_cell_get(core, event->changes[i].aggregate_type, event->changes[i].aggregate_id);
+        error = cell == NULL ? GS_ENOMEM : gs_cell_apply(core, cell, &event->changes[i].delta);
+        if (error == 0) {
+            cell->last_own_seq = event->seq;
+        }
+    }
+    error = error != 0 ? error : gs_closing_apply(core, &core->self->origin, event);
+    gs_arena_close(&arena);
+    return error;
+}
+
 int gs_write_command(struct gs_core *core, struct gs_command *command, struct gs_update *update) {
     if (command->write_count == 0 || command->write_count > WRITES_PER_COMMIT_MAX) {
         command->error = GS_EINVAL;
+        return gs_update_answer(update, command);
+    }
+    if (core->retired) {
+        command->error = GS_ERETIRED;
         return gs_update_answer(update, command);
     }
     bool full = core->writer.count + command->write_count > WRITES_PER_COMMIT_MAX ||

@@ -133,13 +133,30 @@ static int check_distinct(const struct gs_write *write, struct gs_problem *probl
     return 0;
 }
 
+static int check_ops(const struct gs_write_change *change, struct gs_problem *problem) {
+    for (uint32_t i = 0; change->kind == GS_WRITE_OPS && i < change->op_count; i++) {
+        if (change->ops[i].kind == GS_OP_TAKEOVER) {
+            char field[GS_PROBLEM_FIELD_MAX];
+            snprintf(field, sizeof field, "%s/%u/op", change->prefix != NULL ? change->prefix : "", (unsigned)i);
+            return gs_problem_set(problem, GS_EUNKNOWNOP, field, "the op takeover is the node's own");
+        }
+    }
+    return 0;
+}
+
 static int check_reserved(const struct gs_write *write, struct gs_problem *problem) {
-    static const char reserved[] = GS_QUARANTINE_TYPE;
+    static const char *const reserved[] = {GS_QUARANTINE_TYPE, GS_ORIGIN_TYPE, GS_MEMBER_TYPE};
     for (uint32_t i = 0; i < write->change_count && !write->internal; i++) {
         struct gs_slice type = write->changes[i].aggregate_type;
-        if (gs_slice_compare(type, gs_slice_make(reserved, sizeof reserved - 1)) == 0) {
-            return gs_problem_set(problem, GS_EINVAL, "aggregateType", "aggregates of type %s are the node's own",
-                                  reserved);
+        for (size_t j = 0; j < sizeof reserved / sizeof reserved[0]; j++) {
+            if (gs_slice_compare(type, gs_slice_make(reserved[j], strlen(reserved[j]))) == 0) {
+                return gs_problem_set(problem, GS_EINVAL, "aggregateType", "aggregates of type %s are the node's own",
+                                      reserved[j]);
+            }
+        }
+        int error = check_ops(&write->changes[i], problem);
+        if (error != 0) {
+            return error;
         }
     }
     return 0;

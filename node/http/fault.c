@@ -15,6 +15,7 @@ static int library_status(int code) {
     case GS_EVERSIONCONFLICT:
     case GS_EIDEMPOTENCY:
     case GS_EBOUND:
+    case GS_ERETIRED:
     case GS_ERIGHTS:
         return 409;
     case GS_EGONE:

@@ -36,6 +36,7 @@ static const struct gs_http_route routes[] = {
     {GS_HTTP_DELETE, "/sync/{}", GS_SCOPE_SYNC_WRITE, true, "", gs_handle_sync_delete},
     {GET, "/cluster/digest", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster_digest},
     {GET, "/peers", GS_SCOPE_SYNC_READ, false, "", gs_handle_peers},
+    {POST, "/peers/{}/retire", GS_SCOPE_ADMIN, true, "", gs_handle_retire},
     {GET, "/quarantine", GS_SCOPE_SYNC_READ, false, "", gs_handle_quarantine},
     {GET, "/quarantine/{}", GS_SCOPE_SYNC_READ, false, "", gs_handle_quarantine_item},
     {POST, "/quarantine/{}/release", GS_SCOPE_ADMIN, true, "", gs_handle_quarantine_release},

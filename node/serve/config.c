@@ -37,6 +37,7 @@ enum setting {
     VERIFY_INTERVAL,
     ACK_INTERVAL,
     START_WAIT,
+    CLOSE_AFTER,
     SETTING_COUNT
 };
 
@@ -94,6 +95,9 @@ static const struct {
                       "milliseconds until a node that only receives acknowledges"},
     [START_WAIT] = {"GS_START_WAIT", "start-wait", "1500",
                     "milliseconds to wait for peers before the first write after a restart"},
+    [CLOSE_AFTER] =
+        {"GS_CLOSE_AFTER", "close-after", "30000",
+         "milliseconds that nothing must come of an ended life of this region before it is closed; 0: never"},
 };
 
 static void print_help(void) {
@@ -188,6 +192,9 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
     }
     if (error == 0) {
         error = read_number(values, START_WAIT, 0, 600000, &config->start_wait_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, CLOSE_AFTER, 0, UINT64_C(86400000), &config->close_after_ms, problem);
     }
     return error;
 }

@@ -45,6 +45,7 @@ struct gs_serve_config {
     uint64_t sync_interval_ms;
     uint64_t ack_interval_ms;
     uint64_t start_wait_ms;
+    uint64_t close_after_ms; /* 0: never */
     uint64_t verify_interval_ms;
 };
 

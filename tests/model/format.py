@@ -62,10 +62,10 @@ class Raw:
 
 MAP, SET, SET_RW, COUNTER, MAX, MIN, FLAG_EW, FLAG_DW, MVREGISTER, REGISTER = 1, 3, 4, 6, 8, 9, 10, 11, 13, 14
 LIST, BOUNDED, LEADERBOARD, HYPERLOGLOG = 2, 5, 7, 12
-UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER, TRANSFER, DELETE = 101, 102, 103, 104, 105, 106, 107
+UNSET, REMOVE, REMOVE_RW, SCORE, REMOVE_MEMBER, TRANSFER, DELETE, TAKEOVER = 101, 102, 103, 104, 105, 106, 107, 108
 KINDS = {REGISTER: 0, UNSET: 1, COUNTER: 2, SET: 3, REMOVE: 4, MAX: 5, MIN: 6, MAP: 7, MVREGISTER: 9, SET_RW: 14,
          REMOVE_RW: 15, LEADERBOARD: 21, SCORE: 22, REMOVE_MEMBER: 23, HYPERLOGLOG: 24, BOUNDED: 17, TRANSFER: 18,
-         LIST: 19, DELETE: 20}
+         LIST: 19, DELETE: 20, TAKEOVER: 25}
 GRANT = 16
 CREATE, FLAG_KINDS = 8, {(FLAG_EW, True): 10, (FLAG_EW, False): 11, (FLAG_DW, True): 12, (FLAG_DW, False): 13}
 
@@ -90,7 +90,7 @@ class Delta:
 
     def change(self, record):
         where = [record.dot[2], list(record.path)]
-        if record.kind in (BOUNDED, TRANSFER):
+        if record.kind in (BOUNDED, TRANSFER, TAKEOVER):
             return self.rights_change(record, where)
         if record.presence:
             return [CREATE] + where + [self.dots(record.takes), record.kind]
@@ -124,10 +124,10 @@ class Delta:
 
     def rights_change(self, record, where):
         """> grant [16, …, dots, bound, by, before]; increment [17, …]: likewise;
-        > transfer [18, …, bound, origin, by, before]"""
+        > transfer [18, …, bound, origin, by, before]; takeover [25, …]: likewise"""
         before = sum(abs(r.value) for r in record.cell[:-1])
-        if record.kind == TRANSFER:
-            return [KINDS[TRANSFER]] + where + [record.bound, self.number(record.target), record.value, before]
+        if record.kind in (TRANSFER, TAKEOVER):
+            return [KINDS[record.kind]] + where + [record.bound, self.number(record.target), record.value, before]
         kind = GRANT if record.creates else KINDS[BOUNDED]
         return [kind] + where + [self.dots(record.takes), record.bound, record.value, before]
 
@@ -162,7 +162,7 @@ class Delta:
 
 
 def type_of(record):
-    return {REMOVE_RW: SET_RW, SCORE: LEADERBOARD, TRANSFER: BOUNDED}.get(record.kind, record.kind)
+    return {REMOVE_RW: SET_RW, SCORE: LEADERBOARD, TRANSFER: BOUNDED, TAKEOVER: BOUNDED}.get(record.kind, record.kind)
 
 
 def observation(value):
@@ -206,15 +206,15 @@ class State:
 
     def whole(self, version):
         """> origins: exactly those used, also as the targets of transfers"""
-        given = {r.target for r in self.view.told if r.kind == TRANSFER and (r.path, BOUNDED) in self.fields}
+        given = {r.target for r in self.view.told if r.target is not None and (r.path, BOUNDED) in self.fields}
         self.origins = sorted(set(self.last_seq) | given)
         context = [n for i, o in enumerate(self.origins) if o in self.last_seq for n in (i, self.last_seq[o])]
         return msgpack([version, self.origins, context, self.map_payload(())])
 
     def full(self):
         """Bookkeeping too: > cancelled marks of counters; hidden adds and removes of remove-wins sets"""
-        self.fields = self.fields_of(self.view.kept + [r for r in self.records
-                                                       if r.kind in (COUNTER, SCORE, BOUNDED, TRANSFER, LIST)])
+        kinds = (COUNTER, SCORE, BOUNDED, TRANSFER, TAKEOVER, LIST)
+        self.fields = self.fields_of(self.view.kept + [r for r in self.records if r.kind in kinds])
         self.is_full = True
         return self.whole(3)
 
@@ -282,16 +282,17 @@ class State:
                 if any(r.dot[0] == o for r in records)]
 
     def rights_payload(self, path):
-        """> [bound, [from, to, total, …], [origin, total, …]]"""
-        made, spent = {}, {}
+        """> [bound, [from, to, total, …], [origin, total, …]], and [heir, of, total, …] if there is any"""
+        made, spent, taken = {}, {}, {}
         for r in [r for r in self.view.told if r.path == path and r.value != 0]:
             own = r.dot[0]
-            key = (own, r.target if r.kind == TRANSFER else own)
-            cells = spent if r.value < 0 else made
+            key = (own, r.target if r.kind in (TRANSFER, TAKEOVER) else own)
+            cells = taken if r.kind == TAKEOVER else spent if r.value < 0 else made
             cells[key] = cells.get(key, 0) + abs(r.value)
         number = self.origins.index
+        inherited = [n for a, b in sorted(taken) for n in (number(a), number(b), taken[a, b])]
         return [self.view.bound(path), [n for a, b in sorted(made) for n in (number(a), number(b), made[a, b])],
-                [n for a, b in sorted(spent) for n in (number(a), spent[a, b])]]
+                [n for a, b in sorted(spent) for n in (number(a), spent[a, b])]] + ([inherited] if inherited else [])
 
     def runs(self, elements, is_full):
         """> runs as long as they can be: dots that go on by index, or by seq; full: each a right child of the one

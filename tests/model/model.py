@@ -32,6 +32,7 @@ REMOVE_RW = 103  # a remove that stays, and wins, until something that saw it ta
 SCORE, REMOVE_MEMBER = 104, 105  # leaderboard: an increment, which stays as a counter's does; and a remove
 TRANSFER = 106  # rights of a bounded counter change hands
 DELETE = 107  # list: takes elements away
+TAKEOVER = 108  # rights of a bounded counter, of an origin that writes no more, pass to its heir
 DEPTH_MAX = 16
 
 
@@ -126,14 +127,16 @@ class View(ListView):
         here = [r for r in self.told if r.path == path]
         return (sum(r.value for r in here if r.kind == BOUNDED and r.dot[0] == origin)
                 + sum(r.value for r in here if r.kind == TRANSFER and r.target == origin)
-                - sum(r.value for r in here if r.kind == TRANSFER and r.dot[0] == origin))
+                - sum(r.value for r in here if r.kind == TRANSFER and r.dot[0] == origin)
+                + sum(r.value for r in here if r.kind == TAKEOVER and r.dot[0] == origin)
+                - sum(r.value for r in here if r.kind == TAKEOVER and r.target == origin))
 
     def holders(self):
         """{path: (bound, value, {origin: rights})} of all bounded counters that are there."""
         found = {}
         for path in sorted({r.path for r in self.alive if r.kind == BOUNDED}):
             here = [r for r in self.told if r.path == path]
-            origins = {r.dot[0] for r in here} | {r.target for r in here if r.kind == TRANSFER}
+            origins = {r.dot[0] for r in here} | {r.target for r in here if r.target is not None}
             held = {origin: saturated(self.rights_of(path, origin)) for origin in origins}
             found[path] = (self.bound(path), saturated(self.bound(path) + self.rights(path)),
                            {origin: rights for origin, rights in held.items() if rights != 0})
@@ -390,6 +393,15 @@ class Writer(ListWriter):
         if self.view.rights_of(path, self.origin) < by:
             raise Refused("insufficient_rights", path)
         self.change_cell(TRANSFER, path, by, self.view.bound(path), target)
+
+    def takeover(self, path, source, by):
+        """> moves what an origin held that will never write again to its one heir"""
+        self.typed(path, BOUNDED)
+        if BOUNDED not in self.view.types(path) or source == self.origin:
+            raise Refused("type_mismatch" if BOUNDED not in self.view.types(path) else "invalid_argument", path)
+        if self.view.rights_of(path, source) < by:
+            raise Refused("insufficient_rights", path)
+        self.change_cell(TAKEOVER, path, by, self.view.bound(path), source)
 
     def create_bounded(self, path, bound, initial, there):
         """> the bound stays; where one was before, it may become less"""
@@ -675,6 +687,8 @@ class Writer(ListWriter):
             self.create(path, op["type"], *[op[member] for member in ("bound", "initial") if member in op])
         elif kind == "transfer":
             self.transfer(path, bytes.fromhex(op["to"]), op["by"])
+        elif kind == "takeover":
+            self.takeover(path, bytes.fromhex(op["from"]), op["by"])
         elif kind == "score":
             if "to" in op:
                 self.score_to(path, op["member"], op["to"])

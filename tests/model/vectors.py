@@ -72,6 +72,10 @@ def bounded(path, bound, initial):
     return {"op": "create", "path": path, "type": "bounded_counter", "bound": bound, "initial": initial}
 
 
+def takeover(path, source, by):
+    return {"op": "takeover", "path": path, "from": ORIGINS.get(source, b"\xcc" * 16).hex(), "by": by}
+
+
 def transfer(path, to, by):
     return {"op": "transfer", "path": path, "to": ORIGINS.get(to, b"\xcc" * 16).hex(), "by": by}
 
@@ -176,6 +180,8 @@ HISTORIES = {
                                        [bounded("/a", 0, 3)]),
     "bounded counter, transfer": apart([bounded("/a", 0, 5)], [transfer("/a", "B", 2)], [increment("/a", 1)]),
     "bounded counter, transfer to who never wrote": solo([bounded("/a", 0, 5)], [transfer("/a", "C", 2)]),
+    "bounded counter, takeover": solo([bounded("/a", 0, 5)], [transfer("/a", "C", 3)], [takeover("/a", "C", 2)],
+                                      [increment("/a", -4)]),
     "bounded counter, two bounds": apart(None, [bounded("/a", 0, 5)], [bounded("/a", -2, -1)]),
     "bounded counter, unset and increment apart": apart([bounded("/a", 0, 0)], [unset("/a")], [increment("/a", 2)]),
     "bounded counter, below a map": solo([bounded("/m/a", 0, 2)], [increment("/m/a", -2)], [unset("/m")]),

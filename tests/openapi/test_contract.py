@@ -9,13 +9,13 @@ from contract import Contract
 PROGRAM = sys.argv.pop(1)
 DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 # Codes that this server cannot be brought to: they need a store, a load or a head that is malformed in ways of its own
-# (test_http_framing.py). Everything else that the document says must be seen.
+# (test_http_framing.py), or another region that decides (test_closing.py). All else in the document must be seen.
 UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
-             "unsupported_media_type", "request_timeout"}
+             "unsupported_media_type", "request_timeout", "region_retired"}
 # The fake gateway fails by address, and these have none.
 NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
              "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined",
-             "listSyncs", "postSync", "getSync", "deleteSync"}
+             "listSyncs", "postSync", "getSync", "deleteSync", "retirePeer"}
 
 NEEDS_ANOTHER = {("rollBackState", 409, "insufficient_rights")}  # region that holds rights: test_bounded_counter.py
 
@@ -47,7 +47,8 @@ class Everything(unittest.TestCase):
         return answer
 
     def path(self, operation, **values):
-        values = {"type": "player", "id": "ada", "heldId": self.held, "syncId": self.sync, **values}
+        values = {"region": "ap-south", "type": "player", "id": "ada", "heldId": self.held, "syncId": self.sync,
+                  **values}
         return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], "x"), operation.path)
 
     def seen(self, status, code=None):
@@ -259,6 +260,15 @@ class Everything(unittest.TestCase):
         history = self.call("GET", "/events/gs.quarantine/" + self.held).json["events"]
         self.assertEqual([event["eventType"] for event in history], ["gs.release"])
         self.assertEqual(self.call("PATCH", "/state/gs.quarantine/" + self.held, {"ops": []}).status, 400)
+
+    def test_6_retirement(self):
+        peers = {peer["region"]: peer for peer in self.call("GET", "/peers").json["peers"]}
+        self.assertEqual((peers["ap-south"]["state"], peers["ap-south"]["retired"]), ("left", True))  # by test_1
+        for region, status in (("ap-south", 404), ("mars", 404), ("eu-west", 400)):
+            self.assertEqual(self.call("POST", f"/peers/{region}/retire", {}).status, status)
+        for wrong in ({"rightsTo": "ap-south"}, {"rightsTo": "mars"}, {"rightsTo": 1}, {"reason": ""}, {"more": 1},
+                      {"reason": "x" * 1025}):
+            self.assertEqual(self.call("POST", "/peers/us-east/retire", wrong).status, 400, wrong)
 
     def test_5_audit(self):
         for query in ("", "?kind=write&limit=1", "?subject=tester", "?kind=refusal", "?since=2001-01-01T00:00:00Z"):

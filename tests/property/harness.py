@@ -176,7 +176,7 @@ class Run:
                  model.SET: "add", model.REMOVE: "remove", model.MAX: "max", model.MIN: "min", model.SET_RW: "add",
                  model.REMOVE_RW: "remove", model.MVREGISTER: "set", model.LEADERBOARD: "score", model.SCORE: "score",
                  model.REMOVE_MEMBER: "remove", model.HYPERLOGLOG: "observe",
-                 model.BOUNDED: "increment", model.TRANSFER: "transfer",
+                 model.BOUNDED: "increment", model.TRANSFER: "transfer", model.TAKEOVER: "takeover",
                  model.LIST: "insert", model.DELETE: "delete"}
         records = [r for r in event.records if not r.follows]
         switches = {True: "enable", False: "disable"}
@@ -188,10 +188,11 @@ class Run:
                    len(r.takes) if r.kind == model.DELETE else r.value)
                   for r in records]
         wanted = [op + ((r.member,) if r.kind in (model.LEADERBOARD, model.SCORE) and not r.presence else
-                        (r.target.hex(),) if r.kind == model.TRANSFER else ())
+                        (r.target.hex(),) if r.kind in (model.TRANSFER, model.TAKEOVER) else ())
                   for op, r in zip(wanted, records)]
         got = [(op["op"], op["path"], next((op[m] for m in ("by", "to", "value", "values", "count") if m in op), None))
-               + tuple(op[key] for key in ("member",) if key in op) + ((op["to"],) if op["op"] == "transfer" else ())
+               + tuple(op[key] for key in ("member", "from") if key in op)
+               + ((op["to"],) if op["op"] == "transfer" else ())
                for op in written]
         if len(got) != len(wanted) or not all(same(list(a), list(b)) for a, b in zip(got, wanted)):
             raise Failure("deltajson\n     got %s\nexpected %s" % (got, wanted))
@@ -529,6 +530,7 @@ def random_step(rng, kind, count, numbers):
     roll = rng.random()
     if roll < 0.45:
         ops = [op for _ in range(rng.choice((1, 1, 1, 1, 1, 2, 3))) for op in as_list(kind.generate(rng))]
+        ops = [{**op, "from": kind.past_life(replica).hex()} if op.get("from") == "mine" else op for op in ops]
         return ["op", replica, rng.randint(1, 6), rng.choice((0, 0, 0, 2)), ops, rng.choice((0, 0, 0, 4))]
     if roll < 0.55 and kind is Mixed:
         return ["put", replica, rng.randint(1, 6), rng.randrange(1 << 30)]

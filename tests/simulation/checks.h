@@ -13,6 +13,7 @@
  *   retry       a request is recognised wherever its event has arrived (G9)
  *   bounded     nothing is left in the causal queue when there is nothing to wait for
  *   stable      what a node holds for stable is applied by every node that has lost no disk
+ *   closed      a life that has ended is closed everywhere, at one end, which all of it that anybody has lies before
  *   quiet       when nobody writes, the log stops growing */
 #ifndef GS_TESTS_SIMULATION_CHECKS_H
 #define GS_TESTS_SIMULATION_CHECKS_H
@@ -31,6 +32,10 @@ void sim_check_fresh(struct sim_world *world, const struct sim_node *node);
 void sim_check_clocks(struct sim_world *world, const struct sim_node *node);
 /* What each node holds for stable, against all others. */
 void sim_check_stable(struct sim_world *world);
+/* True for the aggregates by which nodes decide about origins: clients do not write them. */
+bool sim_is_internal(struct gs_slice type);
+/* closings.c: true if every life that has ended is closed at every node, at the seq that it has there. */
+bool sim_all_closed(struct sim_world *world);
 /* All pairs of running nodes with equal vectors. */
 void sim_check_agreement(struct sim_world *world);
 /* Bounded counters as this node has them, and what one amounts to by the log; rights.c. */

@@ -259,6 +259,9 @@ static void note_shown(struct sim_world *world, struct sim_node *node, uint8_t d
 }
 
 void sim_client_published(struct sim_world *world, struct sim_node *node, const struct gs_core_publish *publish) {
+    if (publish->key.bytes[1] != '/') {
+        return; /* the node's own */
+    }
     uint32_t aggregate = (uint32_t)(publish->key.bytes[2] - '0'); /* "t/0" */
     node->cached[aggregate].present = publish->view != NULL;
     if (publish->view != NULL) {

@@ -111,10 +111,9 @@ static void crash(struct player *player, uint32_t at) {
 static int show_count(void *context, struct gs_slice type, struct gs_slice id, uint64_t version,
                       const struct gs_aggregate *aggregate) {
     struct player *player = context;
-    (void)type;
     (void)id;
     struct gs_buffer json = {0};
-    int error = version > 0 ? gs_aggregate_write_json(aggregate, &json) : 0;
+    int error = version > 0 && !sim_is_internal(type) ? gs_aggregate_write_json(aggregate, &json) : 0;
     gs_buffer_append(&player->said, json.bytes, json.length);
     gs_buffer_close(&json);
     return error;
@@ -130,16 +129,20 @@ static void show_node(struct player *player, uint32_t at) {
     (void)gs_core_visit(core, show_count, player);
     for (uint32_t i = 0; i < player->world->plan.nodes; i++) {
         uint32_t lives = 0;
+        uint32_t closed = 0;
+        uint64_t final = 0;
         for (uint32_t j = 0; j < gs_core_applied(core)->count; j++) {
             gs_public_key key;
             bool known = gs_core_origin_key(core, &gs_core_applied(core)->heads[j].origin, &key);
-            lives += known && memcmp(&key, &player->world->nodes[i].keys.public_key, sizeof key) == 0 ? 1 : 0;
+            bool its = known && memcmp(&key, &player->world->nodes[i].keys.public_key, sizeof key) == 0;
+            lives += its ? 1 : 0;
+            closed += its && gs_core_closed(core, &gs_core_applied(core)->heads[j].origin, &final) ? 1 : 0;
         }
         if (lives > 0) {
             gs_buffer_printf(&player->said, " region-%u", i);
         }
         if (lives > 1) {
-            gs_buffer_printf(&player->said, " (%u lives)", lives);
+            gs_buffer_printf(&player->said, closed > 0 ? " (%u lives, %u closed)" : " (%u lives)", lives, closed);
         }
     }
     say(player, "\n");

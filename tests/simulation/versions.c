@@ -14,7 +14,9 @@ static uint64_t count_after(const struct sim_record *record, uint32_t aggregate,
     }
     for (uint32_t i = 0; events != NULL && i < head.count; i++) {
         for (uint32_t j = 0; (!own || events[i].seq > seq) && j < events[i].change_count; j++) {
-            count += events[i].changes[j].aggregate_id.bytes[0] == '0' + aggregate ? 1 : 0;
+            const struct gs_event_change *change = &events[i].changes[j];
+            bool counts = !sim_is_internal(change->aggregate_type) && change->aggregate_id.bytes[0] == '0' + aggregate;
+            count += counts ? 1 : 0;
         }
         *found = *found || (own && events[i].seq == seq);
     }

@@ -221,7 +221,7 @@ static void run_until(struct sim_world *world, uint64_t until_ms, bool may_end) 
         if (++world->steps > STEPS_MAX) {
             sim_fail(world, "more than %d steps: something goes round in circles", STEPS_MAX);
         }
-        if (may_end && world->steps % 16 == 0 && calls_done(world) && sim_all_agree(world)) {
+        if (may_end && world->steps % 16 == 0 && calls_done(world) && sim_all_agree(world) && sim_all_closed(world)) {
             return;
         }
     }
@@ -293,11 +293,11 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     sim_check_stable(world);
     sim_heal(world);
     run_until(world, plan->chaos_ms + plan->settle_ms, true);
-    if (!world->failed && (!calls_done(world) || !sim_all_agree(world))) {
+    if (!world->failed && (!calls_done(world) || !sim_all_agree(world) || !sim_all_closed(world))) {
         print_vectors(world);
-        sim_fail(world, "not settled %llu ms after everything healed: calls %s, vectors %s",
+        sim_fail(world, "not settled %llu ms after everything healed: calls %s, vectors %s, ended lives %s",
                  (unsigned long long)plan->settle_ms, calls_done(world) ? "done" : "open",
-                 sim_all_agree(world) ? "equal" : "differ");
+                 sim_all_agree(world) ? "equal" : "differ", sim_all_closed(world) ? "closed" : "open");
     }
     sim_check_agreement(world);
     sim_check_end(world);

@@ -11,7 +11,7 @@ struct gs_gateway {
     pthread_mutex_t lock;
     struct gs_core *core;
     struct gs_trust trust;
-    struct gs_trust_entry self;
+    struct gs_trust_entry regions[3]; /* this one, us-east, ap-south */
     struct gs_update update;
     struct gs_causal_gate *causal_gate;
     struct gs_store *store;
@@ -86,9 +86,17 @@ struct gs_gateway *fake_gateway_new(const char *region) {
         return NULL;
     }
     gs_key_pair_from_seed(seed, &config.keys);
-    gateway->self.key = config.keys.public_key;
-    memcpy(gateway->self.region, region, strnlen(region, GS_REGION_NAME_MAX));
-    gateway->trust = (struct gs_trust){.entries = &gateway->self, .count = 1};
+    static const char *const others[] = {"us-east", "ap-south"};
+    gateway->regions[0].key = config.keys.public_key;
+    memcpy(gateway->regions[0].region, region, strnlen(region, GS_REGION_NAME_MAX));
+    for (uint8_t i = 1; i <= 2; i++) {
+        const uint8_t other[GS_SEED_SIZE] = {0xfa, i};
+        struct gs_key_pair pair;
+        gs_key_pair_from_seed(other, &pair);
+        gateway->regions[i].key = pair.public_key;
+        memcpy(gateway->regions[i].region, others[i - 1], strlen(others[i - 1]));
+    }
+    gateway->trust = (struct gs_trust){.entries = gateway->regions, .count = 3};
     config.trust = &gateway->trust;
     pthread_mutex_init(&gateway->lock, NULL);
     gateway->causal_gate = gs_causal_gate_new();
