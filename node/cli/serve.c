@@ -8,6 +8,7 @@
 #include "node/http/server.h"
 #include "node/serve/config.h"
 #include "node/serve/node.h"
+#include "node/serve/priority.h"
 #include "node/store/audit.h"
 #include "node/store/store.h"
 
@@ -39,6 +40,7 @@ struct service {
     struct gs_http_server *http;
     struct gs_audit *audit;
     bool stopping;
+    int request_niceness;
     int status;
 };
 
@@ -221,6 +223,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .seed_count = config->seed_count,
         .cache_bytes = CACHE_BYTES,
         .queue_target_ms = config->queue_target_ms,
+        .request_niceness = service->request_niceness,
         .failed = on_failed,
         .repaired = on_repaired,
         .context = service,
@@ -255,6 +258,7 @@ static int start_http(struct service *service, struct gs_problem *problem) {
         .cors_origins = config->cors_origins,
         .log = (enum gs_access_log_level)config->http_log,
         .auth = keys.auth,
+        .niceness = service->request_niceness,
         .region = config->region,
         .gateway = gs_node_gateway(service->node),
     };
@@ -270,6 +274,7 @@ static int start_http(struct service *service, struct gs_problem *problem) {
 }
 
 static int run(struct service *service, struct gs_problem *problem) {
+    service->request_niceness = gs_priority_raise();
     int error = start_node(service, problem);
     if (error != 0) {
         return error;

@@ -54,6 +54,8 @@ static void write_node(const struct gs_node_status *node, struct gs_buffer *out)
         {"gs_view_cache_bytes", "gauge", "Views in the cache.", node->cache_bytes},
         {"gs_core_calls_waiting", "gauge", "Requests that wait for the core or the disk.", node->calls_waiting},
         {"gs_core_wait_milliseconds", "gauge", "How long the oldest of them has waited.", node->oldest_call_ms},
+        {"gs_processor_wait_milliseconds", "gauge", "What a thread of this node waits for a processor.",
+         node->processor_wait_ms},
         {"gs_core_calls_refused_total", "counter", "Requests refused because others waited too long.",
          node->calls_refused},
         {"gs_resident_bytes", "gauge", "Memory of the process.", node->resident_bytes},

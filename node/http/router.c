@@ -47,6 +47,9 @@ static const struct gs_http_route routes[] = {
     {GET, "/openapi.json", 0, false, "", gs_handle_openapi},
 };
 
+/* What always enters the core. */
+enum { WRITES = GS_SCOPE_STATE_WRITE | GS_SCOPE_EVENTS_WRITE };
+
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
 
 static_assert((int)ROUTE_COUNT <= (int)GS_METRIC_ROUTES, "each route has its metrics");
@@ -149,6 +152,9 @@ static int run_route(struct gs_http_request *request, const struct gs_http_route
     }
     if (error == 0 && route->takes_body && request->context->auth_off && request->method != GS_HTTP_DELETE) {
         error = check_media_type(request, fault);
+    }
+    if (error == 0 && (route->scopes & WRITES) != 0 && gs_gateway_is_overloaded(request->context->gateway)) {
+        error = gs_fault_set(fault, GS_EOVERLOADED);
     }
     if (error == 0 && request->principal != NULL) {
         error = gs_http_causal_wait(request, fault);

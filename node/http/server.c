@@ -3,9 +3,11 @@
 #include "node/http/address.h"
 #include "node/http/client.h"
 #include "node/http/cors.h"
+#include "node/http/futex_slots.h"
 #include "node/http/problem.h"
 #include "node/http/router.h"
 #include "node/http/session.h"
+#include "node/serve/priority.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
@@ -21,9 +23,19 @@ struct gs_http_server {
     uint16_t port; /* as bound */
 };
 
+enum { CIVETWEB_WORKER = 1 }; /* a thread that serves connections, as init_thread calls it */
+
 static int on_connect(const struct mg_connection *connection, void **ret_data) {
     *ret_data = gs_http_session_new(mg_get_user_context_data(connection));
     return 0;
+}
+
+static void *on_thread(const struct mg_context *civetweb, int type) {
+    const struct gs_http_context *context = mg_get_user_data(civetweb);
+    if (type == CIVETWEB_WORKER) {
+        gs_priority_serve(context->niceness);
+    }
+    return NULL;
 }
 
 static int on_request(struct mg_connection *connection) {
@@ -102,6 +114,7 @@ static int start_civetweb(struct gs_http_server *server, const struct gs_http_co
         "access_control_allow_methods", "", "access_control_allow_headers", "", "decode_url", "no",
         "decode_query_string", "no", "allow_sendfile_call", "no", NULL};
     const struct mg_callbacks callbacks = {
+        .init_thread = on_thread,
         .init_connection = on_connect,
         .begin_request = on_request,
         .http_error = on_error,
@@ -178,6 +191,7 @@ static int open_context(struct gs_http_server *server, const struct gs_http_conf
     uint32_t threads = config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT;
     context->gateway = config->gateway;
     context->audit = config->audit;
+    context->niceness = config->niceness;
     context->auth_off = config->auth.off;
     context->request_timeout_ms =
         config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;
@@ -206,6 +220,7 @@ int gs_http_server_start(const struct gs_http_config *config, struct gs_http_ser
     if (server == NULL) {
         return gs_problem_set(problem, GS_ENOMEM, NULL, "no memory for the HTTP server");
     }
+    gs_futex_slots_widen(config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT);
     mg_init_library(0);
     error = open_context(server, config, problem);
     if (error == 0) {

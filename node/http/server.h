@@ -29,6 +29,7 @@ struct gs_http_config {
     const char *trusted_proxies; /* whose X-Forwarded-For is believed: client.h. NULL: nobody's */
     const char *cors_origins;    /* cors.h. NULL: none */
     enum gs_access_log_level log;
+    int niceness; /* of the threads that serve (node/serve/priority.h) */
     const char *region;
     struct gs_gateway *gateway; /* borrowed until gs_http_server_stop returns */
     struct gs_audit *audit;     /* borrowed likewise; NULL: no audit log is kept */

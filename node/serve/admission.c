@@ -10,9 +10,15 @@ uint64_t gs_admission_oldest_ms(const struct gs_admission *admission, int64_t no
     return oldest != &admission->list && now_ms > oldest->since_ms ? (uint64_t)(now_ms - oldest->since_ms) : 0;
 }
 
-bool gs_admission_enter(struct gs_admission *admission, struct gs_admission_call *call, bool must, int64_t now_ms) {
-    if (!must && admission->target_ms > 0 && admission->waiting >= GS_ADMISSION_ALWAYS &&
-        gs_admission_oldest_ms(admission, now_ms) > admission->target_ms) {
+bool gs_admission_is_full(const struct gs_admission *admission, uint64_t delay_ms, int64_t now_ms) {
+    uint64_t oldest_ms = gs_admission_oldest_ms(admission, now_ms);
+    return admission->target_ms > 0 && admission->waiting >= GS_ADMISSION_ALWAYS &&
+           (oldest_ms > delay_ms ? oldest_ms : delay_ms) > admission->target_ms;
+}
+
+bool gs_admission_enter(struct gs_admission *admission, struct gs_admission_call *call, bool must, uint64_t delay_ms,
+                        int64_t now_ms) {
+    if (!must && gs_admission_is_full(admission, delay_ms, now_ms)) {
         admission->refused++;
         return false;
     }

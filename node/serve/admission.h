@@ -1,9 +1,9 @@
 /* Admission by queue time: refuse early what would only wait.
  *
- * When the oldest call has waited for the core longer than the target, new ones are refused at once, and those that
- * were let in keep their latency, however many more come (the idea of CoDel, Nichols & Jacobson, "Controlling Queue
- * Delay", 2012: what counts is how long, not how many). A few calls are always let in: one slow disk write is no
- * overload. The caller holds a lock. */
+ * When the oldest call has waited for the core longer than the target, or threads wait longer than it for a processor
+ * (pulse.h), new calls are refused at once, and those that were let in keep their latency, however many more come (the
+ * idea of CoDel, Nichols & Jacobson, "Controlling Queue Delay", 2012: what counts is how long, not how many). A few
+ * calls are always let in: one slow disk write is no overload. The caller holds a lock. */
 #ifndef GS_NODE_SERVE_ADMISSION_H
 #define GS_NODE_SERVE_ADMISSION_H
 
@@ -30,9 +30,13 @@ struct gs_admission {
 
 void gs_admission_init(struct gs_admission *admission);
 
+/* Would one more call be refused now? `delay_ms`: what threads wait for a processor. */
+bool gs_admission_is_full(const struct gs_admission *admission, uint64_t delay_ms, int64_t now_ms);
+
 /* May one more call wait? `must`: it has to be let in (what operators ask). If so, it is in the list until
  * gs_admission_leave. */
-bool gs_admission_enter(struct gs_admission *admission, struct gs_admission_call *call, bool must, int64_t now_ms);
+bool gs_admission_enter(struct gs_admission *admission, struct gs_admission_call *call, bool must, uint64_t delay_ms,
+                        int64_t now_ms);
 void gs_admission_leave(struct gs_admission *admission, struct gs_admission_call *call);
 
 /* How long the oldest has waited; 0: nobody waits. */

@@ -2,6 +2,7 @@
 
 #include "node/serve/admission.h"
 #include "node/serve/gateway_loop.h"
+#include "node/serve/pulse.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -15,6 +16,7 @@ struct gs_gateway {
     uint32_t head, count;
     bool shut;
     struct gs_admission admission;
+    struct gs_pulse pulse;
     struct gs_node_status status;
     struct gs_view_cache *cache;
     struct gs_causal_gate *causal_gate;
@@ -64,6 +66,7 @@ void gs_gateway_free(struct gs_gateway *gateway) {
     if (gateway == NULL) {
         return;
     }
+    gs_pulse_stop(&gateway->pulse);
     gs_history_pool_free(gateway->history);
     gs_view_cache_free(gateway->cache);
     gs_causal_gate_free(gateway->causal_gate);
@@ -81,7 +84,8 @@ static int enqueue(struct gs_gateway *gateway, struct gs_command *command, bool 
     if (gateway->shut) {
         error = GS_ESHUTDOWN;
     } else if (gateway->count == GS_CORE_COMMANDS_MAX ||
-               !gs_admission_enter(&gateway->admission, &call->waiting, command->kind == GS_COMMAND_STATUS, now_ms)) {
+               !gs_admission_enter(&gateway->admission, &call->waiting, command->kind == GS_COMMAND_STATUS,
+                                   gs_pulse_delay_ms(&gateway->pulse, now_ms), now_ms)) {
         error = GS_EOVERLOADED;
     } else {
         gateway->queue[(gateway->head + gateway->count) % GS_CORE_COMMANDS_MAX] = command;
@@ -110,6 +114,19 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
         }
     }
     sem_destroy(&call.answered);
+}
+
+int gs_gateway_start_pulse(struct gs_gateway *gateway, int niceness) {
+    return gs_pulse_start(&gateway->pulse, niceness);
+}
+
+bool gs_gateway_is_overloaded(struct gs_gateway *gateway) {
+    int64_t now_ms = mono_ms();
+    pthread_mutex_lock(&gateway->lock);
+    bool full = gs_admission_is_full(&gateway->admission, gs_pulse_delay_ms(&gateway->pulse, now_ms), now_ms);
+    gateway->admission.refused += full ? 1 : 0;
+    pthread_mutex_unlock(&gateway->lock);
+    return full;
 }
 
 void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms) {
@@ -202,6 +219,7 @@ void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_st
     ret_status->calls_waiting = gateway->admission.waiting;
     ret_status->calls_refused = gateway->admission.refused;
     ret_status->oldest_call_ms = gs_admission_oldest_ms(&gateway->admission, now_ms);
+    ret_status->processor_wait_ms = gs_pulse_delay_ms(&gateway->pulse, now_ms);
     pthread_mutex_unlock(&gateway->lock);
     ret_status->cache_hits = cache.hits;
     ret_status->cache_misses = cache.misses;

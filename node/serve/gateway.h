@@ -17,6 +17,10 @@ struct gs_gateway;
  * (admission.h), GS_ESHUTDOWN when the node stops. */
 void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command);
 
+/* Would a call be refused now? Then a request that needs one can be refused before its body is looked at: what is not
+ * done for it is done for those that were let in. Counted as refused. */
+bool gs_gateway_is_overloaded(struct gs_gateway *gateway);
+
 /* The current view of an aggregate: a reference, or NULL with `*ret_error` set. Answers from the cache, else asks the
  * core. */
 struct gs_view *gs_gateway_view(struct gs_gateway *gateway, struct gs_slice type, struct gs_slice id, int *ret_error);
@@ -43,6 +47,7 @@ struct gs_node_status {
     uint64_t resident_bytes;
     uint32_t calls_waiting; /* for the core or the disk */
     uint64_t oldest_call_ms, calls_refused;
+    uint64_t processor_wait_ms; /* what a thread of this node waits for a processor */
     uint64_t cache_hits, cache_misses, cache_bytes;
 };
 void gs_gateway_status(struct gs_gateway *gateway, struct gs_node_status *ret_status);

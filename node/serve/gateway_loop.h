@@ -14,6 +14,9 @@ void gs_gateway_free(struct gs_gateway *gateway);
 /* How long the oldest call may have waited before new ones are refused (admission.h); before the first call. */
 void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms);
 
+/* From now on what request threads wait for a processor counts, too (pulse.h); once. `niceness`: theirs. GS_ENOMEM. */
+int gs_gateway_start_pulse(struct gs_gateway *gateway, int niceness);
+
 /* The next waiting command, or NULL. */
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway);
 /* Hands an answered command back to its thread. */

@@ -578,7 +578,8 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
     bool books = gs_book_keeper_new(config->database_url, &node->books) == 0;
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
-    int error = node->notes != NULL && node->rebuilder != NULL && books
+    bool pulse = gs_gateway_start_pulse(node->gateway, config->request_niceness) == 0;
+    int error = node->notes != NULL && node->rebuilder != NULL && books && pulse
                     ? 0
                     : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     error = error != 0 ? error : start_transport(node, problem);

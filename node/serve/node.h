@@ -29,6 +29,7 @@ struct gs_node_config {
     const char *const *seeds;
     uint32_t seed_count;
     size_t cache_bytes;
+    int request_niceness;     /* of the threads that call the gateway (priority.h) */
     uint32_t queue_target_ms; /* admission.h */
     /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
     void (*failed)(void *context, const char *reason);

@@ -3,7 +3,10 @@
  *
  *     load PORT TOKEN CONNECTIONS RATE SECONDS WRITE_PERCENT     RATE: requests a second, over all connections
  *
- * Reads GET /state/bench/kN, writes PATCH it. Prints a JSON object. */
+ * Reads GET /state/bench/kN, writes PATCH it. Each connection is used once before the time begins: keep-alive clients
+ * are there already. Prints a JSON object: latencies of accepted (2xx) and refused (503) requests in milliseconds, the
+ * slowest accepted one that was due in each second, and about the generator itself how long after their times requests
+ * left and how much of a core it took: a generator that is late measures itself. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +17,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { KEYS = 1000, BUFFER = 4096, BUCKETS = 200000 /* of 10 microseconds */, EVENTS = 512, DRAIN_S = 10 };
+enum {
+    KEYS = 1000,
+    BUFFER = 4096,
+    BUCKETS = 200000 /* of 10 microseconds */,
+    EVENTS = 512,
+    DRAIN_S = 10,
+    TICK_US = 200, /* slept at least, instead of spinning: the cores are the server's, too */
+    SECONDS_MAX = 600,
+    WARM_UP_S = 60,
+    WARM_UP_AT_ONCE = 32
+};
+
+/* What latencies are of. */
+enum kind { READ, WRITE, REFUSED, SEND_LAG, KINDS };
 
 struct connection {
     int fd;
@@ -38,7 +55,9 @@ struct load {
     uint32_t idle_first, idle_count;
     int epoll;
     uint64_t sent, answered, errors, statuses[6], late;
-    uint32_t histogram[2][BUCKETS + 1]; /* reads, writes */
+    int64_t begun_us;
+    uint32_t histogram[KINDS][BUCKETS + 1];
+    uint32_t slowest_us[SECONDS_MAX + DRAIN_S]; /* of the accepted requests that were due in each second */
 };
 
 static int64_t now_us(void) {
@@ -67,6 +86,16 @@ static int open_connection(struct load *load, uint32_t index) {
     return epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event);
 }
 
+static void note(struct load *load, enum kind kind, int64_t due_us) {
+    int64_t took_us = now_us() - due_us;
+    size_t second = (size_t)((due_us - load->begun_us) / 1000000);
+    load->histogram[kind][took_us / 10 < BUCKETS ? took_us / 10 : BUCKETS]++;
+    if (kind <= WRITE && second < sizeof load->slowest_us / sizeof load->slowest_us[0] &&
+        (uint64_t)took_us > load->slowest_us[second]) {
+        load->slowest_us[second] = (uint32_t)took_us;
+    }
+}
+
 static void send_request(struct load *load, int64_t due_us, bool write_request, uint32_t key) {
     static const char body[] = "{\"ops\":[{\"op\":\"increment\",\"path\":\"/n\",\"by\":1}]}";
     char text[2048];
@@ -80,6 +109,7 @@ static void send_request(struct load *load, int64_t due_us, bool write_request, 
                   ? snprintf(text + length, sizeof text - (size_t)length,
                              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", sizeof body - 1, body)
                   : snprintf(text + length, sizeof text - (size_t)length, "\r\n");
+    note(load, SEND_LAG, due_us);
     connection->busy = true;
     connection->write = write_request;
     connection->due_us = due_us;
@@ -120,9 +150,9 @@ static void receive(struct load *load, uint32_t index) {
     if (status == 0) {
         return;
     }
-    int64_t took_us = now_us() - connection->due_us;
-    uint32_t bucket = took_us / 10 < BUCKETS ? (uint32_t)(took_us / 10) : BUCKETS;
-    load->histogram[connection->write][bucket] += status < 300 ? 1 : 0;
+    if (status < 300 || status == 503) {
+        note(load, status == 503 ? REFUSED : connection->write ? WRITE : READ, connection->due_us);
+    }
     load->statuses[status / 100 < 6 ? status / 100 : 0]++;
     load->answered++;
     connection->answers++;
@@ -130,23 +160,48 @@ static void receive(struct load *load, uint32_t index) {
     put_idle(load, index);
 }
 
-static void poll_once(struct load *load, int wait_ms) {
+static void poll_once(struct load *load, int64_t wait_us) {
     struct epoll_event events[EVENTS];
-    int count = epoll_wait(load->epoll, events, EVENTS, wait_ms);
+    struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+    int count = epoll_pwait2(load->epoll, events, EVENTS, &wait, NULL);
     for (int i = 0; i < count; i++) {
         receive(load, events[i].data.u32);
     }
 }
 
+/* Every connection is taken up by the server and has shown its token, a few at a time. False: not within a minute. */
+static bool warm_up(struct load *load) {
+    int64_t end_us = now_us() + (int64_t)WARM_UP_S * 1000000;
+    for (uint32_t i = 0; i < load->count && now_us() < end_us;) {
+        if (load->sent - load->answered < WARM_UP_AT_ONCE) {
+            send_request(load, now_us(), false, i++ % KEYS);
+        }
+        poll_once(load, load->sent - load->answered < WARM_UP_AT_ONCE ? 0 : 1000);
+    }
+    while (load->answered + load->errors < load->sent && now_us() < end_us) {
+        poll_once(load, 1000);
+    }
+    bool all = load->answered == load->count;
+    load->sent = load->answered = load->errors = load->late = 0;
+    memset(load->statuses, 0, sizeof load->statuses);
+    memset(load->histogram, 0, sizeof load->histogram);
+    memset(load->slowest_us, 0, sizeof load->slowest_us);
+    for (uint32_t i = 0; i < load->count; i++) {
+        load->connections[i].answers = 0;
+    }
+    return all;
+}
+
 static void run(struct load *load, double rate, double seconds, uint32_t write_percent) {
-    int64_t begun_us = now_us();
+    int64_t begun_us = load->begun_us;
     uint64_t total = (uint64_t)(rate * seconds);
     uint32_t random = 1;
     for (uint64_t i = 0; i < total;) {
         int64_t due_us = begun_us + (int64_t)((double)i * 1e6 / rate);
-        if (now_us() < due_us || load->idle_count == 0) {
+        int64_t early_us = due_us - now_us();
+        if (early_us > 0 || load->idle_count == 0) {
             load->late += load->idle_count == 0 ? 1 : 0;
-            poll_once(load, due_us - now_us() > 2000 || load->idle_count == 0 ? 1 : 0);
+            poll_once(load, load->idle_count == 0 ? 1000 : early_us > TICK_US ? early_us : TICK_US);
             if (now_us() > begun_us + (int64_t)((seconds + DRAIN_S) * 1e6)) {
                 return;
             }
@@ -161,7 +216,7 @@ static void run(struct load *load, double rate, double seconds, uint32_t write_p
     }
     int64_t end_us = now_us() + (int64_t)DRAIN_S * 1000000;
     while (load->answered + load->errors < load->sent && now_us() < end_us) {
-        poll_once(load, 10);
+        poll_once(load, 10000);
     }
 }
 
@@ -180,7 +235,15 @@ static double percentile(const uint32_t *histogram, double share) {
     return 0;
 }
 
-static void report(const struct load *load, double seconds) {
+static double cpu_seconds(void) {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void report(const struct load *load, double seconds, double cpu_before_s) {
+    static const char *const names[KINDS] = {"readMs", "writeMs", "refusedMs", "sendLagMs"};
     uint32_t served = 0;
     for (uint32_t i = 0; i < load->count; i++) {
         served += load->connections[i].answers > 0 ? 1 : 0;
@@ -190,12 +253,16 @@ static void report(const struct load *load, double seconds) {
            (double)load->answered / seconds, (unsigned long long)load->errors);
     printf("\"2xx\":%llu,\"4xx\":%llu,\"5xx\":%llu", (unsigned long long)load->statuses[2],
            (unsigned long long)load->statuses[4], (unsigned long long)load->statuses[5]);
-    for (int i = 0; i < 2; i++) {
-        printf(",\"%s\":{\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f}", i == 0 ? "readMs" : "writeMs",
-               percentile(load->histogram[i], 0.5), percentile(load->histogram[i], 0.99),
-               percentile(load->histogram[i], 0.999));
+    for (int i = 0; i < KINDS; i++) {
+        printf(",\"%s\":{\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f}", names[i], percentile(load->histogram[i], 0.5),
+               percentile(load->histogram[i], 0.99), percentile(load->histogram[i], 0.999));
     }
-    printf("}\n");
+    printf(",\"noIdleConnection\":%llu,\"generatorCores\":%.2f,\"slowestMs\":[", (unsigned long long)load->late,
+           (cpu_seconds() - cpu_before_s) / seconds);
+    for (size_t i = 0; i < (size_t)seconds && i < SECONDS_MAX; i++) {
+        printf("%s%.1f", i > 0 ? "," : "", load->slowest_us[i] / 1e3);
+    }
+    printf("]}\n");
 }
 
 int main(int argc, char **argv) {
@@ -217,7 +284,13 @@ int main(int argc, char **argv) {
         }
     }
     double seconds = strtod(argv[5], NULL);
+    if (!warm_up(&load)) {
+        fprintf(stderr, "load: not every connection was answered\n");
+        return 1;
+    }
+    double cpu_before_s = cpu_seconds();
+    load.begun_us = now_us();
     run(&load, strtod(argv[4], NULL), seconds, (uint32_t)strtoul(argv[6], NULL, 10));
-    report(&load, seconds);
+    report(&load, seconds, cpu_before_s);
     return 0;
 }
