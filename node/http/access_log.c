@@ -19,11 +19,13 @@ static bool is_wanted(const struct gs_access_log *log, int status) {
 }
 
 /* A few lines too many when a second ends are no harm. */
-static bool has_room(struct gs_access_log *log, int64_t second) {
+static bool has_room(struct gs_access_log *log, int status, int64_t second) {
     if (atomic_exchange(&log->second, second) != second) {
         atomic_store(&log->lines, 0);
+        atomic_store(&log->refused, 0);
     }
-    if (atomic_fetch_add(&log->lines, 1) < GS_ACCESS_LOG_RATE) {
+    bool room = status != 503 || atomic_fetch_add(&log->refused, 1) < GS_ACCESS_LOG_RATE_503;
+    if (room && atomic_fetch_add(&log->lines, 1) < GS_ACCESS_LOG_RATE) {
         return true;
     }
     atomic_fetch_add(&log->omitted, 1);
@@ -82,7 +84,7 @@ void gs_access_log_write(struct gs_access_log *log, const struct gs_http_request
                          uint64_t duration_us) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!is_wanted(log, status) || !has_room(log, (int64_t)now.tv_sec)) {
+    if (!is_wanted(log, status) || !has_room(log, status, (int64_t)now.tv_sec)) {
         return;
     }
     struct gs_buffer line = {0};

@@ -3,8 +3,9 @@
  *     {"time":…,"event":"request","requestId":…,"method":…,"path":…,"status":503,"code":"overloaded","subject":…,
  *      "client":…,"ms":1.250}
  *
- * Never the token, the query or the body. At most GS_ACCESS_LOG_RATE lines a second; what is left out is counted in the
- * next line's "omitted". */
+ * Never the token, the query or the body. At most GS_ACCESS_LOG_RATE lines a second, of them a few of requests that
+ * were refused for want of time (503): there are most of those when there is least of it. What is left out is counted
+ * in the next line's "omitted". */
 #ifndef GS_NODE_HTTP_ACCESS_LOG_H
 #define GS_NODE_HTTP_ACCESS_LOG_H
 
@@ -20,12 +21,13 @@ enum gs_access_log_level {
     GS_ACCESS_LOG_ALL
 };
 
-enum { GS_ACCESS_LOG_RATE = 1000 };
+enum { GS_ACCESS_LOG_RATE = 1000, GS_ACCESS_LOG_RATE_503 = 50 };
 
 struct gs_access_log {
     enum gs_access_log_level level;
     atomic_llong second; /* the present one */
-    atomic_uint lines;   /* in it */
+    atomic_uint lines;   /* in it … */
+    atomic_uint refused; /* … with status 503 */
     atomic_ullong omitted;
 };
 

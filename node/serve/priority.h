@@ -11,9 +11,10 @@
  * are to give themselves: what this process was started with, or, where it may not raise anything, a little more. */
 int gs_priority_raise(void);
 
-/* For a thread that serves requests, or stands for those that do: its niceness, and that it takes no processor away from
- * another of its kind when it wakes. Each needs only some tens of microseconds; stopped in between, perhaps with a lock
- * that all want, it would be stopped for as long as thousands of others take. What may not be set stays as it is. */
+/* For a thread that serves requests, or stands for those that do: its niceness, and that it takes no processor away
+ * from another of its kind when it wakes. Each needs only some tens of microseconds; stopped in between, perhaps with a
+ * lock that all want, it would be stopped for as long as thousands of others take. What may not be set stays as it is.
+ */
 void gs_priority_serve(int niceness);
 
 enum { GS_PRIORITY_STEP = 10, GS_PRIORITY_STEP_DOWN = 4 };

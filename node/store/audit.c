@@ -312,21 +312,23 @@ static bool add_to_sum(struct gs_audit *audit, const struct gs_audit_entry *entr
     return row != NULL;
 }
 
-/* With the lock. */
-static void add(struct gs_audit *audit, const struct gs_audit_entry *entry, struct gs_slice key) {
-    bool summed = key.length > 0;
-    if (summed && add_to_sum(audit, entry, key)) {
-        return;
+/* With the lock: takes the row, unless a sum that came meanwhile has what it says. False: the row is the caller's
+ * still. */
+static bool add(struct gs_audit *audit, struct gs_audit_row *row) {
+    if (row != NULL && row->summed && add_to_sum(audit, &row->kept, row->entry.key)) {
+        return false;
     }
-    struct gs_audit_row *row = audit->count < GS_AUDIT_WAITING_MAX ? row_new(entry, key) : NULL;
-    if (row == NULL || (summed && gs_table_insert(&audit->sums, &row->entry) != 0)) {
-        free(row);
+    if (row == NULL || audit->count >= GS_AUDIT_WAITING_MAX ||
+        (row->summed && gs_table_insert(&audit->sums, &row->entry) != 0)) {
         audit->lost++;
-    } else {
-        push(audit, row);
+        return false;
     }
+    push(audit, row);
+    return true;
 }
 
+/* Every request comes through here. The row is made without the lock: whoever holds it must not wait for the allocator,
+ * because thousands would wait with him. */
 void gs_audit_add(struct gs_audit *audit, const struct gs_audit_entry *entry) {
     if (audit == NULL) {
         return;
@@ -342,17 +344,26 @@ void gs_audit_add(struct gs_audit *audit, const struct gs_audit_entry *entry) {
     kept.target = summed ? (struct gs_slice){0} : clean(entry->target, texts[4]);
     kept.request_id = summed ? (struct gs_slice){0} : clean(entry->request_id, texts[5]);
     size_t key_length = summed ? write_key(&kept, key) : 0;
+    const struct gs_slice sum = gs_slice_make(key, key_length);
     pthread_mutex_lock(&audit->lock);
+    bool added = summed && add_to_sum(audit, &kept, sum);
     bool full = audit->count >= GS_AUDIT_WAITING_MAX;
     pthread_mutex_unlock(&audit->lock);
+    if (added) {
+        return;
+    }
     if (full && audit->engine->methods->local) {
         pthread_mutex_lock(&audit->writing);
         (void)write_all(audit); /* what it does not write counts as lost below */
         pthread_mutex_unlock(&audit->writing);
     }
+    struct gs_audit_row *row = row_new(&kept, sum);
     pthread_mutex_lock(&audit->lock);
-    add(audit, &kept, gs_slice_make(key, key_length));
+    bool taken = add(audit, row);
     pthread_mutex_unlock(&audit->lock);
+    if (!taken) {
+        free(row);
+    }
 }
 
 static void show_text(const char *name, struct gs_slice text, bool always, struct gs_buffer *out) {
