@@ -1,11 +1,13 @@
 #include "gossip/trust.h"
 
+#include "gossip/rotation.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_TEXT_SIZE = 45, FIELD_SIZE = 32, WORDS_MAX = 3 + GS_TRUST_CUTS_MAX, ORIGIN_TEXT_SIZE = 2 * GS_ORIGIN_SIZE };
+enum { KEY_TEXT_SIZE = 45, FIELD_SIZE = 32, WORDS_MAX = 7 + GS_TRUST_CUTS_MAX, ORIGIN_TEXT_SIZE = 2 * GS_ORIGIN_SIZE };
 
 struct word {
     const char *at;
@@ -86,11 +88,64 @@ static int parse_cuts(const struct word *words, int count, const char *line, str
     return 0;
 }
 
+static bool is_word(const struct word *word, const char *text) {
+    return word->length == strlen(text) && memcmp(word->at, text, word->length) == 0;
+}
+
+static bool parse_signature(const struct word *word, uint8_t ret_signature[GS_SIGNATURE_SIZE]) {
+    size_t size = 0;
+    return sodium_base642bin(ret_signature, GS_SIGNATURE_SIZE, word->at, word->length, NULL, &size, NULL,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           size == GS_SIGNATURE_SIZE;
+}
+
+/* OLD-KEY SIGNATURE SIGNATURE, behind `rotates`. */
+static int parse_rotation(const struct word *words, int count, const char *line, struct gs_trust_entry *entry,
+                          struct gs_problem *problem) {
+    struct gs_rotation rotation = {.new_key = entry->key};
+    bool by_old = false;
+    if (count != 3 || gs_public_key_parse(words[0].at, words[0].length, &rotation.old_key) != 0 ||
+        !parse_signature(&words[1], rotation.old_signature) || !parse_signature(&words[2], rotation.new_signature)) {
+        return gs_problem_set(problem, GS_EINVAL, line,
+                              "behind rotates stand the old public key and two signatures, base64");
+    }
+    if (gs_rotation_verify(entry->region, &rotation, &by_old) != 0) {
+        return gs_problem_set(problem, GS_ESIGNATURE, line, "the rotation of %s's key is not signed by the %s key",
+                              entry->region, by_old ? "old" : "new");
+    }
+    entry->rotates = true;
+    entry->previous = rotation.old_key;
+    return 0;
+}
+
+/* What may stand behind the key. */
+static int parse_rest(const struct word *words, int count, const char *line, struct gs_trust_entry *entry,
+                      struct gs_problem *problem) {
+    int rotation = 0;
+    while (rotation < count && !is_word(&words[rotation], "rotates")) {
+        rotation++;
+    }
+    int error = 0;
+    if (rotation > 0) {
+        entry->revoked = is_word(&words[0], "revoked");
+        if (!entry->revoked) {
+            return gs_problem_set(problem, GS_EINVAL, line, "the third word may only be: revoked, rotates");
+        }
+        if (rotation - 1 > GS_TRUST_CUTS_MAX) {
+            return gs_problem_set(problem, GS_EINVAL, line, "more than %d cut-offs", GS_TRUST_CUTS_MAX);
+        }
+        error = parse_cuts(words + 1, rotation - 1, line, entry, problem);
+    }
+    bool more = error == 0 && rotation < count;
+    return more ? parse_rotation(words + rotation + 1, count - rotation - 1, line, entry, problem) : error;
+}
+
 static int parse_entry(const struct word *words, int count, const char *line, struct gs_trust_entry *ret_entry,
                        struct gs_problem *problem) {
     if (count < 2 || count > WORDS_MAX) {
         return gs_problem_set(problem, GS_EINVAL, line,
-                              "a line is: REGION PUBLIC-KEY-BASE64 [revoked [ORIGIN:SEQ …]], with at most %d cut-offs",
+                              "a line is: REGION PUBLIC-KEY-BASE64 [revoked [ORIGIN:SEQ …]] [rotates …], with at most "
+                              "%d cut-offs",
                               GS_TRUST_CUTS_MAX);
     }
     struct gs_trust_entry entry = {0};
@@ -102,17 +157,32 @@ static int parse_entry(const struct word *words, int count, const char *line, st
     if (gs_public_key_parse(words[1].at, words[1].length, &entry.key) != 0) {
         return gs_problem_set(problem, GS_EINVAL, line, "the public key is not 32 bytes in base64 (44 characters)");
     }
-    if (count >= 3) {
-        if (words[2].length != strlen("revoked") || memcmp(words[2].at, "revoked", words[2].length) != 0) {
-            return gs_problem_set(problem, GS_EINVAL, line, "the third word may only be: revoked");
-        }
-        entry.revoked = true;
-    }
-    int error = count > 3 ? parse_cuts(words + 3, count - 3, line, &entry, problem) : 0;
+    int error = parse_rest(words + 2, count - 2, line, &entry, problem);
     if (error == 0) {
         *ret_entry = entry;
     }
     return error;
+}
+
+/* Each key that is rotated is in the file, of the same region, and has one successor; nobody follows himself. */
+static int check_rotations(const struct gs_trust *trust, struct gs_problem *problem) {
+    for (uint32_t i = 0; i < trust->count; i++) {
+        const struct gs_trust_entry *entry = &trust->entries[i];
+        if (!entry->rotates) {
+            continue;
+        }
+        const struct gs_trust_entry *old = gs_trust_find_key(trust, &entry->previous);
+        const char *wrong = old == NULL || strcmp(old->region, entry->region) != 0
+                                ? "rotates a key that the file does not list for the region"
+                            : gs_trust_find_successor(trust, &entry->previous) != entry
+                                ? "rotates a key that has another successor"
+                            : gs_trust_follows(trust, &entry->previous, &entry->key) ? "rotates a key that follows it"
+                                                                                     : NULL;
+        if (wrong != NULL) {
+            return gs_problem_set(problem, GS_EINVAL, entry->region, "a key of %s %s", entry->region, wrong);
+        }
+    }
+    return 0;
 }
 
 static int append_entry(struct gs_trust *trust, const struct gs_trust_entry *entry, const char *line,
@@ -160,8 +230,34 @@ int gs_trust_parse(const char *text, size_t length, struct gs_trust *ret_trust, 
         }
         at = newline != NULL ? newline + 1 : end;
     }
+    int error = check_rotations(&trust, problem);
+    if (error != 0) {
+        gs_trust_close(&trust);
+        return error;
+    }
     *ret_trust = trust;
     return 0;
+}
+
+const struct gs_trust_entry *gs_trust_find_successor(const struct gs_trust *trust, const gs_public_key *key) {
+    for (uint32_t i = 0; i < trust->count; i++) {
+        const struct gs_trust_entry *entry = &trust->entries[i];
+        if (entry->rotates && memcmp(entry->previous.bytes, key->bytes, GS_PUBLIC_KEY_SIZE) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+bool gs_trust_follows(const struct gs_trust *trust, const gs_public_key *key, const gs_public_key *old_key) {
+    const struct gs_trust_entry *entry = gs_trust_find_key(trust, key);
+    for (uint32_t i = 0; entry != NULL && entry->rotates && i < trust->count; i++) {
+        if (memcmp(entry->previous.bytes, old_key->bytes, GS_PUBLIC_KEY_SIZE) == 0) {
+            return true;
+        }
+        entry = gs_trust_find_key(trust, &entry->previous);
+    }
+    return false;
 }
 
 const struct gs_trust_entry *gs_trust_find_key(const struct gs_trust *trust, const gs_public_key *key) {

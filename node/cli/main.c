@@ -12,7 +12,7 @@ static const struct {
 } commands[] = {
     {"serve", gs_cli_serve, "run the node of one region (serve --help lists all settings)"},
     {"keygen", gs_cli_keygen, "make a region's key; prints its line for the trust file"},
-    {"trust", gs_cli_trust, "list, add or revoke keys in the trust file"},
+    {"trust", gs_cli_trust, "list, add, revoke or rotate keys in the trust file"},
     {"token", gs_cli_token, "mint a JWT for clients"},
     {"status", gs_cli_status, "show regions: vectors, lag, whether they agree"},
     {"retire", gs_cli_retire, "retire a region for good: the others close what it wrote, and go on without it"},

@@ -1,21 +1,26 @@
-/* `globalstate trust list|add|revoke`: the trust file, read and written as a whole; comments and order stay. */
+/* `globalstate trust list|add|revoke|rotate`: the trust file, read and written as a whole; comments and order stay. */
 #include "gossip/trust.h"
+#include "gossip/rotation.h"
 #include "node/cli/command_line.h"
 #include "node/cli/files.h"
 #include "node/cli/options.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { FILE_MAX = 1024 * 1024, CUT_TEXT_MAX = 2048 };
 
-static const char usage_line[] = "list|add|revoke --file FILE [--region NAME] [--key BASE64] [--cut ORIGIN:SEQ,…]";
+static const char usage_line[] =
+    "list|add|revoke|rotate --file FILE [--region NAME] [--key BASE64] [--cut ORIGIN:SEQ,…] "
+    "[--key-file OLD --new-key-file NEW]";
 
 struct request {
     const char *file;
     const char *region;
     const char *key;
     const char *cuts;
+    const char *old_file, *new_file; /* secret keys */
 };
 
 /* A file that is not there is an empty one for `add`. */
@@ -42,6 +47,10 @@ static void print_entry(const struct gs_trust_entry *entry) {
     char key[45];
     gs_public_key_text(&entry->key, key);
     printf("%-24s %s%s", entry->region, key, entry->revoked ? " revoked" : "");
+    if (entry->rotates) {
+        gs_public_key_text(&entry->previous, key);
+        printf(" rotates %s", key);
+    }
     for (uint32_t i = 0; i < entry->cut_count; i++) {
         printf("%s", i == 0 ? " up to " : ", ");
         for (int j = 0; j < GS_ORIGIN_SIZE; j++) {
@@ -78,11 +87,66 @@ static int add(const struct request *request, struct gs_buffer *text, struct gs_
     return write_checked(request, text, problem);
 }
 
+static void write_signature(const uint8_t signature[GS_SIGNATURE_SIZE], struct gs_buffer *out) {
+    char text[sodium_base64_ENCODED_LEN(GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL)];
+    sodium_bin2base64(text, sizeof text, signature, GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    gs_buffer_printf(out, " %s", text);
+}
+
+/* Adds a line by which the new key takes the place of the old one, and shows it: it goes into every region's file. */
+static int rotate(const struct request *request, const struct gs_trust *trust, struct gs_buffer *text,
+                  struct gs_problem *problem) {
+    struct gs_key_pair old_pair, new_pair;
+    struct gs_rotation rotation;
+    struct gs_buffer line = {0};
+    char old_key[45], new_key[45];
+    int error = gs_key_file_read(request->old_file, &old_pair, problem);
+    error = error != 0 ? error : gs_key_file_read(request->new_file, &new_pair, problem);
+    if (error != 0) {
+        return error;
+    }
+    const struct gs_trust_entry *entry = gs_trust_find_key(trust, &old_pair.public_key);
+    if (entry == NULL || entry->revoked) {
+        error = gs_problem_set(problem, GS_ENOTFOUND, "key-file", "%s lists no key that is not revoked for %s",
+                               request->file, request->old_file);
+    } else {
+        gs_rotation_sign(entry->region, &old_pair, &new_pair, &rotation);
+        gs_public_key_text(&rotation.old_key, old_key);
+        gs_public_key_text(&rotation.new_key, new_key);
+        gs_buffer_printf(&line, "%s %s rotates %s", entry->region, new_key, old_key);
+        write_signature(rotation.old_signature, &line);
+        write_signature(rotation.new_signature, &line);
+        gs_buffer_text(text, text->length > 0 && text->bytes[text->length - 1] != '\n' ? "\n" : "");
+        gs_buffer_append(text, line.bytes, line.length);
+        gs_buffer_text(text, "\n");
+        error = line.failed != 0 ? line.failed : write_checked(request, text, problem);
+    }
+    if (error == 0) {
+        printf("%.*s\n", (int)line.length, (const char *)line.bytes);
+    }
+    sodium_memzero(&old_pair, sizeof old_pair);
+    sodium_memzero(&new_pair, sizeof new_pair);
+    gs_buffer_close(&line);
+    return error;
+}
+
 static bool is_wanted(const struct request *request, const struct gs_trust_entry *entry) {
     char key[45];
     gs_public_key_text(&entry->key, key);
     return !entry->revoked && (request->region == NULL || strcmp(entry->region, request->region) == 0) &&
            (request->key == NULL || strcmp(key, request->key) == 0);
+}
+
+/* The end of the line's key, its second word, if that is the one; or NULL. A key may also stand behind `rotates`. */
+static const char *find_key(const char *line, size_t length, const char *key) {
+    size_t at = 0;
+    for (int part = 0; part < 3; part++) { /* blanks, the region, blanks */
+        while (at < length && (line[at] == ' ' || line[at] == '\t') == (part != 1)) {
+            at++;
+        }
+    }
+    bool is_it = at + strlen(key) <= length && memcmp(line + at, key, strlen(key)) == 0;
+    return is_it ? line + at + strlen(key) : NULL;
 }
 
 /* Copies the text, with `revoked` and the cut-offs behind the key on its line. */
@@ -94,10 +158,7 @@ static void revoke_line(const struct gs_buffer *text, const char *key, const cha
         size_t length = (size_t)((newline != NULL ? newline : end) - at);
         const char *comment = memchr(at, '#', length);
         size_t words = comment != NULL ? (size_t)(comment - at) : length;
-        const char *found = NULL;
-        for (size_t i = 0; found == NULL && i + strlen(key) <= words; i++) {
-            found = memcmp(at + i, key, strlen(key)) == 0 ? at + i + strlen(key) : NULL;
-        }
+        const char *found = find_key(at, words, key);
         if (found != NULL) {
             gs_buffer_append(out, at, (size_t)(found - at));
             gs_buffer_text(out, " revoked");
@@ -147,9 +208,10 @@ static int carry_out(const char *action, const struct request *request, struct g
     struct gs_trust trust = {0};
     int error = read_trust(request, strcmp(action, "add") == 0, &text, &trust, problem);
     if (error == 0) {
-        error = strcmp(action, "list") == 0  ? list(&trust)
-                : strcmp(action, "add") == 0 ? add(request, &text, problem)
-                                             : revoke(request, &trust, &text, problem);
+        error = strcmp(action, "list") == 0     ? list(&trust)
+                : strcmp(action, "add") == 0    ? add(request, &text, problem)
+                : strcmp(action, "rotate") == 0 ? rotate(request, &trust, &text, problem)
+                                                : revoke(request, &trust, &text, problem);
     }
     gs_trust_close(&trust);
     gs_buffer_close(&text);
@@ -167,6 +229,10 @@ static int check_request(const char *action, const struct request *request) {
     if (strcmp(action, "revoke") == 0 && request->region == NULL && request->key == NULL) {
         return gs_cli_usage("trust", "revoke needs --region or --key");
     }
+    bool rotating = strcmp(action, "rotate") == 0;
+    if (rotating != (request->old_file != NULL) || rotating != (request->new_file != NULL)) {
+        return gs_cli_usage("trust", "rotate needs --key-file and --new-key-file, which are for nothing else");
+    }
     if (request->cuts != NULL && (adding || strlen(request->cuts) > CUT_TEXT_MAX)) {
         return gs_cli_usage("trust", "--cut is for revoke, with at most %d cut-offs", GS_TRUST_CUTS_MAX);
     }
@@ -181,6 +247,8 @@ int gs_cli_trust(int argc, char **argv) {
         {"key", &request.key, 1, 0, "a public key, base64"},
         {"cut", &request.cuts, 1, 0,
          "what of a revoked key is still taken, so that all regions end with the same: ORIGIN:SEQ,…"},
+        {"key-file", &request.old_file, 1, 0, "rotate: the region's secret key until now"},
+        {"new-key-file", &request.new_file, 1, 0, "rotate: its next one, from `globalstate keygen`"},
         {NULL, NULL, 0, 0, NULL},
     };
     const char *action = NULL;
@@ -189,7 +257,8 @@ int gs_cli_trust(int argc, char **argv) {
     if (parsed != 0) {
         return parsed > 0 ? 0 : 2;
     }
-    if (words != 1 || (strcmp(action, "list") != 0 && strcmp(action, "add") != 0 && strcmp(action, "revoke") != 0)) {
+    if (words != 1 || (strcmp(action, "list") != 0 && strcmp(action, "add") != 0 && strcmp(action, "revoke") != 0 &&
+                       strcmp(action, "rotate") != 0)) {
         return gs_cli_usage("trust", "say what to do: %s", usage_line);
     }
     int wrong = check_request(action, &request);

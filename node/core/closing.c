@@ -110,8 +110,35 @@ bool gs_closing_is_retired(const struct gs_core *core, const gs_public_key *key)
     return false;
 }
 
+bool gs_closing_is_succeeded(const struct gs_core *core, const gs_public_key *key) {
+    const struct gs_trust_entry *successor = gs_trust_find_successor(core->config.trust, key);
+    for (uint32_t i = 0; successor != NULL && i < core->origin_count; i++) {
+        if (memcmp(&core->origins[i]->key, &successor->key, sizeof successor->key) == 0 &&
+            gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool gs_closing_is_ended(const struct gs_core *core, const gs_public_key *key) {
+    return gs_closing_is_retired(core, key) || gs_closing_is_succeeded(core, key);
+}
+
+bool gs_closing_is_handed_on(const struct gs_core *core) {
+    for (uint32_t i = 0; i < core->closings.proposal_count; i++) {
+        const struct gs_origin_state *of = gs_registry_find(core, &core->closings.proposals[i].of);
+        const struct gs_origin_state *by = gs_registry_find(core, &core->closings.proposals[i].by);
+        if (of != NULL && by != NULL && memcmp(&of->key, &core->config.keys.public_key, sizeof of->key) == 0 &&
+            memcmp(&by->key, &of->key, sizeof by->key) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool gs_closing_is_over(const struct gs_core *core, const gs_public_key *key) {
-    bool over = gs_closing_is_retired(core, key);
+    bool over = gs_closing_is_ended(core, key);
     for (uint32_t i = 0; over && i < core->origin_count; i++) {
         const struct gs_origin_state *origin = core->origins[i];
         over = memcmp(&origin->key, key, sizeof *key) != 0 || gs_vector_seq(&core->applied, &origin->origin) == 0 ||
@@ -130,6 +157,8 @@ bool gs_closing_ends_link(const struct gs_core *core, const struct gs_peer_state
         told = memcmp(&retired->key, &peer->key, sizeof peer->key) == 0 &&
                gs_vector_seq(&peer->told, &retired->by) >= retired->seq;
     }
+    /* Who still runs with a key that was rotated hears of it by the proposal, before all is closed. */
+    told = told || !gs_closing_is_retired(core, &peer->key);
     return told && gs_closing_is_over(core, &peer->key);
 }
 

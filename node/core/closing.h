@@ -96,9 +96,16 @@ int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *o
 int gs_closing_apply(struct gs_core *core, const gs_origin *by, const struct gs_event *event);
 /* Takes note of what a batch of `origin` depends on, after that has advanced. 0 or GS_ENOMEM. */
 int gs_closing_vote(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head);
+/* True if the key does not count any more: the log has a decision that it is retired, or it has been rotated and its
+ * successor has written. */
+bool gs_closing_is_ended(const struct gs_core *core, const gs_public_key *key);
+/* True if the key has been rotated, and its successor has written. */
+bool gs_closing_is_succeeded(const struct gs_core *core, const gs_public_key *key);
+/* True if an origin of our own key is to be closed by another key. */
+bool gs_closing_is_handed_on(const struct gs_core *core);
 /* True if the log has a decision that the key is retired. */
 bool gs_closing_is_retired(const struct gs_core *core, const gs_public_key *key);
-/* True if the key is retired and all that it ever wrote is closed. */
+/* True if the key has ended and all that it ever wrote is closed. */
 bool gs_closing_is_over(const struct gs_core *core, const gs_public_key *key);
 /* True if a link is of no more use, since its peer's key, or ours, is over: once the peer knows that, or has had time
  * to hear of it. */

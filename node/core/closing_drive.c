@@ -127,7 +127,8 @@ int gs_closing_end_self(struct gs_core *core) {
     if (core->self == NULL || core->recovering) {
         return 0;
     }
-    core->retired = core->retired || gs_closing_is_retired(core, &core->config.keys.public_key);
+    core->retired = core->retired || gs_closing_is_retired(core, &core->config.keys.public_key) ||
+                    (core->closings.self_ended && gs_closing_is_handed_on(core));
     if (!core->closings.self_ended) {
         return 0;
     }

@@ -49,11 +49,21 @@ static bool has_written(const struct gs_core *core, const struct gs_past *past, 
     return false;
 }
 
+/* True if the key has been rotated, and its successor has written. */
+static bool is_succeeded(const struct gs_core *core, const struct gs_past *past, const gs_public_key *key) {
+    const struct gs_trust_entry *successor = gs_trust_find_successor(core->config.trust, key);
+    return successor != NULL && has_written(core, past, &successor->key);
+}
+
+static bool is_ended(const struct gs_core *core, const struct gs_past *past, const gs_public_key *key) {
+    return find_retired(core, past, key, NULL) != NULL || is_succeeded(core, past, key);
+}
+
 /* True if the key has a vote. Who writes a closing asks all that it trusts: one of which it has nothing may have been
  * given some of the origin all the same. Who checks one asks those that its writer had heard of: trust files may differ
  * for a while. */
 static bool is_live(const struct gs_core *core, const struct gs_past *past, const struct gs_trust_entry *trusted) {
-    return !trusted->revoked && find_retired(core, past, &trusted->key, NULL) == NULL &&
+    return !trusted->revoked && !is_ended(core, past, &trusted->key) &&
            (past->head == NULL || has_written(core, past, &trusted->key));
 }
 
@@ -102,8 +112,8 @@ static bool others_settled(const struct gs_core *core, const struct gs_past *pas
     for (uint32_t i = 0; of != NULL && by != NULL && i < core->origin_count; i++) {
         const struct gs_origin_state *other = core->origins[i];
         bool concerned = !same_key(&other->key, &of->key) && !same_key(&other->key, &by->key) &&
-                         find_retired(core, past, &other->key, NULL) != NULL &&
-                         gs_past_seq(core, past, &other->origin) > 0 && !has_voted(core, past, proposal, &other->key);
+                         is_ended(core, past, &other->key) && gs_past_seq(core, past, &other->origin) > 0 &&
+                         !has_voted(core, past, proposal, &other->key);
         if (concerned && !is_settled(core, past, &other->origin)) {
             return false;
         }
@@ -132,7 +142,8 @@ bool gs_proof_may_propose(const struct gs_core *core, const struct gs_past *past
     if (same_key(&by->key, &of->key)) {
         return memcmp(by->incarnation.bytes, of->incarnation.bytes, GS_INCARNATION_SIZE) > 0;
     }
-    return find_retired(core, past, &of->key, &by->key) != NULL;
+    return gs_trust_follows(core->config.trust, &by->key, &of->key) ||
+           find_retired(core, past, &of->key, &by->key) != NULL;
 }
 
 bool gs_proof_is_complete(const struct gs_core *core, const struct gs_past *past, const struct gs_proposal *proposal) {

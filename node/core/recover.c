@@ -131,10 +131,14 @@ int gs_core_reincarnate(struct gs_core *core) {
         core->must_reload = true; /* events numbered by the old life are on their way: start over without them */
         return 0;
     }
-    struct gs_origin_state *newest = find_self(core);
     uint64_t ms = core->now_ms;
-    if (newest != NULL && ms <= incarnation_ms(&newest->incarnation)) {
-        ms = incarnation_ms(&newest->incarnation) + 1;
+    for (uint32_t i = 0; i < core->origin_count; i++) { /* later than all of ours, under this key or those before it */
+        const struct gs_origin_state *other = core->origins[i];
+        bool ours = memcmp(&other->key, &core->config.keys.public_key, sizeof other->key) == 0 ||
+                    gs_trust_follows(core->config.trust, &core->config.keys.public_key, &other->key);
+        if (ours && ms <= incarnation_ms(&other->incarnation)) {
+            ms = incarnation_ms(&other->incarnation) + 1;
+        }
     }
     if (ms <= incarnation_ms(&core->latest_told)) {
         ms = incarnation_ms(&core->latest_told) + 1;
@@ -198,7 +202,7 @@ int gs_core_start(struct gs_core *core) {
         return error;
     }
     core->self = find_self(core);
-    core->retired = gs_closing_is_retired(core, &core->config.keys.public_key);
+    core->retired = gs_closing_is_retired(core, &core->config.keys.public_key) || gs_closing_is_handed_on(core);
     for (uint32_t i = 0; i < core->origin_count; i++) {
         core->origins[i]->moved_mono_ms = core->mono_ms;
     }

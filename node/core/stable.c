@@ -1,9 +1,9 @@
 /* Causal stability: what every live member has applied, as far as the applied log shows it. A member is a trusted key
- * that has written and that no decision in the log has retired (closing.h): what was not stable because of a region
- * becomes so when it is retired. What a member has applied is all of its own that is here, and what its batches
- * name as their deps (a node that only receives writes an acknowledgement now and then). So two nodes with equal logs
- * and trust files find the same, whoever is linked to whom. Nothing that is stable can still be met for the first time
- * by a member's batch. */
+ * that has written and that no decision in the log has retired (closing.h), nor a rotation given a successor
+ * that has written: what was not stable because of it becomes so then. What a member has applied is all of its own that
+ * is here, and what its batches name as their deps (a node that only receives writes an acknowledgement now and then).
+ * So two nodes with equal logs and trust files find the same, whoever is linked to whom. Nothing that is stable can
+ * still be met for the first time by a member's batch. */
 #include "node/core/core_impl.h"
 
 #include <string.h>
@@ -46,7 +46,7 @@ int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
         bool ours = memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0;
         struct gs_vector known = {0};
-        if (trusted->revoked || ours || gs_closing_is_retired(core, &trusted->key)) {
+        if (trusted->revoked || ours || gs_closing_is_ended(core, &trusted->key)) {
             continue; /* we have applied all that is stored here */
         }
         error = gs_stable_known(core, &trusted->key, &known);

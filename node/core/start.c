@@ -28,7 +28,7 @@ static bool has_vouched(const struct gs_core *core, const gs_public_key *key) {
 static bool all_vouched(const struct gs_core *core) {
     for (uint32_t i = 0; i < core->config.trust->count; i++) {
         const struct gs_trust_entry *entry = &core->config.trust->entries[i];
-        if (!entry->revoked && !is_ours(core, &entry->key) && !gs_closing_is_retired(core, &entry->key) &&
+        if (!entry->revoked && !is_ours(core, &entry->key) && !gs_closing_is_ended(core, &entry->key) &&
             !has_vouched(core, &entry->key)) {
             return false;
         }

@@ -151,7 +151,8 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
     bool first = true;
     for (uint32_t i = 0; i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
-        if (trusted->revoked || memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0) {
+        if (trusted->revoked || gs_closing_is_succeeded(core, &trusted->key) ||
+            memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0) {
             continue;
         }
         gs_buffer_text(out, first ? "" : ",");

@@ -1,14 +1,26 @@
-"""Identities that end, on real nodes: a lost disk, a retired region.  usage: test_closing.py GLOBALSTATE
+"""Identities that end, on real nodes: lost disks, retired regions, rotated keys.  usage: test_closing.py GLOBALSTATE
 
 What a life has written is closed at one point, the same everywhere; its rights of bounded counters can be spent again.
 """
-import os, shutil, subprocess, sys, unittest
+import os, shutil, signal, subprocess, sys, unittest
 
-from cluster import REGIONS, Cluster, wait_for
+from cluster import REGIONS, Client, Cluster, free_port, wait_for
 from http_client import token
 
 PROGRAM = sys.argv.pop(1)
 EU, US, AP = REGIONS
+
+
+def refuses(node):
+    """True if the node answers, and takes no writes since its identity has ended."""
+    client = Client(node.http_port, timeout=3)
+    try:
+        answer = client.call("PATCH", "/state/thief/x", {"ops": [{"op": "set", "path": "/stolen", "value": 1}]})
+    except OSError:
+        return False
+    finally:
+        client.close()
+    return answer.status == 409 and answer.json["code"] == "region_retired"
 
 
 class Closing(unittest.TestCase):
@@ -93,6 +105,68 @@ class Closing(unittest.TestCase):
         self.cluster[AP].stop()
         self.cluster[AP].start()  # it remembers
         self.assertEqual(self.sell(AP, 1).status, 409)
+        self.cluster.check_logs()
+
+    def twin(self, original, key_file):
+        """A node on a copy of the disk, with a key of its own."""
+        twin = object.__new__(type(original))
+        twin.__dict__.update(original.__dict__)
+        twin.directory = os.path.join(self.cluster.directory, "twin")
+        os.makedirs(twin.directory)
+        shutil.move(os.path.join(self.cluster.directory, "copy"), os.path.join(twin.directory, "data"))
+        twin.log_path, twin.key_file = os.path.join(twin.directory, "node.log"), key_file
+        twin.http_port, twin.gossip_port, twin.process = free_port(), free_port(), None
+        self.addCleanup(twin.kill)
+        return twin
+
+    def signal(self, *regions):
+        for region in regions:
+            self.cluster[region].process.send_signal(signal.SIGHUP)
+
+    def test_a_key_is_rotated(self):
+        self.make_stock(EU, 10)
+        node = self.cluster[EU]
+        origin, old_key, new_key = node.status()["origin"], node.key_file, os.path.join(node.directory, "new-key")
+        self.cluster.run("keygen", "--region", EU, "--out", new_key)
+        with open(self.cluster.trust_file) as file:
+            before = file.read()
+        files = ("--file", self.cluster.trust_file, "--key-file", old_key, "--new-key-file", new_key)
+        line = self.cluster.run("trust", "rotate", *files).stdout.strip()
+        with open(self.cluster.trust_file) as file:
+            self.assertEqual(file.read(), before + line + "\n")
+        words = line.split()
+        self.cluster.write(self.cluster.trust_file, before + " ".join(words[:-1] + [words[-2]]) + "\n")
+        self.signal(US)  # refused by name, and nothing changes
+        wait_for("the bad line is named", lambda: "not signed by the new key" in self.cluster[US].log())
+        self.cluster.write(self.cluster.trust_file, before + line + "\n")
+        self.signal(*REGIONS)
+        self.assertEqual(self.sell(EU, 1).status, 200)  # the old key works until the new one has written
+        node.stop()
+        shutil.copytree(os.path.join(node.directory, "data"), os.path.join(self.cluster.directory, "copy"))
+        node.key_file = new_key
+        node.start()
+        self.assertNotEqual(node.status()["origin"], origin)
+        self.wait_closed(origin, *REGIONS)
+        wait_for("its rights pass on", lambda: self.sell(EU, 9).status == 200)
+        self.cluster.wait_converged()
+        self.assertEqual([self.stock(region) for region in REGIONS], [0, 0, 0])
+        for region in (US, AP):
+            names = [peer["region"] for peer in self.cluster[region].call("GET", "/peers").json["peers"]]
+            self.assertEqual(sorted(names), sorted(set(REGIONS) - {region}))
+        self.assertIn(EU, self.cluster[US].status()["vector"])
+        thief = self.twin(node, old_key)
+        thief.start(wait=False)
+        wait_for("who runs on with the old key is told", lambda: thief.alive() and refuses(thief))
+        self.assertEqual({region: self.closed(region)[origin] for region in REGIONS},
+                         {region: self.closed(EU)[origin] for region in REGIONS})
+        thief.kill()
+        for region in REGIONS:  # a restart asks the new key, and does not wait for the old one
+            self.cluster[region].stop()
+            self.cluster[region].start()
+        self.assertEqual({region: self.closed(region) for region in REGIONS},
+                         {region: self.closed(EU) for region in REGIONS})
+        wait_for("writes go on", lambda: self.ops(EU, {"op": "increment", "path": "/stock", "by": 2}).status == 200)
+        self.cluster.wait_converged()
         self.cluster.check_logs()
 
     def test_a_region_that_was_away_hears_of_its_retirement(self):

@@ -1,7 +1,9 @@
 /* The trust file's text, and what is looked up in it. */
+#include "gossip/rotation.h"
 #include "gossip/trust.h"
 
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,9 +158,97 @@ static void test_cut_offs(void **state) {
     gs_trust_close(&trust);
 }
 
+static struct gs_key_pair pair_of(uint8_t number) {
+    const uint8_t seed[GS_SEED_SIZE] = {number};
+    struct gs_key_pair pair;
+    gs_key_pair_from_seed(seed, &pair);
+    return pair;
+}
+
+/* "REGION NEW rotates OLD SIGNATURE SIGNATURE" */
+static void write_rotation(const char *region, uint8_t old_number, uint8_t new_number, bool swapped, char *ret_line,
+                           size_t size) {
+    struct gs_key_pair old_pair = pair_of(old_number);
+    struct gs_key_pair new_pair = pair_of(new_number);
+    struct gs_rotation rotation;
+    char old_key[45], new_key[45], signatures[2][89];
+    gs_rotation_sign(region, &old_pair, &new_pair, &rotation);
+    gs_public_key_text(&rotation.old_key, old_key);
+    gs_public_key_text(&rotation.new_key, new_key);
+    sodium_bin2base64(signatures[0], 89, rotation.old_signature, GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(signatures[1], 89, rotation.new_signature, GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    snprintf(ret_line, size, "eu %s rotates %s %s %s\n", new_key, old_key, signatures[swapped], signatures[!swapped]);
+}
+
+static void test_rotations(void **state) {
+    (void)state;
+    char text[2048], first[45], lines[2][512];
+    struct gs_key_pair a = pair_of(1), b = pair_of(2), c = pair_of(3);
+    gs_public_key_text(&a.public_key, first);
+    write_rotation("eu", 1, 2, false, lines[0], sizeof lines[0]);
+    write_rotation("eu", 2, 3, false, lines[1], sizeof lines[1]);
+    snprintf(text, sizeof text, "%seu %s\n%s", lines[1], first, lines[0]); /* in any order */
+    struct gs_trust trust = parse(text);
+    assert_true(trust.entries[0].rotates && trust.entries[2].rotates && !trust.entries[1].rotates);
+    assert_true(gs_trust_follows(&trust, &b.public_key, &a.public_key));
+    assert_true(gs_trust_follows(&trust, &c.public_key, &a.public_key));
+    assert_false(gs_trust_follows(&trust, &a.public_key, &c.public_key));
+    assert_false(gs_trust_follows(&trust, &a.public_key, &a.public_key));
+    assert_ptr_equal(gs_trust_find_successor(&trust, &a.public_key), &trust.entries[2]);
+    assert_null(gs_trust_find_successor(&trust, &c.public_key));
+    gs_trust_close(&trust);
+}
+
+static void test_bad_rotations_are_refused(void **state) {
+    (void)state;
+    char text[2048], key[45], other[45], line[512];
+    struct gs_key_pair a = pair_of(1);
+    struct gs_key_pair d = pair_of(4);
+    gs_public_key_text(&a.public_key, key);
+    gs_public_key_text(&d.public_key, other);
+    write_rotation("eu", 1, 2, true, line, sizeof line); /* the signatures in each other's place */
+    snprintf(text, sizeof text, "eu %s\n%s", key, line);
+    assert_refused(text, strlen(text), GS_ESIGNATURE, "line 2");
+    write_rotation("us", 1, 2, false, line, sizeof line); /* signed for another region */
+    snprintf(text, sizeof text, "eu %s\n%s", key, line);
+    assert_refused(text, strlen(text), GS_ESIGNATURE, "line 2");
+    write_rotation("eu", 1, 2, false, line, sizeof line);
+    assert_refused(line, strlen(line), GS_EINVAL, "eu"); /* of a key that is not there */
+    snprintf(text, sizeof text, "us %s\n%s", key, line);
+    assert_refused(text, strlen(text), GS_EINVAL, "eu"); /* … or another region's */
+    size_t length = (size_t)snprintf(text, sizeof text, "eu %s\n%s", key, line);
+    write_rotation("eu", 1, 3, false, line, sizeof line); /* two successors */
+    snprintf(text + length, sizeof text - length, "%s", line);
+    assert_refused(text, strlen(text), GS_EINVAL, "eu");
+    snprintf(text, sizeof text, "eu %s\neu %s rotates %s\n", key, other, key);
+    assert_refused(text, strlen(text), GS_EINVAL, "line 2");
+    char ring[2][512];
+    write_rotation("eu", 1, 2, false, ring[0], sizeof ring[0]);
+    write_rotation("eu", 2, 1, false, ring[1], sizeof ring[1]);
+    snprintf(text, sizeof text, "%s%s", ring[0], ring[1]);
+    assert_refused(text, strlen(text), GS_EINVAL, "eu");
+}
+
+static void test_a_rotated_key_may_be_revoked(void **state) {
+    (void)state;
+    char text[2048], first[45], line[512];
+    struct gs_key_pair a = pair_of(1);
+    gs_public_key_text(&a.public_key, first);
+    write_rotation("eu", 1, 2, false, line, sizeof line);
+    char *rest = strstr(line, " rotates");
+    snprintf(text, sizeof text, "eu %s revoked\n%.*s revoked 00112233445566778899aabbccddeeff:7%s", first,
+             (int)(rest - line), line, rest);
+    struct gs_trust trust = parse(text);
+    assert_true(trust.entries[1].revoked && trust.entries[1].rotates && trust.entries[1].cut_count == 1);
+    gs_trust_close(&trust);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_rotations),
+        cmocka_unit_test(test_bad_rotations_are_refused),
+        cmocka_unit_test(test_a_rotated_key_may_be_revoked),
         cmocka_unit_test(test_empty_text_trusts_nobody),
         cmocka_unit_test(test_faults_name_their_line),
         cmocka_unit_test(test_lookups),
