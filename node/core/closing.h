@@ -70,8 +70,10 @@ struct gs_closings {
     uint32_t closed_count, closed_capacity;
     struct gs_retired *retired; /* owned */
     uint32_t retired_count, retired_capacity;
-    bool look_for_rights; /* an origin that has been closed may hold some */
-    bool self_ended;      /* our own origin is to be closed: it writes nothing more */
+    uint32_t folded_count; /* of the closed ones, that are folded */
+    uint64_t fold_mono_ms; /* when that was last looked at */
+    bool look_for_rights;  /* an origin that has been closed may hold some */
+    bool self_ended;       /* our own origin is to be closed: it writes nothing more */
 };
 
 /* What a batch depends on: all that its origin had applied. `head` NULL: all that is applied here. */

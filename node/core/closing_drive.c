@@ -7,6 +7,8 @@
 #include <sodium.h>
 #include <string.h>
 
+enum { FOLD_MS = 1000 };
+
 /* Sets /NAME of gs.origin/ORIGIN, as an event of ours. */
 static int write_decision(struct gs_core *core, const gs_origin *of, const char *event_type, const char *name,
                           uint64_t value) {
@@ -104,10 +106,35 @@ static bool owes_vote(const struct gs_core *core) {
     return false;
 }
 
+/* A closed origin leaves the vectors that people see once every live member has applied the closing: whoever has that
+ * has all of the origin, so its number says nothing any more. */
+static int fold(struct gs_core *core) {
+    struct gs_closings *closings = &core->closings;
+    struct gs_vector stable = {0};
+    if (closings->folded_count == closings->closed_count || core->mono_ms - closings->fold_mono_ms < FOLD_MS) {
+        return 0;
+    }
+    closings->fold_mono_ms = core->mono_ms;
+    int error = gs_stable_vector(core, &stable);
+    for (uint32_t i = 0; error == 0 && i < closings->closed_count; i++) {
+        const struct gs_closed *closed = &closings->closed[i];
+        struct gs_origin_state *of = gs_registry_find(core, &closed->of);
+        if (of != NULL && !of->folded && gs_vector_seq(&stable, &closed->by) >= closed->seq) {
+            of->folded = true;
+            closings->folded_count++;
+        }
+    }
+    gs_vector_close(&stable);
+    return error;
+}
+
 int gs_closing_tick(struct gs_core *core) {
     if (core->waiting_for_peers || core->store_away || core->closings.self_ended || core->retired ||
         core->must_reload || core->halted) {
         return 0;
+    }
+    if (fold(core) != 0) {
+        return GS_ENOMEM;
     }
     if (!core->ack_due && owes_vote(core)) {
         core->ack_due = true;

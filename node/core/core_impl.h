@@ -126,6 +126,7 @@ struct gs_origin_state {
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
     size_t waiting_bytes;
+    bool folded;                               /* closed, and every live member knows: not shown in vectors */
     uint64_t moved_mono_ms;                    /* when a batch of it was applied last */
     bool forked;                               /* nothing of it is taken any more */
     struct gs_buffer evidence;                 /* a record that contradicts ours, until ours is read from the log */
@@ -359,7 +360,7 @@ int gs_registry_advance(struct gs_core *core, struct gs_origin_state *state, con
 int gs_registry_check_end(const struct gs_origin_state *state, uint64_t seq, const gs_hash *hash);
 /* Appends the origin's name as the API prints it: region, or region~XXXX for an earlier incarnation. */
 void gs_registry_write_name(const struct gs_core *core, const gs_origin *origin, struct gs_buffer *out);
-/* {"eu-west":12,…} of a version vector, and of an aggregate's context. */
+/* {"eu-west":12,…} of a version vector, without what is folded, and of an aggregate's context. */
 void gs_registry_write_vector(const struct gs_core *core, const struct gs_vector *vector, struct gs_buffer *out);
 void gs_registry_write_context(const struct gs_core *core, const struct gs_context *context, struct gs_buffer *out);
 /* gs_registry_write_name for document.h; borrows the core. */

@@ -155,9 +155,14 @@ static void write_member(const struct gs_core *core, const gs_origin *origin, ui
 }
 
 void gs_registry_write_vector(const struct gs_core *core, const struct gs_vector *vector, struct gs_buffer *out) {
+    bool first = true;
     gs_buffer_text(out, "{");
     for (uint32_t i = 0; i < vector->count; i++) {
-        write_member(core, &vector->heads[i].origin, vector->heads[i].seq, i == 0, out);
+        const struct gs_origin_state *state = gs_registry_find(core, &vector->heads[i].origin);
+        if (state == NULL || !state->folded) {
+            write_member(core, &vector->heads[i].origin, vector->heads[i].seq, first, out);
+            first = false;
+        }
     }
     gs_buffer_text(out, "}");
 }

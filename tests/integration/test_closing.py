@@ -69,6 +69,8 @@ class Closing(unittest.TestCase):
         self.assertEqual(self.sell(EU, 1).status, 409)
         self.cluster.wait_converged()
         self.assertEqual([self.stock(region) for region in REGIONS], [0, 0, 0])
+        for region in REGIONS:  # known everywhere to be over, it is not shown any more
+            wait_for("it folds", lambda: set(self.cluster[region].status()["vector"]) == set(REGIONS))
         self.cluster[EU].stop()
         self.cluster[EU].start()
         self.assertEqual(self.wait_closed(ended, *REGIONS), 2)
