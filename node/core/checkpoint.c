@@ -219,6 +219,7 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     }
     if (error == 0 && version == CHECKPOINT_VERSION) {
         error = gs_closing_read(&reader, &core->closings);
+        gs_closing_restored(core);
     }
     error = error != 0 ? error : gs_reader_finish(&reader);
     if (error == 0) {

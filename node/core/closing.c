@@ -84,21 +84,39 @@ static struct decision read_change(const struct gs_event_change *change) {
 }
 
 const struct gs_closed *gs_closing_find(const struct gs_core *core, const gs_origin *origin) {
-    for (uint32_t i = 0; i < core->closings.closed_count; i++) {
-        if (gs_origin_equal(&core->closings.closed[i].of, origin)) {
-            return &core->closings.closed[i];
-        }
-    }
-    return NULL;
+    const struct gs_origin_state *state = core->closings.closed_count > 0 ? gs_registry_find(core, origin) : NULL;
+    return state != NULL && state->closed > 0 ? &core->closings.closed[state->closed - 1] : NULL;
 }
 
 bool gs_closing_begun(const struct gs_core *core, const gs_origin *origin) {
+    const struct gs_origin_state *state = gs_registry_find(core, origin);
+    return state != NULL && state->closing;
+}
+
+/* The proposals of an origin that has been closed: the one that led there needs no more votes. */
+static void settle_proposals(struct gs_core *core, const struct gs_closed *closed) {
     for (uint32_t i = 0; i < core->closings.proposal_count; i++) {
-        if (gs_origin_equal(&core->closings.proposals[i].of, origin)) {
-            return true;
+        struct gs_proposal *proposal = &core->closings.proposals[i];
+        proposal->over = proposal->over ||
+                         (gs_origin_equal(&proposal->of, &closed->of) && gs_origin_equal(&proposal->by, &closed->by));
+    }
+}
+
+void gs_closing_restored(struct gs_core *core) {
+    for (uint32_t i = 0; i < core->closings.proposal_count; i++) {
+        struct gs_origin_state *of = gs_registry_find(core, &core->closings.proposals[i].of);
+        if (of != NULL) {
+            of->closing = true;
         }
     }
-    return false;
+    for (uint32_t i = 0; i < core->closings.closed_count; i++) {
+        struct gs_origin_state *of = gs_registry_find(core, &core->closings.closed[i].of);
+        if (of != NULL && of->closed == 0) {
+            of->closed = i + 1;
+        }
+        settle_proposals(core, &core->closings.closed[i]);
+    }
+    core->closings.look_for_rights = core->closings.closed_count > 0;
 }
 
 bool gs_closing_is_retired(const struct gs_core *core, const gs_public_key *key) {
@@ -293,6 +311,7 @@ static int add_proposal(struct gs_core *core, const gs_origin *by, const struct 
     closings->proposals[closings->proposal_count++] =
         (struct gs_proposal){.of = *of, .by = *by, .seq = event->seq, .clock = event->clock};
     if (origin != NULL) {
+        origin->closing = true;
         gs_causal_clear(core, origin); /* from now on only what others depend on */
     }
     closings->self_ended = closings->self_ended || (origin != NULL && origin == core->self);
@@ -312,6 +331,11 @@ static int add_closed(struct gs_core *core, const gs_origin *by, const struct gs
     closings->closed[closings->closed_count++] =
         (struct gs_closed){.of = decision->of, .by = *by, .seq = event->seq, .final = decision->final};
     closings->look_for_rights = true;
+    struct gs_origin_state *of = gs_registry_find(core, &decision->of);
+    if (of != NULL) {
+        of->closed = closings->closed_count;
+    }
+    settle_proposals(core, &closings->closed[closings->closed_count - 1]);
     for (uint32_t i = 0; i < core->origin_count; i++) {
         if (waits_beyond(core, core->origins[i])) {
             gs_causal_clear(core, core->origins[i]); /* it is held when it comes again */
@@ -371,9 +395,7 @@ int gs_closing_vote(struct gs_core *core, const struct gs_origin_state *origin, 
     int error = 0;
     for (uint32_t i = 0; error == 0 && i < core->closings.proposal_count; i++) {
         struct gs_proposal *proposal = &core->closings.proposals[i];
-        const struct gs_closed *closed = gs_closing_find(core, &proposal->of);
-        bool over = closed != NULL && gs_origin_equal(&closed->by, &proposal->by);
-        if (!over && gs_vector_seq(&origin->witnessed, &proposal->by) >= proposal->seq) {
+        if (!proposal->over && gs_vector_seq(&origin->witnessed, &proposal->by) >= proposal->seq) {
             error = add_vote(proposal, &origin->origin, gs_batch_last_seq(head));
         }
     }

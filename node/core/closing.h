@@ -47,6 +47,7 @@ struct gs_proposal {
     gs_hlc clock;
     struct gs_vote *votes; /* owned */
     uint32_t vote_count, vote_capacity;
+    bool over; /* it has led to a closing */
 };
 
 struct gs_closed {
@@ -128,6 +129,8 @@ bool gs_proof_is_complete(const struct gs_core *core, const struct gs_past *past
 /* closing_keep.c: into a checkpoint, and back: GS_EFORMAT, GS_ENOMEM. */
 void gs_closing_write(const struct gs_closings *closings, struct gs_buffer *out);
 int gs_closing_read(struct gs_reader *reader, struct gs_closings *closings);
+/* closing.c: marks the origins that what was read is about. */
+void gs_closing_restored(struct gs_core *core);
 
 /* takeover.c: rights of bounded counters that closed origins hold pass to this node, if it inherits. A delta that gives
  * rights to a closed origin is noticed; the rest is done as time passes. 0, or a failure of the core. */

@@ -93,7 +93,7 @@ static bool owes_vote(const struct gs_core *core) {
     for (uint32_t i = 0; i < core->closings.proposal_count; i++) {
         const struct gs_proposal *proposal = &core->closings.proposals[i];
         const struct gs_origin_state *by = gs_registry_find(core, &proposal->by);
-        bool voted = by == NULL || memcmp(&by->key, &core->self->key, sizeof by->key) == 0 ||
+        bool voted = proposal->over || by == NULL || memcmp(&by->key, &core->self->key, sizeof by->key) == 0 ||
                      gs_closing_find(core, &proposal->of) != NULL;
         for (uint32_t j = 0; !voted && j < proposal->vote_count; j++) {
             const struct gs_origin_state *voter = gs_registry_find(core, &proposal->votes[j].by);

@@ -115,6 +115,5 @@ int gs_closing_read(struct gs_reader *reader, struct gs_closings *closings) {
         read_origin(reader, &retired->by);
         retired->seq = gs_read_uint(reader);
     }
-    closings->look_for_rights = closings->closed_count > 0;
     return error != 0 ? error : reader->error;
 }

@@ -126,6 +126,8 @@ struct gs_origin_state {
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
     size_t waiting_bytes;
+    bool closing;                              /* somebody has proposed to close it */
+    uint32_t closed;                           /* its place among core->closings.closed, from 1 on; 0: none */
     bool folded;                               /* closed, and every live member knows: not shown in vectors */
     uint64_t moved_mono_ms;                    /* when a batch of it was applied last */
     bool forked;                               /* nothing of it is taken any more */

@@ -254,7 +254,8 @@ void sim_check_stable(struct sim_world *world) {
         }
         for (uint32_t j = 0; j < world->plan.nodes; j++) {
             const struct gs_core *other = world->nodes[j].core;
-            bool member = other != NULL && has_written(world->nodes[i].core, &world->nodes[j].keys.public_key);
+            bool member = other != NULL && !sim_is_out(world, j) &&
+                          has_written(world->nodes[i].core, &world->nodes[j].keys.public_key);
             if (member && !gs_vector_covers(gs_core_stored(other), &stable)) {
                 sim_fail(world, "stable: node %u holds something for stable that node %u does not have", i, j);
             }
@@ -267,6 +268,9 @@ bool sim_all_agree(const struct sim_world *world) {
     const struct gs_core *first = world->nodes[0].core;
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct gs_core *core = world->nodes[i].core;
+        if (sim_is_out(world, i)) {
+            continue;
+        }
         if (core == NULL || !gs_vector_equal(gs_core_stored(core), gs_core_stored(first)) ||
             !gs_vector_equal(gs_core_stored(core), gs_core_applied(core)) || is_ahead(core)) {
             return false;
@@ -380,6 +384,9 @@ static void check_queue(struct sim_world *world, const struct sim_node *node) {
 void sim_check_end(struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes && !world->failed; i++) {
         const struct sim_node *node = &world->nodes[i];
+        if (sim_is_out(world, i)) {
+            continue;
+        }
         struct tally *tally = calloc(1, sizeof *tally);
         sim_check_chain(world, node);
         tally_disk(world, node, tally);
@@ -429,7 +436,9 @@ static void forget_identities(struct sim_world *world) {
 void sim_forgive(struct sim_world *world, const struct sim_node *node) {
     struct tally *tally = calloc(1, sizeof *tally);
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
-        tally_disk(world, &world->nodes[i], tally);
+        if (!sim_is_out(world, i)) {
+            tally_disk(world, &world->nodes[i], tally);
+        }
     }
     forget_identities(world);
     for (uint32_t i = 0; i < world->call_count; i++) {

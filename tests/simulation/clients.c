@@ -233,6 +233,10 @@ void sim_client_act(struct sim_world *world, uint32_t number) {
         return;
     }
     struct gs_command *command = draw_command(world, call);
+    if (world->plan.retires && call->node == world->plan.nodes - 1) {
+        call->forgiven = true; /* what it takes without the others hearing of it stays on its disk */
+        call->node = call->moved ? 0 : call->node;
+    }
     struct sim_node *node = &world->nodes[call->node];
     if (node->core == NULL) {
         gs_command_free(command);
@@ -310,9 +314,17 @@ void sim_client_answered(struct sim_world *world, struct sim_node *node, struct 
     if (command == world->asked) {
         return; /* whoever asked has it */
     }
+    if (sim_retire_answered(world, command)) {
+        gs_command_free(command);
+        return;
+    }
     call->active = false;
     call->command = NULL;
     sim_trace(world, &command->error, sizeof command->error);
+    if (command->error == GS_ERETIRED) {
+        call->moved = true; /* to another region; what the retired one has taken of it may be lost, or arrive as well */
+        call->forgiven = true;
+    }
     if (command->error == 0) {
         call->acked = true;
         check_results(world, node, command);
@@ -324,6 +336,10 @@ void sim_client_answered(struct sim_world *world, struct sim_node *node, struct 
 
 /* The node is gone, and with it whatever it would have answered. */
 void sim_client_crashed(struct sim_world *world, const struct sim_node *node) {
+    if (world->retirement != NULL && world->retirement_node == node->index) {
+        gs_command_free(world->retirement);
+        world->retirement = NULL;
+    }
     for (uint32_t i = 0; i < world->call_count; i++) {
         struct sim_call *call = &world->calls[i];
         if (call->active && call->node == node->index) {
@@ -337,7 +353,8 @@ void sim_client_crashed(struct sim_world *world, const struct sim_node *node) {
 
 static void repeat_elsewhere(struct sim_world *world, struct sim_call *call) {
     struct gs_command *command = draw_command(world, call);
-    struct sim_node *node = &world->nodes[(call->node + 1) % world->plan.nodes];
+    uint32_t others = world->plan.nodes - (world->plan.retires ? 1 : 0);
+    struct sim_node *node = &world->nodes[(call->node + 1) % others];
     struct gs_core_stats stats;
     gs_core_get_stats(node->core, &stats);
     if (!stats.started) {

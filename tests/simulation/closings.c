@@ -3,6 +3,7 @@
 
 #include <globalstate/rights.h>
 
+#include <stdio.h>
 #include <string.h>
 
 bool sim_is_internal(struct gs_slice type) {
@@ -17,11 +18,51 @@ static bool is_alive(const struct sim_world *world, const struct gs_core *core, 
     }
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct sim_node *node = &world->nodes[i];
+        if (memcmp(&node->keys.public_key, &key, sizeof key) == 0 && sim_is_out(world, i)) {
+            return false;
+        }
         if (memcmp(&node->keys.public_key, &key, sizeof key) == 0) {
             gs_origin now = gs_core_origin(node->core);
             return gs_origin_equal(&now, origin);
         }
     }
+    return true;
+}
+
+bool sim_is_out(const struct sim_world *world, uint32_t node) {
+    return world->retiring && node == world->plan.nodes - 1;
+}
+
+void sim_retire(struct sim_world *world) {
+    struct sim_node *node = &world->nodes[sim_below(&world->rng, world->plan.nodes - 1)];
+    if (world->retired) {
+        return;
+    }
+    sim_schedule(world, 500, (struct sim_event){.type = SIM_RETIRE}); /* the command may be lost with its node */
+    if (world->retirement != NULL) {
+        return;
+    }
+    struct gs_command *command = node->core != NULL ? gs_command_new(GS_COMMAND_RETIRE) : NULL;
+    if (command != NULL) {
+        char region[32];
+        int length = snprintf(region, sizeof region, "region-%u", world->plan.nodes - 1);
+        command->retire.region = gs_slice_make(gs_arena_copy(&command->arena, region, (size_t)length), (size_t)length);
+        world->retiring = true;
+        world->retirement = command;
+        world->retirement_node = node->index;
+        sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
+    }
+}
+
+bool sim_retire_answered(struct sim_world *world, const struct gs_command *command) {
+    if (command->kind != GS_COMMAND_RETIRE) {
+        return false;
+    }
+    world->retirement = NULL;
+    /* GS_ENOTFOUND: another node's decision has arrived, whose answer was lost */
+    world->retired =
+        world->retired ||
+        (command->error == 0 && (command->retire.problem.code == 0 || command->retire.problem.code == GS_ENOTFOUND));
     return true;
 }
 
@@ -57,9 +98,12 @@ bool sim_all_closed(struct sim_world *world) {
     if (world->byzantine != NULL) {
         return true; /* one that does not vote can put it off for ever */
     }
-    bool all = true;
+    bool all = !world->plan.retires || world->retired;
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct gs_core *core = world->nodes[i].core;
+        if (sim_is_out(world, i)) {
+            continue;
+        }
         all = all && (core == NULL || !has_rights_left(world, core));
         for (uint32_t j = 0; core != NULL && j < gs_core_stored(core)->count; j++) {
             const struct gs_head *head = &gs_core_stored(core)->heads[j];

@@ -30,6 +30,7 @@ static void print_plan(const struct sim_plan *plan) {
         {plan->byzantine, "byzantine"},
         {plan->rights, "rights"},
         {plan->leaves, "leaves"},
+        {plan->retires, "retires"},
         {plan->patient, "patient"},
         {plan->seeds == SIM_SEEDS_CHAIN, "chain"},
         {plan->seeds == SIM_SEEDS_STAR, "star"},

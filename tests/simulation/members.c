@@ -33,7 +33,7 @@ void sim_check_steady(struct sim_world *world) {
     bool calm = (plan->loss_percent == 0 || world->healed) && !plan->slow_links;
     for (uint32_t a = 0; a < plan->nodes && plan->nodes <= STEADY_NODES_MAX; a++) {
         for (uint32_t b = 0; b < plan->nodes; b++) {
-            if (a == b || !calm || !can_hear_of(world, a, b)) {
+            if (a == b || !calm || world->plan.retires || !can_hear_of(world, a, b)) {
                 world->steady_ms[a][b] = world->now_ms;
                 continue;
             }
@@ -72,7 +72,7 @@ static bool find_stranger(const struct sim_world *world, uint32_t *ret_a, uint32
 void sim_check_members(struct sim_world *world) {
     uint32_t a = 0;
     uint32_t b = 0;
-    for (uint64_t waited = 0; !world->failed && find_stranger(world, &a, &b); waited += 500) {
+    for (uint64_t waited = 0; !world->failed && !world->plan.retires && find_stranger(world, &a, &b); waited += 500) {
         if (waited >= MEMBERS_SETTLE_MS) {
             sim_fail(world, "members: node %u does not come to know and hear node %u", a, b);
             return;

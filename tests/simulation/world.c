@@ -72,6 +72,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.chaos_ms = 2000 + sim_below(&rng, 6000);
     plan.settle_ms = 60000;
     plan.rights = seed % 4 == 3;
+    plan.retires = seed % 8 == 3 && plan.nodes >= 3 && !plan.byzantine;
     plan.seeds = sim_chance(&rng, 40) ? 1 + (uint32_t)sim_below(&rng, 2) : SIM_SEEDS_ALL;
     plan.leaves = sim_chance(&rng, 30);
     plan.patient = sim_chance(&rng, 8);
@@ -170,6 +171,9 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     case SIM_BYZANTINE:
         sim_byzantine_act(world);
         break;
+    case SIM_RETIRE:
+        sim_retire(world);
+        break;
     case SIM_RELINK:
         sim_relink(world);
         sim_check_steady(world);
@@ -190,6 +194,9 @@ static void schedule_beginning(struct sim_world *world) {
         sim_schedule(world, sim_below(&world->rng, plan->fault_every_ms) + 1, (struct sim_event){.type = SIM_FAULT});
     }
     sim_schedule(world, 1, (struct sim_event){.type = SIM_RELINK});
+    if (plan->retires) {
+        sim_schedule(world, sim_below(&world->rng, plan->chaos_ms), (struct sim_event){.type = SIM_RETIRE});
+    }
     if (world->byzantine != NULL) {
         sim_schedule(world, 10, (struct sim_event){.type = SIM_BYZANTINE});
     }
@@ -328,6 +335,7 @@ void sim_world_close(struct sim_world *world) {
     for (uint32_t i = 0; i < world->call_count; i++) {
         gs_command_free(world->calls[i].command);
     }
+    gs_command_free(world->retirement);
     struct sim_event event;
     while (sim_next(world, &event)) {
         sim_event_close(&event);

@@ -46,6 +46,7 @@ struct sim_plan {
     uint32_t seeds;   /* who knows whose address at first; see enum sim_seeds */
     bool patient;     /* the safety phase lasts long enough for somebody to be taken for dead */
     bool leaves;      /* nodes leave and come back */
+    bool retires;     /* the last node is retired for good, whatever it does meanwhile */
     bool rights;      /* clients make, spend and give rights of bounded counters */
     bool kill_points; /* nodes die at named places of their work, and not only between two steps */
     uint64_t chaos_ms;
@@ -111,6 +112,7 @@ struct sim_call {
     bool acked;
     bool refused;  /* for lack of rights: it did nothing */
     bool forgiven; /* the only disk that held it was lost */
+    bool moved;    /* its region was retired */
     uint64_t epoch;
     struct gs_command *command; /* owned while active */
     uint32_t writes;            /* 0: a read */
@@ -127,6 +129,7 @@ enum sim_event_type {
     SIM_FAULT,
     SIM_RESTART,
     SIM_RELINK,
+    SIM_RETIRE,
     SIM_BYZANTINE
 };
 
@@ -176,7 +179,11 @@ struct sim_world {
     uint32_t event_count, event_capacity;
     struct sim_identity *identities; /* checks.c: (origin, first_seq) → hash, over the whole history */
     uint32_t identity_count, identity_capacity;
-    bool flipped; /* verify.c: memory of a node has been changed */
+    bool retiring;                 /* the last node's retirement is asked for, */
+    bool retired;                  /* … and decided */
+    struct gs_command *retirement; /* owned while it is with a core, */
+    uint32_t retirement_node;      /* … this node's */
+    bool flipped;                  /* verify.c: memory of a node has been changed */
     uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
     uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
@@ -268,6 +275,12 @@ void sim_client_crashed(struct sim_world *world, const struct sim_node *node);
 void sim_client_published(struct sim_world *world, struct sim_node *node, const struct gs_core_publish *publish);
 /* Repeats every acknowledged write at a node that did not take it: it must be recognised there. At the end. */
 void sim_client_repeat_elsewhere(struct sim_world *world);
+
+/* closings.c: the last node's retirement is asked of another one, until it is decided; true if the command was that. */
+void sim_retire(struct sim_world *world);
+bool sim_retire_answered(struct sim_world *world, const struct gs_command *command);
+/* True for a node that does not count any more, or may not. */
+bool sim_is_out(const struct sim_world *world, uint32_t node);
 
 /* faults.c */
 void sim_fault(struct sim_world *world);
