@@ -12,6 +12,12 @@ bool gs_instance_equal(const gs_instance *a, const gs_instance *b) {
     return memcmp(a->bytes, b->bytes, GS_INSTANCE_SIZE) == 0;
 }
 
+bool gs_statement_equal(const struct gs_statement *a, const struct gs_statement *b) {
+    return memcmp(&a->key, &b->key, sizeof a->key) == 0 && gs_instance_equal(&a->instance, &b->instance) &&
+           a->started_ms == b->started_ms && gs_instance_equal(&a->rival, &b->rival) &&
+           memcmp(a->signature, b->signature, sizeof a->signature) == 0;
+}
+
 int gs_statement_compare(const struct gs_statement *a, const struct gs_statement *b) {
     if (a->started_ms != b->started_ms) {
         return a->started_ms < b->started_ms ? -1 : 1;

@@ -28,6 +28,9 @@ bool gs_instance_equal(const gs_instance *a, const gs_instance *b);
 /* Negative if `a` began before `b`, by the clock, then by name. 0 only for the same instance. */
 int gs_statement_compare(const struct gs_statement *a, const struct gs_statement *b);
 
+/* The same in all, signature included. */
+bool gs_statement_equal(const struct gs_statement *a, const struct gs_statement *b);
+
 /* Signs: everything but `signature` is set; `keys` are those of `key`. */
 void gs_statement_sign(struct gs_statement *statement, const gs_cluster *cluster, const struct gs_key_pair *keys);
 /* 0 or GS_ESIGNATURE. */

@@ -73,10 +73,13 @@ static bool told_lately(const struct gs_core *core, const gs_public_key *key) {
     return false;
 }
 
-/* News goes to everybody but who brought it. */
+/* News goes to everybody but who brought it; in a large mesh to some of them, who do the same: n nodes that each told
+ * all would say a thing n² times. */
 static int pass_on(struct gs_core *core, const struct gs_statement *statement, gs_peer source,
                    struct gs_update *update) {
-    for (uint32_t i = 0; i < core->peer_count; i++) {
+    uint32_t step = core->peer_count / TELL_PEERS_MAX > 0 ? core->peer_count / TELL_PEERS_MAX : 1;
+    uint32_t first = step > 1 ? (uint32_t)gs_rng_below(&core->rng, step) : 0;
+    for (uint32_t i = first; i < core->peer_count; i += step) {
         if (core->peers[i].id != source) {
             int error = send_statement(statement, core->peers[i].id, update);
             if (error != 0) {
@@ -150,13 +153,19 @@ static struct gs_instance_seen *remember(struct gs_core *core, const struct gs_s
     return seen;
 }
 
+/* It has come before, byte for byte, and was verified then: in a mesh it comes once a link. */
+static bool heard_before(struct gs_core *core, const struct gs_statement *statement) {
+    const struct gs_instance_seen *seen = find(core, statement);
+    return seen != NULL && gs_statement_equal(&seen->statement, statement);
+}
+
 int gs_instances_statement(struct gs_core *core, struct gs_peer_state *peer, const struct gs_statement *statement,
                            struct gs_update *update) {
     const struct gs_trust_entry *trusted = gs_trust_find_key(core->config.trust, &statement->key);
     if (trusted == NULL || trusted->revoked) {
         return 0; /* our trust file and the peer's may differ for a while */
     }
-    if (gs_statement_verify(statement, &core->config.cluster) != 0) {
+    if (!heard_before(core, statement) && gs_statement_verify(statement, &core->config.cluster) != 0) {
         core->stats.batches_refused++;
         return gs_update_drop(update, peer->id);
     }

@@ -45,7 +45,9 @@ void sim_trace(struct sim_world *world, const void *bytes, size_t length) {
 void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     struct sim_rng rng = {.state = seed};
     struct sim_plan plan = {.seed = seed};
-    plan.nodes = 2 + (uint32_t)sim_below(&rng, sim_chance(&rng, 1) ? SIM_NODES_MAX - 1 : 4);
+    bool large = sim_chance(&rng, 1);
+    bool largest = large && sim_chance(&rng, 10); /* what a world costs grows with the square of its nodes */
+    plan.nodes = 2 + (uint32_t)sim_below(&rng, largest ? SIM_NODES_MAX - 1 : large ? 15 : 4);
     plan.calls = 10 + (uint32_t)sim_below(&rng, 50);
     plan.loss_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 31) : 0;
     plan.dup_percent = sim_chance(&rng, 50) ? (uint32_t)sim_below(&rng, 51) : 0;
