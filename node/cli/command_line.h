@@ -14,6 +14,7 @@ int gs_cli_replay(int argc, char **argv);
 int gs_cli_events(int argc, char **argv);
 int gs_cli_verify(int argc, char **argv);
 int gs_cli_erase(int argc, char **argv);
+int gs_cli_export(int argc, char **argv);
 
 /* "globalstate COMMAND: …" on stderr; returns 2 or 1, for `return gs_cli_usage(…)`. */
 int gs_cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

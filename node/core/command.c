@@ -28,6 +28,7 @@ void gs_command_free(struct gs_command *command) {
     }
     release_results(command);
     gs_buffer_close(&command->json);
+    gs_buffer_close(&command->rewrites);
     gs_arena_close(&command->arena);
     free(command);
 }

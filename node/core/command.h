@@ -22,6 +22,7 @@ enum gs_command_kind {
     GS_COMMAND_ORIGINS,   /* who has written, under which names; what of the past is final */
     GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
     GS_COMMAND_RETIRE,    /* a region is retired for good */
+    GS_COMMAND_REWRITE,   /* not for the core: records that take the place of stored ones */
     GS_COMMAND_QUARANTINE /* batches that are held and forks, as JSON; or one of them, with its bytes */
 };
 
@@ -157,6 +158,10 @@ struct gs_command {
         struct gs_slice actor;     /* who decides */
         struct gs_problem problem; /* set by the core if its code is not 0: GS_EINVAL, GS_ENOTFOUND */
     } retire;
+
+    /* REWRITE: gs_store_thread_rewrite; GS_EBUSY, GS_EINVAL as there */
+    struct gs_buffer rewrites; /* owned */
+    bool scrub;
 
     /* SYNC */
     struct gs_sync_request sync;

@@ -91,6 +91,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_origins_command(core, command, update);
     case GS_COMMAND_CONFLICTS:
         return gs_ledger_command(core, command, update);
+    case GS_COMMAND_REWRITE:
+        break;
     }
     command->error = GS_EUNSUPPORTED;
     return gs_update_answer(update, command);

@@ -36,5 +36,7 @@ GS_HTTP_HANDLER(gs_handle_quarantine_item);    /* GET, HEAD /quarantine/{id} */
 GS_HTTP_HANDLER(gs_handle_quarantine_release); /* POST /quarantine/{id}/release */
 GS_HTTP_HANDLER(gs_handle_metrics);            /* GET, HEAD /metrics */
 GS_HTTP_HANDLER(gs_handle_audit);              /* GET, HEAD /audit */
+GS_HTTP_HANDLER(gs_handle_subject_export);     /* GET, HEAD /subjects/{subject}/export */
+GS_HTTP_HANDLER(gs_handle_subject_erase);      /* POST /subjects/{subject}/erase */
 
 #endif

@@ -29,6 +29,8 @@ static const struct gs_http_route routes[] = {
     {GET, "/state/{}/{}/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_conflicts},
     {GET, "/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_conflicts},
     {GET, "/audit", GS_SCOPE_AUDIT_READ, false, "subject target kind since until limit cursor", gs_handle_audit},
+    {GET, "/subjects/{}/export", GS_SCOPE_ADMIN, false, "limit cursor", gs_handle_subject_export},
+    {POST, "/subjects/{}/erase", GS_SCOPE_ADMIN, true, "", gs_handle_subject_erase},
     {GET, "/cluster", GS_SCOPE_SYNC_READ, false, "", gs_handle_cluster},
     {POST, "/sync", GS_SCOPE_SYNC_WRITE, true, "", gs_handle_sync_post},
     {GET, "/sync", GS_SCOPE_SYNC_READ, false, "", gs_handle_sync_list},

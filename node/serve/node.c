@@ -7,6 +7,7 @@
 #include "node/serve/note_writer.h"
 #include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
+#include "node/serve/rewriter.h"
 #include "node/store/failpoint.h"
 #include "node/store/store_thread.h"
 
@@ -34,6 +35,7 @@ struct gs_node {
     struct gs_note_writer *notes;
     struct gs_book_keeper *books; /* NULL: the store is not PostgreSQL */
     struct gs_rebuilder *rebuilder;
+    struct gs_rewriter rewriter;
     char store_name[16];
     uv_async_t wake;
     uv_timer_t timer;   /* the core's next deadline */
@@ -220,6 +222,10 @@ static void on_wake(uv_async_t *wake) {
             gs_gateway_answer(node->gateway, command);
             continue;
         }
+        if (command->kind == GS_COMMAND_REWRITE) {
+            gs_rewriter_take(&node->rewriter, node->gateway, node->store_away ? NULL : node->store, command);
+            continue;
+        }
         step(node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
     }
     if (taken == COMMANDS_PER_WAKE) {
@@ -250,6 +256,14 @@ static void on_appended(void *context, uint64_t tag, int error) {
     step(node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = tag, .error = error}});
 }
 
+static void on_rewritten(void *context, uint64_t tag, int error) {
+    struct gs_node *node = context;
+    if (error == GS_EIO) {
+        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+    }
+    gs_rewriter_done(&node->rewriter, node->gateway, tag, error);
+}
+
 static void on_grace_over(uv_timer_t *timer) {
     step(timer->data, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
 }
@@ -258,6 +272,7 @@ static void on_away(void *context, bool away, const char *reason) {
     struct gs_node *node = context;
     node->store_away = away;
     if (away) {
+        gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
         fprintf(stderr, "globalstate: the store is away: %s; reads go on, writes are refused until it is back\n",
                 reason);
         uv_timer_start(&node->grace, on_grace_over, AWAY_GRACE_MS, 0);
@@ -400,8 +415,12 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
     if (error != 0) {
         return error;
     }
-    struct gs_store_callbacks callbacks = {
-        .context = node, .appended = on_appended, .log_read = on_log_read, .kept = on_kept, .away = on_away};
+    struct gs_store_callbacks callbacks = {.context = node,
+                                           .appended = on_appended,
+                                           .log_read = on_log_read,
+                                           .kept = on_kept,
+                                           .rewritten = on_rewritten,
+                                           .away = on_away};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
     error = gs_history_pool_attach(history, store);
     if (error == 0) {
@@ -483,6 +502,7 @@ static void begin_reload(struct gs_node *node) {
     if (!node->stopping) {
         fprintf(stderr, "globalstate: a commit failed; recovering from the store\n");
     }
+    gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->reloading = true;
     node->store_away = false;
     uv_timer_stop(&node->timer);
@@ -618,6 +638,7 @@ void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *con
     node->closed = closed;
     node->closed_context = context;
     node->closing = 1;
+    gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESHUTDOWN);
     gs_core_free(node->core);
     node->core = NULL;
     close_handles(node);

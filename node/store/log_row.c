@@ -29,3 +29,43 @@ int gs_log_row_head(const struct gs_log_row *row, struct gs_head *ret_head) {
     *ret_head = (struct gs_head){.origin = row->origin, .seq = row->last_seq, .hash = batch.hash};
     return 0;
 }
+
+/* The next item of a record's detached data; false at the end, or where it is malformed. */
+static bool next_item(struct gs_reader *reader, uint32_t *left, uint64_t *ret_index, struct gs_slice *ret_bytes) {
+    if (*left < 2) {
+        return false;
+    }
+    *left -= 2;
+    *ret_index = gs_read_uint(reader);
+    *ret_bytes = gs_read_bin(reader, SIZE_MAX);
+    return reader->error == 0;
+}
+
+bool gs_log_may_replace(struct gs_slice old, struct gs_slice replacement) {
+    struct gs_record before;
+    struct gs_record after;
+    if (gs_record_parse(old, &before) != 0 || gs_record_parse(replacement, &after) != 0 ||
+        gs_slice_compare(before.batch, after.batch) != 0) {
+        return false;
+    }
+    struct gs_reader has;
+    struct gs_reader wants;
+    gs_reader_init(&has, before.detached.bytes, before.detached.length);
+    gs_reader_init(&wants, after.detached.bytes, after.detached.length);
+    uint32_t has_left = gs_read_array(&has, UINT32_MAX);
+    uint32_t wants_left = gs_read_array(&wants, UINT32_MAX);
+    uint64_t index = 0;
+    uint64_t wanted = 0;
+    struct gs_slice bytes = {0};
+    struct gs_slice kept = {0};
+    while (next_item(&wants, &wants_left, &wanted, &kept)) { /* both ascend */
+        bool found = false;
+        while (!found && next_item(&has, &has_left, &index, &bytes)) {
+            found = index == wanted && gs_slice_compare(bytes, kept) == 0;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return wants.error == 0 && wants_left == 0;
+}

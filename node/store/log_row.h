@@ -22,4 +22,8 @@ void gs_log_row_checksum(const struct gs_log_row *row, uint8_t ret_checksum[GS_L
  * row says. */
 int gs_log_row_head(const struct gs_log_row *row, struct gs_head *ret_head);
 
+/* Whether a record may take the place of another one: the same batch, byte for byte, and no data beside it that the
+ * other does not have. */
+bool gs_log_may_replace(struct gs_slice old, struct gs_slice replacement);
+
 #endif

@@ -2,6 +2,7 @@
  * schema (sql/sqlite/0001_log.sql): rows in log order, and an index over (origin, last_seq). */
 #include "node/store/engines.h"
 #include "node/store/lacking.h"
+#include "node/store/log_row.h"
 #include "node/store/memory_impl.h"
 
 #include <stdlib.h>
@@ -175,6 +176,36 @@ static int memory_read_event(struct gs_store *store, const gs_origin *origin, ui
     return row != NULL && row->first_seq <= seq ? append_bytes(row, ret_record) : GS_ENOTFOUND;
 }
 
+static int memory_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record) {
+    struct gs_memory_data *memory = data_of(store);
+    if (position == 0 || position > memory->count) {
+        return GS_ENOTFOUND;
+    }
+    struct gs_memory_row *row = &memory->rows[position - 1];
+    if (row->bytes == NULL) {
+        return GS_ENOTFOUND;
+    }
+    if (!gs_log_may_replace(gs_slice_make(row->bytes, row->length), record)) {
+        return GS_EINVAL;
+    }
+    uint8_t *bytes = malloc(record.length);
+    if (bytes == NULL) {
+        return GS_ESTORE;
+    }
+    memcpy(bytes, record.bytes, record.length);
+    pthread_mutex_lock(&memory->lock);
+    free(row->bytes);
+    row->bytes = bytes;
+    row->length = record.length;
+    pthread_mutex_unlock(&memory->lock);
+    return 0;
+}
+
+static int memory_scrub(struct gs_store *store) {
+    (void)store;
+    return 0;
+}
+
 void gs_memory_release(struct gs_memory_data *memory) {
     pthread_mutex_lock(&memory->lock);
     bool last = --memory->references == 0;
@@ -215,6 +246,8 @@ static const struct gs_store_methods memory_methods = {
     .visit_kept = gs_memory_visit_kept,
     .forget_kept = gs_memory_forget_kept,
     .install = gs_memory_install,
+    .rewrite = memory_rewrite,
+    .scrub = memory_scrub,
     .close = memory_close,
 };
 

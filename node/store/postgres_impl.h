@@ -11,6 +11,7 @@
  *   postgres_copy.c      values and rows for COPY
  *   postgres_project.c, postgres_event_rows.c   events by aggregate, written behind on a connection of its own
  *   postgres_keep.c      states that are kept beside the log
+ *   postgres_rewrite.c   data that is erased
  *   postgres_history.c   readers of the past, a connection each
  *
  * A commit is one round trip: the inserts of its records go out in pipeline mode behind each other and end in one Sync,
@@ -105,6 +106,10 @@ int gs_postgres_visit_kept(struct gs_store *store, const struct gs_kept_visitor 
 int gs_postgres_forget_kept(struct gs_store *store);
 /* The first row: version, position, updated, hash, state. GS_ECORRUPT, GS_ENOMEM. */
 int gs_pg_kept_state(const PGresult *row, struct gs_slice type, struct gs_slice id, struct gs_kept_state *ret_state);
+
+/* postgres_rewrite.c */
+int gs_postgres_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);
+int gs_postgres_scrub(struct gs_store *store);
 
 /* postgres_history.c */
 int gs_postgres_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);

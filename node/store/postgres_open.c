@@ -133,6 +133,8 @@ static const struct gs_store_methods postgres_methods = {
     .visit_kept = gs_postgres_visit_kept,
     .forget_kept = gs_postgres_forget_kept,
     .install = gs_postgres_install,
+    .rewrite = gs_postgres_rewrite,
+    .scrub = gs_postgres_scrub,
     .close = postgres_close,
 };
 

@@ -39,6 +39,16 @@ static const struct {
      "WHERE before = 0 OR before < $3::bigint ORDER BY position",
      GS_PG_WRITER},
 
+    {"row_to_rewrite",
+     "SELECT " ROW_COLUMNS ", (SELECT position FROM projection) FROM delta_log WHERE position = $1::bigint",
+     GS_PG_WRITER},
+    /* Both in one statement: what is projected is a copy of what the record held. */
+    {"rewrite",
+     "WITH log AS (UPDATE delta_log SET checksum = $2::bytea, record = $3::bytea WHERE position = $1::bigint AND "
+     "$5::bigint = (SELECT epoch FROM lease)) UPDATE event_store SET data = NULL, metadata = NULL WHERE "
+     "position = $1::bigint AND NOT event = ANY ($4::bigint[]) AND (data IS NOT NULL OR metadata IS NOT NULL)",
+     GS_PG_WRITER},
+
     {"unsynced", "SELECT set_config('synchronous_commit', 'off', true)", GS_PG_WRITER},
     {"keep_state",
      "INSERT INTO aggregate_states (type, id, version, position, updated, hash, state) VALUES ($1::text, $2::text, "

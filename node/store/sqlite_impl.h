@@ -129,6 +129,7 @@ int gs_sqlite_forget_kept(struct gs_store *store);
 
 /* sqlite_rewrite.c */
 int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);
+int gs_sqlite_scrub(struct gs_store *store);
 
 /* sqlite_state.c: the row (version, position, updated, hash, state) on which `statement` stands. GS_ECORRUPT,
  * GS_ENOMEM. */

@@ -2,14 +2,6 @@
 
 #include <string.h>
 
-/* Both records hold the same batch, byte for byte. */
-static bool same_batch(struct gs_slice a, struct gs_slice b) {
-    struct gs_record left;
-    struct gs_record right;
-    return gs_record_parse(a, &left) == 0 && gs_record_parse(b, &right) == 0 &&
-           gs_slice_compare(left.batch, right.batch) == 0;
-}
-
 static int load_row(struct gs_sqlite *sqlite, uint64_t position, struct gs_slice record, struct gs_log_row *ret_row) {
     sqlite3_stmt *row = sqlite->statements[GS_SQLITE_ROW];
     int result = sqlite3_bind_int64(row, 1, (int64_t)position);
@@ -20,7 +12,7 @@ static int load_row(struct gs_sqlite *sqlite, uint64_t position, struct gs_slice
     if (error == 0) {
         error = gs_sqlite_row_load(row, ret_row);
     }
-    if (error == 0 && !same_batch(ret_row->record, record)) {
+    if (error == 0 && !gs_log_may_replace(ret_row->record, record)) {
         error = GS_EINVAL;
     }
     (void)sqlite3_reset(row); /* repeats the error of the step */
@@ -50,8 +42,7 @@ static int update(struct gs_sqlite *sqlite, const struct gs_log_row *row) {
     return result;
 }
 
-/* What is taken out must be gone from the file, too: freed pages are overwritten, and the WAL, which has them as they
- * were, is emptied. */
+/* What is taken out must be gone from the file, too: freed pages are overwritten. */
 int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
     struct gs_log_row row;
@@ -64,8 +55,18 @@ int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice
     if (result == SQLITE_OK) {
         result = update(sqlite, &row);
     }
-    if (result == SQLITE_OK) {
-        result = sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return result == SQLITE_OK ? 0 : gs_sqlite_undo(sqlite, result, true);
+}
+
+/* The WAL has the pages as they were: it is emptied. A reader that stands before its end keeps it. */
+int gs_sqlite_scrub(struct gs_store *store) {
+    struct gs_sqlite *sqlite = gs_sqlite_of(store);
+    if (sqlite->failed) {
+        return GS_EIO;
+    }
+    int result = sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if ((result & 0xff) == SQLITE_BUSY) {
+        return GS_EBUSY;
     }
     return result == SQLITE_OK ? 0 : gs_sqlite_undo(sqlite, result, false);
 }

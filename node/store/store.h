@@ -91,10 +91,13 @@ struct gs_store_methods {
      * is at 0, or no part has a checkpoint that fits the base), the result of `next`, GS_ESTORE, GS_EIO, GS_ENOMEM. */
     int (*install)(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
 
-    /* NULL: the engine cannot. Puts `record` in the place of the one at `position`, whose batch it holds unchanged:
-     * some of the data beside it is erased, and is gone from the disk when this returns 0. GS_EINVAL (another batch),
-     * GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
+    /* Puts `record` in the place of the one at `position`, whose batch it holds unchanged: some of the data beside it
+     * is erased. GS_EINVAL (another batch, or data that is not there any more), GS_EBUSY (the index does not have the
+     * record yet), GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
     int (*rewrite)(struct gs_store *store, uint64_t position, struct gs_slice record);
+    /* When it returns 0, what `rewrite` has taken out is gone from everything that the engine keeps itself. GS_EBUSY (a
+     * reader still stands before it: to be tried again), GS_ESTORE, GS_EIO. */
+    int (*scrub)(struct gs_store *store);
 
     void (*close)(struct gs_store *store); /* frees `store` */
 };

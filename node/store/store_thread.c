@@ -8,6 +8,7 @@
 
 #include "node/store/failpoint.h"
 #include "node/store/project_thread.h"
+#include "node/store/store_rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ enum {
     APART_YIELD_MS = 20          /* … gives way so long */
 };
 
-enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP };
+enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP, JOB_REWRITE };
 
 struct job {
     struct job *next;
@@ -35,6 +36,7 @@ struct job {
     struct gs_vector have;
     size_t bytes_max;
     bool more;
+    bool scrub;
 };
 
 struct job_list {
@@ -174,6 +176,8 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
         job->error = keep(store, job->keep);
     } else if (stopping) {
         job->error = GS_ESHUTDOWN;
+    } else if (job->type == JOB_REWRITE) {
+        job->error = gs_store_rewrite_all(store, gs_slice_make(job->records.bytes, job->records.length), job->scrub);
     } else {
         job->error =
             store->methods->read_lacking(store, &job->have, job->bytes_max, &job->records, &job->count, &job->more);
@@ -268,6 +272,8 @@ static void deliver(const struct gs_store_callbacks *callbacks, const struct job
         callbacks->appended(callbacks->context, job->tag, job->error);
     } else if (job->type == JOB_KEEP) {
         callbacks->kept(callbacks->context, job->error);
+    } else if (job->type == JOB_REWRITE) {
+        callbacks->rewritten(callbacks->context, job->tag, job->error);
     } else {
         callbacks->log_read(callbacks->context, job->tag, job->error,
                             gs_slice_make(job->records.bytes, job->records.length), job->count, job->more);
@@ -423,6 +429,19 @@ void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep) 
     }
     job->keep = keep;
     submit(thread, job);
+}
+
+int gs_store_thread_rewrite(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *rewrites, bool scrub) {
+    struct job *job;
+    int error = rewrites->failed != 0 ? rewrites->failed : make_job(thread, JOB_REWRITE, tag, &job);
+    if (error != 0) {
+        return error;
+    }
+    job->records = *rewrites;
+    job->scrub = scrub;
+    *rewrites = (struct gs_buffer){.memory = rewrites->memory};
+    submit(thread, job);
+    return 0;
 }
 
 void gs_store_thread_hurry(struct gs_store_thread *thread) {

@@ -26,6 +26,8 @@ struct gs_store_callbacks {
     void (*appended)(void *context, uint64_t tag, int error);
     void (*kept)(void *context, int error);
     void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
+    /* May be NULL, if nothing is ever rewritten. */
+    void (*rewritten)(void *context, uint64_t tag, int error);
     /* An append found the store away, or an append succeeded after that. `reason` is one line. May be NULL. */
     void (*away)(void *context, bool away, const char *reason);
 };
@@ -42,6 +44,9 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
 
 /* Takes `keep`; what becomes of it is told by `kept`; if it cannot be handed over, it is freed and nothing is told. */
 void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep);
+
+/* gs_store_rewrite_all on the store's thread: takes the contents of `rewrites`. Errors as append's. */
+int gs_store_thread_rewrite(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *rewrites, bool scrub);
 
 /* Somebody waits for the index over the log to catch up. Any thread may call it, as long as the store's is not stopped.
  */

@@ -15,7 +15,8 @@ UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "exp
 # The fake gateway fails by address, and these have none.
 NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
              "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined",
-             "listSyncs", "postSync", "getSync", "deleteSync", "retirePeer"}
+             "listSyncs", "postSync", "getSync", "deleteSync", "retirePeer", "exportSubject",
+             "eraseSubject"}
 
 NEEDS_ANOTHER = {("rollBackState", 409, "insufficient_rights")}  # region that holds rights: test_bounded_counter.py
 

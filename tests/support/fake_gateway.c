@@ -2,6 +2,8 @@
 
 #include "tests/support/fake_quarantine.h"
 
+#include "node/store/store_rewrite.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +182,9 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
     int error = command_fault(gateway, command);
     if (error != 0) {
         command->error = error;
+    } else if (command->kind == GS_COMMAND_REWRITE) {
+        const struct gs_slice rewrites = gs_slice_make(command->rewrites.bytes, command->rewrites.length);
+        command->error = gs_store_rewrite_all(gateway->store, rewrites, command->scrub);
     } else if (run(gateway, (struct gs_core_event){.type = GS_CORE_COMMAND, .command = command}) != 0) {
         abort();
     }
