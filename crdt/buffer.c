@@ -58,15 +58,40 @@ void gs_buffer_text(struct gs_buffer *buffer, const char *text) {
     gs_buffer_append(buffer, text, strlen(text));
 }
 
+void gs_buffer_number(struct gs_buffer *buffer, uint64_t number) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    gs_buffer_append(buffer, digits + at, sizeof digits - at);
+}
+
+void gs_buffer_hex(struct gs_buffer *buffer, const void *bytes, size_t length) {
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = bytes;
+    uint8_t *to = length <= SIZE_MAX / 2 ? gs_buffer_reserve(buffer, 2 * length) : NULL;
+    for (size_t i = 0; to != NULL && i < length; i++) {
+        to[2 * i] = (uint8_t)digits[from[i] >> 4];
+        to[2 * i + 1] = (uint8_t)digits[from[i] & 15];
+    }
+}
+
+/* Most texts fit into the room that there is: then one pass does. vsnprintf ends with a NUL, for which room is made and
+ * then given back. */
 void gs_buffer_printf(struct gs_buffer *buffer, const char *format, ...) {
     va_list arguments;
     va_list again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
-    /* vsnprintf ends with a NUL, for which room is made and then given back. */
+    size_t room = buffer->failed == 0 && buffer->bytes != NULL ? buffer->capacity - buffer->length : 0;
+    char *at = room > 0 ? (char *)buffer->bytes + buffer->length : NULL;
+    int length = vsnprintf(at, room, format, arguments);
     if (length < 0) {
         buffer->failed = buffer->failed != 0 ? buffer->failed : GS_ENOMEM;
+    } else if ((size_t)length < room) {
+        buffer->length += (size_t)length;
     } else if (make_room(buffer, (size_t)length + 1) == 0) {
         (void)vsnprintf((char *)buffer->bytes + buffer->length, (size_t)length + 1, format, again);
         buffer->length += (size_t)length;

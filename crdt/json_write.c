@@ -65,6 +65,13 @@ void gs_json_write_double(double value, struct gs_buffer *out) {
     }
 }
 
+static void write_int(int64_t number, struct gs_buffer *out) {
+    if (number < 0) {
+        gs_buffer_byte(out, '-');
+    }
+    gs_buffer_number(out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
 /* RFC 4648, section 4. */
 static void write_base64(struct gs_slice value, struct gs_buffer *out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -110,7 +117,7 @@ static bool write_node(struct gs_reader *reader, struct gs_buffer *out, struct o
         gs_buffer_text(out, gs_read_bool(reader) ? "true" : "false");
         return false;
     case GS_KIND_INT:
-        gs_buffer_printf(out, "%lld", (long long)gs_read_int(reader));
+        write_int(gs_read_int(reader), out);
         return false;
     case GS_KIND_DOUBLE:
         gs_json_write_double(gs_read_double(reader), out);

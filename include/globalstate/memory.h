@@ -58,6 +58,9 @@ void gs_buffer_append(struct gs_buffer *buffer, const void *bytes, size_t length
 void gs_buffer_byte(struct gs_buffer *buffer, uint8_t byte);
 /* Appends the text of a NUL-terminated string, without the NUL. */
 void gs_buffer_text(struct gs_buffer *buffer, const char *text);
+/* A number in decimal, and bytes as two hexadecimal digits each: what printf is slow at. */
+void gs_buffer_number(struct gs_buffer *buffer, uint64_t number);
+void gs_buffer_hex(struct gs_buffer *buffer, const void *bytes, size_t length);
 void gs_buffer_printf(struct gs_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Makes room for `length` more bytes and returns where they go (already counted in), or NULL. */
 uint8_t *gs_buffer_reserve(struct gs_buffer *buffer, size_t length);

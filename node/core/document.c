@@ -123,7 +123,8 @@ void gs_document_write_vector(const struct gs_context *context, struct gs_namer 
         if (seq > 0) {
             gs_buffer_text(out, first ? "\"" : ",\"");
             namer.write(namer.context, &context->entries[i].origin, out);
-            gs_buffer_printf(out, "\":%llu", (unsigned long long)seq);
+            gs_buffer_text(out, "\":");
+            gs_buffer_number(out, seq);
             first = false;
         }
     }

@@ -10,10 +10,9 @@ static void write_text(const char *name, struct gs_slice text, struct gs_buffer 
 }
 
 void gs_past_event_id_write(const gs_origin *origin, uint64_t seq, struct gs_buffer *out) {
-    for (size_t i = 0; i < GS_ORIGIN_SIZE; i++) {
-        gs_buffer_printf(out, "%02x", origin->bytes[i]);
-    }
-    gs_buffer_printf(out, "-%" PRIu64, seq);
+    gs_buffer_hex(out, origin->bytes, GS_ORIGIN_SIZE);
+    gs_buffer_byte(out, '-');
+    gs_buffer_number(out, seq);
 }
 
 /* The signature covers the whole batch, and through its chain all that the origin wrote before. */

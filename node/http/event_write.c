@@ -5,10 +5,10 @@
 #include <globalstate/hlc.h>
 #include <globalstate/json.h>
 
-#include <inttypes.h>
-
 static void write_text(const char *name, struct gs_slice text, struct gs_buffer *out) {
-    gs_buffer_printf(out, "\"%s\":", name);
+    gs_buffer_byte(out, '"');
+    gs_buffer_text(out, name);
+    gs_buffer_text(out, "\":");
     gs_json_write_string(text.bytes, text.length, out);
 }
 
@@ -20,7 +20,9 @@ static void write_aggregate(const struct gs_write_change *change, struct gs_buff
 
 /* Without the braces: version, vector and ops of one aggregate. */
 static void write_change(const struct gs_change_result *result, struct gs_slice ops, struct gs_buffer *out) {
-    gs_buffer_printf(out, "\"version\":%" PRIu64 ",\"vectorClock\":", result->version);
+    gs_buffer_text(out, "\"version\":");
+    gs_buffer_number(out, result->version);
+    gs_buffer_text(out, ",\"vectorClock\":");
     gs_buffer_text(out, result->vector_json != NULL ? result->vector_json : "{}");
     gs_buffer_text(out, ",\"ops\":");
     if (ops.bytes != NULL) {
@@ -46,10 +48,10 @@ static void write_changes(const struct gs_event_item *item, const struct gs_writ
 /* Opaque to clients; unique, because an origin numbers its events. */
 static void write_id(const struct gs_write_result *result, struct gs_buffer *out) {
     gs_buffer_text(out, "\"eventId\":\"");
-    for (size_t i = 0; i < GS_ORIGIN_SIZE; i++) {
-        gs_buffer_printf(out, "%02x", result->origin.bytes[i]);
-    }
-    gs_buffer_printf(out, "-%" PRIu64 "\"", result->seq);
+    gs_buffer_hex(out, result->origin.bytes, GS_ORIGIN_SIZE);
+    gs_buffer_byte(out, '-');
+    gs_buffer_number(out, result->seq);
+    gs_buffer_byte(out, '"');
 }
 
 void gs_event_item_write(const struct gs_http_request *request, const struct gs_event_item *item,
@@ -70,7 +72,11 @@ void gs_event_item_write(const struct gs_http_request *request, const struct gs_
     }
     gs_buffer_byte(out, ',');
     write_text("region", gs_text_slice(result->region != NULL ? result->region : request->context->region), out);
-    gs_buffer_printf(out, ",\"seq\":%" PRIu64 ",\"timestamp\":\"%s\",", result->seq, time);
+    gs_buffer_text(out, ",\"seq\":");
+    gs_buffer_number(out, result->seq);
+    gs_buffer_text(out, ",\"timestamp\":\"");
+    gs_buffer_text(out, time);
+    gs_buffer_text(out, "\",");
     write_text("actor", write->actor, out);
     gs_buffer_text(out, ",\"data\":");
     if (item->data.bytes != NULL) {

@@ -167,6 +167,30 @@ static void test_buffer(void **state) {
     assert_int_equal(buffer.failed, 0);
 }
 
+static void test_numbers_and_digits(void **state) {
+    static const uint64_t numbers[] = {0, 7, 10, 4294967296, UINT64_MAX};
+    struct gs_buffer buffer = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        gs_buffer_number(&buffer, numbers[i]);
+        gs_buffer_byte(&buffer, ' ');
+    }
+    gs_buffer_hex(&buffer, "\x00\x7f\xa5\xff", 4);
+    gs_buffer_hex(&buffer, NULL, 0);
+    for (int i = 0; i < 200; i++) { /* at every distance from the end of the room */
+        gs_buffer_printf(&buffer, "%c", 'a' + i % 26);
+    }
+    gs_buffer_byte(&buffer, '\0');
+    const char *text = (const char *)buffer.bytes;
+    static const char start[] = "0 7 10 4294967296 18446744073709551615 007fa5ff";
+    assert_int_equal(strncmp(text, start, sizeof start - 1), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(text[sizeof start - 1 + (size_t)i], 'a' + i % 26);
+    }
+    assert_int_equal(strlen(text), sizeof start - 1 + 200);
+    gs_buffer_close(&buffer);
+}
+
 static void test_buffer_failures(void **state) {
     (void)state;
     struct gs_buffer whole = {0};
@@ -203,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_arena_small_blocks_share),
         cmocka_unit_test(test_arena_failures),
         cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_numbers_and_digits),
         cmocka_unit_test(test_buffer_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
