@@ -198,6 +198,23 @@ static void compare_ledgers(struct sim_world *world, const struct sim_node *node
     }
 }
 
+/* What is decided about the end of origins; who has voted, since a closing to come is judged by that. */
+static bool same_closings(const struct gs_closings *a, const struct gs_closings *b) {
+    bool same = a->proposal_count == b->proposal_count && a->closed_count == b->closed_count &&
+                a->retired_count == b->retired_count;
+    for (uint32_t i = 0; same && i < a->proposal_count; i++) {
+        const struct gs_proposal *p = &a->proposals[i];
+        const struct gs_proposal *q = &b->proposals[i];
+        same = gs_origin_equal(&p->of, &q->of) && gs_origin_equal(&p->by, &q->by) && p->seq == q->seq &&
+               p->clock == q->clock && p->over == q->over && p->vote_count == q->vote_count;
+    }
+    for (uint32_t i = 0; same && i < a->closed_count; i++) {
+        same = gs_origin_equal(&a->closed[i].of, &b->closed[i].of) && a->closed[i].final == b->closed[i].final &&
+               gs_origin_equal(&a->closed[i].by, &b->closed[i].by) && a->closed[i].seq == b->closed[i].seq;
+    }
+    return same;
+}
+
 void sim_keep_check(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
                     const struct gs_core *whole) {
     struct comparing comparing = {.world = world, .node = node, .other = kept};
@@ -217,6 +234,9 @@ void sim_keep_check(struct sim_world *world, const struct sim_node *node, const 
             "keep: node %u remembers %llu requests and %llu conflicts from what it kept, %llu and %llu from its log",
             node->index, (unsigned long long)a.requests_known, (unsigned long long)a.conflicts_known,
             (unsigned long long)b.requests_known, (unsigned long long)b.conflicts_known);
+    }
+    if (!same_closings(&kept->closings, &whole->closings)) {
+        sim_fail(world, "keep: node %u knows other ends of origins from what it kept than from its log", node->index);
     }
     compare_ledgers(world, node, kept, whole);
 }
