@@ -154,6 +154,9 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_STATEMENT:
         return length == 6 ? read_statement(reader, &message->statement) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_CREDIT:
+        message->credit = gs_read_u32(reader, GS_CREDIT_PARTS);
+        return length == 2 && message->credit > 0 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_COMPARE:
         message->compare = gs_read_bin(reader, GS_MESSAGE_BYTES_MAX);
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
@@ -190,7 +193,7 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
         error = read_record_list(&reader, 1, &message);
     } else {
         uint32_t elements = gs_read_array(&reader, 6);
-        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PROBE_ANSWER);
+        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_CREDIT);
         error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
     }
     if (error == 0) {
@@ -289,6 +292,12 @@ void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out) {
     gs_write_array(out, 2);
     gs_write_uint(out, GS_MESSAGE_COMPARE);
     gs_write_bin(out, body.bytes, body.length);
+}
+
+void gs_message_write_credit(uint32_t parts, struct gs_buffer *out) {
+    gs_write_array(out, 2);
+    gs_write_uint(out, GS_MESSAGE_CREDIT);
+    gs_write_uint(out, parts);
 }
 
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out) {

@@ -18,8 +18,12 @@ enum gs_message_kind {
     GS_MESSAGE_COMPARE = 8,   /* of digest trees, see gossip/compare.h */
     GS_MESSAGE_MEMBERS = 9,   /* member records; perhaps with what the sender knows, to be told the rest */
     GS_MESSAGE_PROBE = 10,    /* "is this key alive?": to a peer that may reach it, and on to the key itself */
-    GS_MESSAGE_PROBE_ANSWER = 11
+    GS_MESSAGE_PROBE_ANSWER = 11,
+    GS_MESSAGE_CREDIT = 12
 };
+
+/* Parts of an answer that may be on their way, or not stored, at a time; a vector that wants grants as many. */
+enum { GS_CREDIT_PARTS = 16 };
 
 enum { GS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024, GS_MESSAGE_RECORDS_MAX = 4096 };
 
@@ -59,6 +63,7 @@ struct gs_message {
     uint32_t record_count;         /* batches, fork (2) */
     struct gs_slice *records; /* batches, fork: each an encoded record; the array is owned, the bytes are borrowed */
     uint64_t time_ms;         /* ping, pong */
+    uint32_t credit;          /* credit: parts, 1 to GS_CREDIT_PARTS */
     struct gs_statement statement;   /* statement */
     gs_instance asker;               /* holdings: whose statement is answered */
     bool rival_alive;                /* holdings: another instance of the key was alive when the asker came */
@@ -86,6 +91,7 @@ void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const
                                uint32_t count, struct gs_buffer *out);
 /* `body`: of gs_compare_write. */
 void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out);
+void gs_message_write_credit(uint32_t parts, struct gs_buffer *out);
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out);
 
 #endif

@@ -44,7 +44,7 @@ enum {
     GS_CORE_CAUSAL_ORIGIN_BYTES_MAX = 16 * 1024 * 1024, /* … of one origin */
     GS_CORE_HELD_MAX = 1024,                            /* batches in quarantine */
     GS_CORE_HELD_BYTES_MAX = 64 * 1024 * 1024,
-    GS_CORE_PULL_BYTES = 1024 * 1024, /* records in one answer to a pull, the last one may go past it */
+    GS_CORE_PULL_BYTES = 256 * 1024, /* records in one part of an answer to a pull, the last one may go past it */
     GS_CORE_PEERS_MAX = 64,
     GS_CORE_LOST_WAIT_MS = 10000, /* see gs_core_config.lost */
     GS_CORE_NAME_MAX = 257,       /* bytes of "type/id" */

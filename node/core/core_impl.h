@@ -26,6 +26,7 @@
  *   late.c         what these lack, asked for when it does not come by itself
  *   sync.c         vectors, pushes, pulls
  *   members.c      who belongs to the cluster, and where; detector.c, probes.c: who lives (members.h)
+ *   credit.c       how far answers to pulls run ahead
  *   lag.c          how far behind peers are with our own log
  *   ledger.c       which concurrent writes met here; ledger_read.c shows them
  *   witness.c      what other origins had applied, batch by batch
@@ -205,8 +206,10 @@ struct gs_peer_state {
     bool reading;           /* a log read for it is under way */
     bool reading_urgent;    /* that read was for an urgent vector */
     bool pulling;           /* we have asked and not been answered */
-    bool pull_again;        /* its last answer said that there is more: ask once this much is stored */
     uint64_t up_mono_ms;    /* when the link came up */
+    uint32_t owed;          /* parts of its answer that came and are not stored yet: each grants another one then */
+    uint32_t credit;        /* parts of our answer that it may still be sent */
+    bool out_of_credit;     /* there are more parts for it */
     uint64_t pull_mono_ms;  /* when we asked */
     uint64_t heard_mono_ms; /* when anything came last */
     uint64_t ping_mono_ms;  /* when the last ping left */
@@ -613,6 +616,13 @@ bool gs_causal_ready(const struct gs_core *core, const struct gs_batch_head *hea
 /* False, and the first dep that is not applied, or is not the one that is applied: its origin has forked. */
 bool gs_causal_unblocked(const struct gs_core *core, const struct gs_batch_head *head, struct gs_head *ret_blocker);
 
+/* credit.c: who answers: a vector that wants has come; a part was sent and there are more: true if the next one may be
+ * sent, too; credit has come: true if a part waited for it. Who asked: grants what was stored meanwhile. */
+void gs_credit_begin(struct gs_peer_state *peer);
+bool gs_credit_spend(struct gs_peer_state *peer);
+bool gs_credit_granted(struct gs_peer_state *peer, uint32_t parts);
+int gs_credit_pay(struct gs_core *core, struct gs_update *update);
+
 /* late.c */
 /* A batch of the peer's was put into the queue: what it waits for is asked for, now or later. */
 int gs_late_wait(struct gs_core *core, struct gs_peer_state *peer, const struct gs_batch_head *head,
@@ -634,8 +644,6 @@ void gs_sync_count_sends(struct gs_core *core, const struct gs_update *update);
 int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update);
 /* Asks a peer for what we lack, unless an answer is under way. */
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update);
-/* After a commit: goes on with pulls whose last answer was not the whole. */
-int gs_sync_continue(struct gs_core *core, struct gs_update *update);
 
 /* witness.c */
 /* A batch of the origin was applied, or is ours. 0 or GS_ENOMEM. */

@@ -235,7 +235,7 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
     }
     gs_group_close(&group);
     if (failed == 0) {
-        failed = gs_sync_continue(core, update);
+        failed = gs_credit_pay(core, update);
     }
     if (failed == 0 && core->stats.forks > 0) {
         failed = gs_forks_read(core, update);

@@ -52,7 +52,7 @@ static int send_vector(struct gs_core *core, struct gs_peer_state *peer, enum gs
     peer->vector_group = core->stored_group;
     if (want != GS_VECTOR_TELL) {
         peer->pulling = true;
-        peer->pull_again = false;
+        peer->owed = 0;
         peer->pull_mono_ms = core->mono_ms;
     }
     return gs_update_send(update, peer->id, &message);
@@ -247,6 +247,7 @@ static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, stru
     message->spared = NULL;
     int error = update_known(core, peer, &message->vector);
     if (error == 0 && message->want != GS_VECTOR_TELL) {
+        gs_credit_begin(peer);
         error = answer_pull(core, peer, message->want == GS_VECTOR_URGENT, update);
     }
     if (error == 0) {
@@ -284,8 +285,9 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
                            struct gs_update *update) {
     struct gs_arrival *arrivals = NULL;
     if (message->answer != GS_BATCHES_PUSH) {
-        peer->pulling = false;
-        peer->pull_again = message->answer == GS_BATCHES_MORE;
+        peer->pulling = message->answer == GS_BATCHES_MORE;
+        peer->owed += peer->pulling && peer->owed < GS_CREDIT_PARTS ? 1 : 0;
+        peer->pull_mono_ms = core->mono_ms;
     }
     int error = gs_vouch(core, message->records, message->record_count, &arrivals);
     for (uint32_t i = 0; error == 0 && update->drop_count == 0 && i < message->record_count; i++) {
@@ -295,7 +297,8 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
         }
     }
     free(arrivals);
-    return error;
+    bool stored = gs_group_is_empty(core) && !core->in_flight; /* there was nothing new in it */
+    return error == 0 && stored ? gs_credit_pay(core, update) : error;
 }
 
 static int receive_ping(struct gs_peer_state *peer, const struct gs_message *message, struct gs_update *update) {
@@ -348,6 +351,9 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     case GS_MESSAGE_PROBE:
         error = gs_probes_asked(core, peer, &message, update);
         break;
+    case GS_MESSAGE_CREDIT:
+        error = gs_credit_granted(peer, message.credit) ? answer_pull(core, peer, true, update) : 0;
+        break;
     case GS_MESSAGE_PROBE_ANSWER:
         error = gs_probes_answered(core, peer, &message, update);
         break;
@@ -378,7 +384,8 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     uint32_t count = 0;
     uint64_t own = 0;
     int error = gs_vouch_cut(core, event->log_read.records, event->log_read.count, &records, &sent, &count);
-    gs_message_write_batches(event->log_read.more ? GS_BATCHES_MORE : GS_BATCHES_LAST, count,
+    bool more = event->log_read.more && count > 0; /* what may not be sent is no reason to ask again */
+    gs_message_write_batches(more ? GS_BATCHES_MORE : GS_BATCHES_LAST, count,
                              gs_slice_make(records.bytes, records.length), &message);
     for (uint32_t i = 0; error == 0 && i < count; i++) {
         error = note_sender(peer, &sent[i].head, &peer->traffic.events_out);
@@ -395,6 +402,9 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     peer->bulk_own_seq = own > peer->bulk_own_seq ? own : peer->bulk_own_seq;
     /* What was committed meanwhile follows at once, until pushes can take over where the log ends. */
     bool behind = gs_vector_seq(&peer->known, &core->self->origin) < gs_vector_seq(&core->stored, &core->self->origin);
+    if (error == 0 && more) {
+        return gs_credit_spend(peer) ? answer_pull(core, peer, true, update) : 0;
+    }
     if (error == 0 && !event->log_read.more && behind) {
         bool reading = false;
         error = read_log_for(core, peer, peer->reading_urgent, &reading, update);
@@ -445,16 +455,6 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
         }
     }
     return 0;
-}
-
-int gs_sync_continue(struct gs_core *core, struct gs_update *update) {
-    int error = 0;
-    for (uint32_t i = 0; error == 0 && i < core->peer_count; i++) {
-        if (core->peers[i].pull_again) {
-            error = gs_sync_pull(core, &core->peers[i], true, update);
-        }
-    }
-    return error;
 }
 
 static int tick_peer(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {

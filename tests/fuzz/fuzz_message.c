@@ -12,6 +12,9 @@ static void encode(const struct gs_message *message, struct gs_buffer *out) {
     case GS_MESSAGE_VECTOR:
         gs_message_write_vector_sparing(&message->vector, message->want, message->spared, message->spared_count, out);
         break;
+    case GS_MESSAGE_CREDIT:
+        gs_message_write_credit(message->credit, out);
+        break;
     case GS_MESSAGE_STATEMENT:
         gs_message_write_statement(&message->statement, out);
         break;

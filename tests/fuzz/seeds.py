@@ -62,6 +62,7 @@ def messages(data):
     yield b"\x92\x03\xce\x00\x01\x00\x00"
     yield b"\x93\x02\x00" + bytes([0x90 | len(records)]) + b"".join(records)
     yield records[0]
+    yield b"\x92\x0c\x10"
     head = b"\xc4\x10" + bytes(range(16)) + b"\xcd\x01\x00" + b"\xc4\x20" + bytes(32)
     yield b"\x93\x01\x01\x90"
     yield b"\x93\x01\x02\x93" + head

@@ -550,18 +550,6 @@ static void test_garbage_drops_the_link(void **state) {
     gs_buffer_close(&garbage);
 }
 
-static void test_more_is_asked_for_as_soon_as_this_much_is_stored(void **state) {
-    struct core_fixture *fixture = *state;
-    struct gs_buffer record = author_write(fixture, 0, "a", "[{'op':'increment','path':'/n','by':3}]", NULL);
-    core_deliver(fixture, 0, GS_BATCHES_MORE, &record, 1);
-    assert_false(core_asked(fixture, 0));
-    core_store(fixture, 0);
-    assert_true(core_asked(fixture, 0));
-    core_deliver(fixture, 0, GS_BATCHES_LAST, NULL, 0);
-    assert_false(core_asked(fixture, 0));
-    gs_buffer_close(&record);
-}
-
 /* Origins push their own batches; what a peer lacks for longer than that takes, it gets from us. */
 static void test_a_third_partys_batch_is_relayed_when_it_is_missing_for_long(void **state) {
     struct core_fixture *fixture = *state;
@@ -644,7 +632,6 @@ int main(void) {
         LINKED(test_altered_detached_data_is_refused),
         LINKED(test_signed_nonsense_beside_a_batch_counts_as_erased),
         LINKED(test_garbage_drops_the_link),
-        LINKED(test_more_is_asked_for_as_soon_as_this_much_is_stored),
         LINKED(test_a_third_partys_batch_is_relayed_when_it_is_missing_for_long),
         LINKED(test_an_urgent_vector_is_answered_in_full),
         LINKED(test_a_request_known_from_elsewhere_is_replayed),

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 20, KINDS = GS_MESSAGE_PROBE_ANSWER + 1, FLIPS = 100000 };
+enum { HEADS = 20, KINDS = GS_MESSAGE_CREDIT + 1, FLIPS = 100000 };
 
 static void make_vector(struct gs_vector *vector, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -92,7 +92,10 @@ static struct gs_buffer make_message(int kind) {
     case GS_MESSAGE_PROBE_ANSWER:
         make_member_message(kind, &out);
         break;
-    case GS_MESSAGE_PROBE_ANSWER + 1: /* a vector that spares somebody */
+    case GS_MESSAGE_CREDIT:
+        gs_message_write_credit(GS_CREDIT_PARTS, &out);
+        break;
+    case GS_MESSAGE_CREDIT + 1: /* a vector that spares somebody */
         make_vector(&vector, HEADS);
         gs_message_write_vector_sparing(&vector, GS_VECTOR_WANT,
                                         (const struct gs_spared[]){{{{1}}, true}, {{{2}}, false}}, 2, &out);
@@ -145,6 +148,9 @@ static void write_again(const struct gs_message *message, struct gs_buffer *out)
     case GS_MESSAGE_PONG:
         gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);
         return;
+    case GS_MESSAGE_CREDIT:
+        gs_message_write_credit(message->credit, out);
+        return;
     case GS_MESSAGE_STATEMENT:
         gs_message_write_statement(&message->statement, out);
         return;
@@ -168,7 +174,7 @@ static void test_round_trip(void **state) {
         struct gs_buffer bytes = make_message(kind);
         struct gs_message message;
         assert_int_equal(gs_message_decode(bytes.bytes, bytes.length, &message), 0);
-        assert_int_equal(message.kind, kind <= GS_MESSAGE_PROBE_ANSWER ? kind : GS_MESSAGE_VECTOR);
+        assert_int_equal(message.kind, kind <= GS_MESSAGE_CREDIT ? kind : GS_MESSAGE_VECTOR);
         assert_same_again(&message, bytes.bytes, bytes.length);
         gs_message_close(&message);
         gs_message_close(&message);
