@@ -1,5 +1,7 @@
 #include "gossip/message.h"
 
+#include "gossip/compress.h"
+
 #include "gossip/message_impl.h"
 
 #include <stdlib.h>
@@ -135,6 +137,8 @@ static int read_holdings(struct gs_reader *reader, struct gs_message *message) {
     return reader->error;
 }
 
+static int read_packed(struct gs_reader *reader, struct gs_message *message);
+
 static int read_body(struct gs_reader *reader, uint32_t length, struct gs_message *message) {
     int error;
     switch (message->kind) {
@@ -154,6 +158,8 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_STATEMENT:
         return length == 6 ? read_statement(reader, &message->statement) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_PACKED:
+        return length == 3 ? read_packed(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_CREDIT:
         message->credit = gs_read_u32(reader, GS_CREDIT_PARTS);
         return length == 2 && message->credit > 0 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
@@ -178,26 +184,50 @@ static bool is_record(const uint8_t *bytes, size_t length) {
     return length > 1 && bytes[0] == ARRAY_OF_2 && bytes[1] >= BIN_8 && bytes[1] <= BIN_32;
 }
 
-int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message) {
-    if (length > GS_MESSAGE_BYTES_MAX) {
-        return GS_ETOOBIG;
+/* What is packed must be an answer to a pull: nothing else is ever packed, nor packed twice. */
+static int decode(struct gs_slice bytes, bool packed, struct gs_message *ret_message);
+
+/* [13, size, frame] */
+static int read_packed(struct gs_reader *reader, struct gs_message *message) {
+    uint32_t size = gs_read_u32(reader, GS_MESSAGE_BYTES_MAX);
+    struct gs_slice frame = gs_read_bin(reader, GS_MESSAGE_BYTES_MAX);
+    if (reader->error != 0) {
+        return reader->error;
     }
+    struct gs_buffer plain = {0};
+    int error = gs_decompress(frame, size, &plain);
+    if (error == 0) {
+        error = decode(gs_slice_make(plain.bytes, plain.length), true, message);
+    }
+    if (error != 0) {
+        gs_buffer_close(&plain);
+        return error;
+    }
+    message->plain = plain;
+    return 0;
+}
+
+static int decode(struct gs_slice bytes, bool packed, struct gs_message *ret_message) {
     struct gs_reader reader;
     struct gs_message message = {0};
-    gs_reader_init(&reader, bytes, length);
-    reader.nodes_left = (uint32_t)length; /* a message holds many values; its length bounds its nodes */
     int error;
-    if (is_record(bytes, length)) {
+    gs_reader_init(&reader, bytes.bytes, bytes.length);
+    reader.nodes_left = (uint32_t)bytes.length; /* a message holds many values; its length bounds its nodes */
+    if (is_record(bytes.bytes, bytes.length)) {
         message.kind = GS_MESSAGE_BATCHES;
         message.answer = GS_BATCHES_PUSH;
         error = read_record_list(&reader, 1, &message);
     } else {
         uint32_t elements = gs_read_array(&reader, 6);
-        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_CREDIT);
-        error = reader.error != 0 ? reader.error : read_body(&reader, elements, &message);
+        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PACKED);
+        bool nested = packed && message.kind != GS_MESSAGE_BATCHES;
+        error = reader.error != 0 ? reader.error : nested ? GS_EFORMAT : read_body(&reader, elements, &message);
     }
     if (error == 0) {
         error = gs_reader_finish(&reader);
+    }
+    if (error == 0 && packed && message.answer == GS_BATCHES_PUSH) {
+        error = GS_EFORMAT;
     }
     if (error != 0) {
         gs_message_close(&message);
@@ -205,6 +235,10 @@ int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_m
     }
     *ret_message = message;
     return 0;
+}
+
+int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message) {
+    return length > GS_MESSAGE_BYTES_MAX ? GS_ETOOBIG : decode(gs_slice_make(bytes, length), false, ret_message);
 }
 
 void gs_message_close(struct gs_message *message) {
@@ -292,6 +326,13 @@ void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out) {
     gs_write_array(out, 2);
     gs_write_uint(out, GS_MESSAGE_COMPARE);
     gs_write_bin(out, body.bytes, body.length);
+}
+
+void gs_message_write_packed(size_t size, struct gs_slice frame, struct gs_buffer *out) {
+    gs_write_array(out, 3);
+    gs_write_uint(out, GS_MESSAGE_PACKED);
+    gs_write_uint(out, size);
+    gs_write_bin(out, frame.bytes, frame.length);
 }
 
 void gs_message_write_credit(uint32_t parts, struct gs_buffer *out) {

@@ -19,7 +19,8 @@ enum gs_message_kind {
     GS_MESSAGE_MEMBERS = 9,   /* member records; perhaps with what the sender knows, to be told the rest */
     GS_MESSAGE_PROBE = 10,    /* "is this key alive?": to a peer that may reach it, and on to the key itself */
     GS_MESSAGE_PROBE_ANSWER = 11,
-    GS_MESSAGE_CREDIT = 12
+    GS_MESSAGE_CREDIT = 12,
+    GS_MESSAGE_PACKED = 13 /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
 };
 
 /* Parts of an answer that may be on their way, or not stored, at a time; a vector that wants grants as many. */
@@ -70,10 +71,11 @@ struct gs_message {
     uint32_t holding_count;          /* holdings */
     struct gs_holding *holdings;     /* holdings: owned */
     struct gs_slice compare;         /* compare: the encoded body, borrowed */
+    struct gs_buffer plain;          /* what came packed; owned, and slices borrow from it */
     struct gs_member_message member; /* members, probe, probe answer */
 };
 
-/* Decodes `bytes`; slices borrow from them. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
+/* Decodes `bytes`; slices borrow from them, or from `plain`. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
 int gs_message_decode(const void *bytes, size_t length, struct gs_message *ret_message);
 void gs_message_close(struct gs_message *message);
 
@@ -91,6 +93,8 @@ void gs_message_write_holdings(const gs_instance *asker, bool rival_alive, const
                                uint32_t count, struct gs_buffer *out);
 /* `body`: of gs_compare_write. */
 void gs_message_write_compare(struct gs_slice body, struct gs_buffer *out);
+/* `frame`: zstd, of an encoded answer of `size` bytes. */
+void gs_message_write_packed(size_t size, struct gs_slice frame, struct gs_buffer *out);
 void gs_message_write_credit(uint32_t parts, struct gs_buffer *out);
 void gs_message_write_ping(bool pong, uint64_t time_ms, struct gs_buffer *out);
 

@@ -3,6 +3,8 @@
  * long absence) is pulled. A peer that is slow or gone costs no memory. */
 #include "node/core/core_impl.h"
 
+#include "gossip/compress.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,6 +353,8 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     case GS_MESSAGE_PROBE:
         error = gs_probes_asked(core, peer, &message, update);
         break;
+    case GS_MESSAGE_PACKED: /* decoded as batches */
+        break;
     case GS_MESSAGE_CREDIT:
         error = gs_credit_granted(peer, message.credit) ? answer_pull(core, peer, true, update) : 0;
         break;
@@ -393,6 +397,7 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     }
     free(sent);
     gs_buffer_close(&records);
+    gs_compress(&message);
     core->stats.pull_bytes += message.length;
     if (error != 0) {
         gs_buffer_close(&message);

@@ -57,8 +57,25 @@ def body(record):
     return bytes([count - 1, min(last - first, 255)]) + record[begin:begin + int.from_bytes(head[107:111], "big")]
 
 
+def stored_frame(plain, said=None):
+    """A zstd frame that holds `plain` as it is, in one block."""
+    size = (len(plain) if said is None else said).to_bytes(4, "little")
+    return b"\x28\xb5\x2f\xfd\xa0" + size + (len(plain) << 3 | 1).to_bytes(3, "little") + plain
+
+
+def packed(plain, said=None):
+    frame = stored_frame(plain, said)
+    return b"\x93\x0d\xce" + len(plain).to_bytes(4, "big") + b"\xc5" + len(frame).to_bytes(2, "big") + frame
+
+
 def messages(data):
     records = batches(data)
+    # sizes that are not in their shortest form would be refused before the frame is looked at
+    answer = b"\x93\x02\x01" + bytes([0x90 | len(records)]) + b"".join(records)
+    short = b"\xcd" + len(answer).to_bytes(2, "big")
+    yield packed(answer).replace(b"\xce" + len(answer).to_bytes(4, "big"), short, 1)
+    repeated = b"\x28\xb5\x2f\xfd\xa0" + (300).to_bytes(4, "little") + (300 << 3 | 3).to_bytes(3, "little") + b"\x00"
+    yield b"\x93\x0d\xcd\x01\x2c\xc4" + bytes([len(repeated)]) + repeated
     yield b"\x92\x03\xce\x00\x01\x00\x00"
     yield b"\x93\x02\x00" + bytes([0x90 | len(records)]) + b"".join(records)
     yield records[0]

@@ -18,6 +18,7 @@ ADAPTERS = {
     "curl/": ("node/cli/",),
     "libwebsockets.h": ("node/stream/",),
     "uv.h": ("gossip/transport", "node/store/", "node/serve/", "node/cli/"),
+    "zstd.h": ("gossip/compress.c",),
     "cmocka.h": (),
 }
 
@@ -38,7 +39,7 @@ PUBLIC = "include/globalstate/"
 LAYERS = {
     "include": Layer("include", PURE_LIBC | {"sodium.h"}, (PUBLIC,)),
     "crdt": Layer("crdt", PURE_LIBC | {"sodium.h", "msgpack.h"}, (PUBLIC, "crdt/")),
-    "gossip": Layer("gossip", PURE_LIBC | {"sodium.h"}, (PUBLIC, "gossip/")),
+    "gossip": Layer("gossip", PURE_LIBC | {"sodium.h", "zstd.h"}, (PUBLIC, "gossip/")),
     "gossip transport": Layer("gossip transport", None, (PUBLIC, "gossip/")),
     "node/core": Layer("node/core", CORE_LIBC | {"sodium.h"}, (PUBLIC, "gossip/", "node/core/")),
     "node/store": Layer("node/store", None, (PUBLIC, "gossip/", "node/core/", "node/store/")),
