@@ -5,6 +5,7 @@
  * to an SQLite store in DIRECTORY (made new; default: the memory of this process) and is indexed there, as the threads
  * of a node would do. All figures are CPU time of this one thread; `to verify` is what hashes and signatures take of
  * it, beside what it would take to check every signature. */
+#include "gossip/compress.h"
 #include "node/core/core_impl.h"
 #include "node/store/store.h"
 #include "tests/support/batches.h"
@@ -198,6 +199,41 @@ static uint32_t deliver(const struct history *history) {
     return messages;
 }
 
+/* What compression makes of the answers, and what it takes on both sides. */
+static void pack(const struct history *history, uint32_t events) {
+    struct gs_reader reader;
+    struct gs_record record;
+    double packing = 0;
+    double unpacking = 0;
+    size_t bytes = 0;
+    uint32_t left = history->count;
+    gs_reader_init(&reader, history->records.bytes, history->records.length);
+    reader.nodes_left = UINT32_MAX;
+    while (left > 0) {
+        const uint8_t *start = reader.at;
+        uint32_t count = 0;
+        while (left > 0 && (size_t)(reader.at - start) < GS_CORE_PULL_BYTES) {
+            TEST_REQUIRE(gs_record_read(&reader, &record) == 0);
+            count++;
+            left--;
+        }
+        struct gs_buffer message = {0};
+        struct gs_message decoded = {0};
+        gs_message_write_batches(GS_BATCHES_MORE, count, gs_slice_make(start, (size_t)(reader.at - start)), &message);
+        double begun = cpu_seconds();
+        gs_compress(&message);
+        packing += cpu_seconds() - begun;
+        bytes += message.length;
+        begun = cpu_seconds();
+        TEST_REQUIRE(gs_message_decode(message.bytes, message.length, &decoded) == 0);
+        unpacking += cpu_seconds() - begun;
+        gs_message_close(&decoded);
+        gs_buffer_close(&message);
+    }
+    printf("       packed to %.3f of the log's bytes, in %.2f us an event; unpacked and decoded in %.2f\n",
+           (double)bytes / (double)history->records.length, packing / events * 1e6, unpacking / events * 1e6);
+}
+
 /* Microseconds an event to check the signature of every batch. */
 static double verify_each(const struct history *history, uint32_t events) {
     struct gs_reader reader;
@@ -251,6 +287,7 @@ static void run(uint32_t events, uint32_t batch, const char *directory) {
     TEST_REQUIRE(gs_vector_seq(gs_core_stored(bench.core), &history.end.origin) == history.end.seq);
     printf("%5u  %7u  %8u  %9.0f  %10.2f  %11.2f  %12.2f  %15.2f\n", batch, events, messages, events / all,
            (all - bench.in_store) / events * 1e6, bench.in_store / events * 1e6, runs, verify_each(&history, events));
+    pack(&history, events);
     gs_core_free(bench.core);
     bench.store->methods->close(bench.store);
     gs_buffer_close(&history.records);
