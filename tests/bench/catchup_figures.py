@@ -4,8 +4,9 @@
 usage: catchup_figures.py GLOBALSTATE [--batch N]… [--events 40000] [--connections 1]
 
 While ap-south is away, part of the battle trace is written to eu-west; then ap-south starts, and takes it all: time and
-CPU time are from its start on, those of all threads of a process. Wire bytes are what eu-west sent. Nothing is asserted: one run, one machine."""
-import argparse, json, os, subprocess, sys, time
+CPU time are from its start on, those of all threads of a process. Wire bytes are what eu-west sent. Nothing is asserted:
+one run, one machine."""
+import argparse, os, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
@@ -30,10 +31,11 @@ def run(arguments, batch):
         here, away = cluster["eu-west"], cluster["ap-south"]
         cluster.wait_linked()
         away.stop()
-        command = [arguments.program, "replay", TRACE, "--token-file", cluster.token_file, "--json", "--batch", str(batch),
+        command = [arguments.program, "replay", TRACE, "--token-file", cluster.token_file, "--batch", str(batch),
                    "--connections", str(arguments.connections), "--limit", str(arguments.events),
                    "--url", f"http://127.0.0.1:{here.http_port}"]
-        subprocess.run(command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=False)
         log, sent, cpu = here.status()["counters"]["logBytes"], bytes_out(here), cpu_s(here)
         wanted = here.status()["vector"]["eu-west"]
         begun = time.perf_counter()
