@@ -4,8 +4,8 @@
 usage: catchup_figures.py GLOBALSTATE [--batch N]… [--events 40000] [--connections 1]
 
 While ap-south is away, part of the battle trace is written to eu-west; then ap-south starts, and takes it all: time and
-CPU time are from its start on, those of all threads of a process. Wire bytes are what eu-west sent. Nothing is asserted:
-one run, one machine."""
+CPU time are from its start on, those of all threads of a process. Wire bytes are what eu-west sent. Nothing is
+asserted: one run, one machine."""
 import argparse, os, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
