@@ -250,6 +250,7 @@ void gs_message_close(struct gs_message *message) {
     free(message->holdings);
     free(message->spared);
     gs_member_message_close(&message->member);
+    gs_buffer_close(&message->plain);
     *message = (struct gs_message){0};
 }
 
