@@ -36,7 +36,7 @@ build_library() {
 
 build_library
 exec 9>&- # other targets may go on
-clang "${flags[@]}" -fsanitize=fuzzer "$root/tests/fuzz/fuzz_$target.c" "$out/library.a" -lsodium -lm \
+clang "${flags[@]}" -fsanitize=fuzzer "$root/tests/fuzz/fuzz_$target.c" "$out/library.a" -lsodium -lzstd -lm \
     -o "$out/fuzz_$target"
 python3 "$root/tests/fuzz/seeds.py" "$root/tests/data" "$target" "$out/seeds/$target"
 mkdir -p "$out/corpus/$target"
