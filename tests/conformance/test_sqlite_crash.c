@@ -226,6 +226,84 @@ static void test_full_disk(void **state) {
     assert_int_equal(umount2(fixture->directory, MNT_DETACH), 0);
 }
 
+static int keep_one(struct gs_store *store, size_t size) {
+    struct gs_keep_state state = {
+        .type = gs_slice_make("player", 6), .id = gs_slice_make("ada", 3), .version = 1, .position = 1, .updated = 1};
+    struct gs_keep keep = {.low = 1, .position = 1, .states = &state, .count = 1};
+    uint8_t *room = gs_buffer_reserve(&state.state, size);
+    assert_non_null(room);
+    memset(room, 's', size);
+    gs_buffer_text(&keep.core, "core");
+    for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
+        keep.journals[i] = (struct gs_keep_entries){.first = 1, .last = 0, .oldest = 1};
+    }
+    int error = store->methods->keep(store, &keep);
+    gs_buffer_close(&state.state);
+    gs_buffer_close(&keep.core);
+    return error;
+}
+
+static int on_checkpoint(void *context, uint64_t low, uint64_t position, struct gs_slice core) {
+    (void)context;
+    return low == 1 && position == 1 && core.length == 4 ? 0 : 1;
+}
+
+static int on_entries(void *context, enum gs_keep_journal journal, uint64_t first, uint64_t last,
+                      struct gs_slice entries) {
+    (void)context;
+    (void)journal;
+    (void)entries;
+    return first <= last ? 1 : 0;
+}
+
+static int on_state(void *context, const struct gs_keep_state *state) {
+    *(size_t *)context += state->state.length;
+    return 0;
+}
+
+/* Size of the states that are kept; 0: nothing ever was. */
+static size_t kept_bytes(struct gs_store *store) {
+    size_t bytes = 0;
+    struct gs_problem problem = {0};
+    const struct gs_kept_visitor visitor = {
+        .context = &bytes, .checkpoint = on_checkpoint, .entries = on_entries, .state = on_state};
+    int error = store->methods->visit_kept(store, &visitor, &problem);
+    assert_true(error == (bytes > 0 ? 0 : GS_ENOTFOUND));
+    return bytes;
+}
+
+/* No room for states that are kept: nothing of them is there, the log goes on, and with room they are kept. */
+static void test_states_on_a_full_disk(void **state) {
+    enum { STATE = 2 * 1024 * 1024 };
+    struct store_fixture *fixture = *state;
+    char ballast[128];
+    store_fixture_close(fixture);
+    if (!mount_small(fixture, "size=8m")) {
+        print_message("a file system cannot be mounted here: %s\n", strerror(errno));
+        skip();
+    }
+    struct plan *plan = plan_new(GROUPS, 300);
+    (void)snprintf(ballast, sizeof ballast, "%s/ballast", fixture->directory);
+    write_ballast(ballast, (size_t)6 * 1024 * 1024);
+    store_fixture_open(fixture);
+    assert_int_equal(append_group(plan, fixture->store, 0), 0);
+    assert_int_equal(keep_one(fixture->store, STATE), GS_ESTORE);
+    assert_int_equal(kept_bytes(fixture->store), 0);
+    assert_int_equal(append_group(plan, fixture->store, 1), 0);
+    assert_int_equal(keep_one(fixture->store, 64), 0);
+    assert_int_equal(keep_one(fixture->store, STATE), GS_ESTORE);
+    assert_int_equal(kept_bytes(fixture->store), 64);
+    assert_int_equal(unlink(ballast), 0);
+    assert_int_equal(keep_one(fixture->store, STATE), 0);
+    store_fixture_close(fixture);
+    store_fixture_open(fixture);
+    assert_int_equal(kept_bytes(fixture->store), STATE);
+    assert_int_equal(stored_groups(plan, fixture->store), 2);
+    plan_free(plan);
+    store_fixture_close(fixture);
+    assert_int_equal(umount2(fixture->directory, MNT_DETACH), 0);
+}
+
 /* In a child: a disk that fails writes with something other than "full". Reports how many groups were stored. */
 static void append_until_broken(const struct plan *plan, const char *url, int pipe_end) {
     struct gs_store *store = NULL;
@@ -281,6 +359,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_kill_in_the_middle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failing_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_states_on_a_full_disk, setup, teardown),
     };
     return cmocka_run_group_tests_name("sqlite_crash", tests, NULL, NULL);
 }
