@@ -199,6 +199,34 @@ static void test_rotations(void **state) {
     gs_trust_close(&trust);
 }
 
+/* The signature `which` (0: the old key's) is another one's; the line says so by name. */
+static void assert_unsigned(int which, const char *name) {
+    struct gs_key_pair a = pair_of(1), b = pair_of(2), thief = pair_of(9);
+    struct gs_rotation good, bad;
+    struct gs_trust trust = {0};
+    struct gs_problem problem = {0};
+    char text[1024], old_key[45], new_key[45], signatures[2][89];
+    gs_rotation_sign("eu", &a, &b, &good);
+    gs_rotation_sign("eu", which == 0 ? &thief : &a, which == 0 ? &b : &thief, &bad);
+    const uint8_t *by_old = which == 0 ? bad.old_signature : good.old_signature;
+    const uint8_t *by_new = which == 0 ? good.new_signature : bad.new_signature;
+    gs_public_key_text(&a.public_key, old_key);
+    gs_public_key_text(&b.public_key, new_key);
+    sodium_bin2base64(signatures[0], 89, by_old, GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(signatures[1], 89, by_new, GS_SIGNATURE_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    snprintf(text, sizeof text, "eu %s\neu %s rotates %s %s %s\n", old_key, new_key, old_key, signatures[0],
+             signatures[1]);
+    assert_int_equal(gs_trust_parse(text, strlen(text), &trust, &problem), GS_ESIGNATURE);
+    assert_string_equal(problem.field, "line 2");
+    assert_non_null(strstr(problem.detail, name));
+}
+
+static void test_both_keys_must_sign(void **state) {
+    (void)state;
+    assert_unsigned(0, "by the old key");
+    assert_unsigned(1, "by the new key");
+}
+
 static void test_bad_rotations_are_refused(void **state) {
     (void)state;
     char text[2048], key[45], other[45], line[512];
@@ -247,6 +275,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_rotations),
+        cmocka_unit_test(test_both_keys_must_sign),
         cmocka_unit_test(test_bad_rotations_are_refused),
         cmocka_unit_test(test_a_rotated_key_may_be_revoked),
         cmocka_unit_test(test_empty_text_trusts_nobody),
