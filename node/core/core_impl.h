@@ -213,6 +213,7 @@ struct gs_peer_state {
     uint64_t pull_mono_ms;  /* when we asked */
     uint64_t heard_mono_ms; /* when anything came last */
     uint64_t ping_mono_ms;  /* when the last ping left */
+    bool doubted;           /* its member is not alive: what comes of it is news */
     uint64_t acked_mono_ms; /* when the last answer to one came; at first, when the link came up */
     uint64_t vector_group;  /* stored_group when we last told it our vector */
     uint64_t round_trip_ms;

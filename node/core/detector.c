@@ -116,10 +116,8 @@ void gs_detector_confirm(struct gs_member_entry *entry, const gs_public_key *key
 }
 
 void gs_detector_renewed(struct gs_core *core, struct gs_member_entry *entry) {
-    if (entry->life == GS_PEER_DEAD) {
-        become(core, entry, GS_PEER_SUSPECT);
-        entry->confirmers = 0;
-        entry->unanswered = false;
+    if (entry->life == GS_PEER_DEAD && !entry->round.open) {
+        entry->round.id = 0; /* it may be older than its death: asked for at once, it stays dead until it answers */
     }
     core->members.look_mono_ms = 0;
 }
@@ -151,7 +149,7 @@ static bool is_gone(const struct gs_member_entry *entry, const struct gs_peer_st
 
 /* True if the member is in doubt: others are to be asked. */
 static bool judge(struct gs_core *core, struct gs_member_entry *entry) {
-    const struct gs_peer_state *peer = gs_members_link(core, &entry->key);
+    struct gs_peer_state *peer = gs_members_link(core, &entry->key);
     if (is_gone(entry, peer) || gs_closing_is_retired(core, &entry->key)) {
         become(core, entry, GS_PEER_LEFT);
         return false;
@@ -168,6 +166,9 @@ static bool judge(struct gs_core *core, struct gs_member_entry *entry) {
         become(core, entry, GS_PEER_SUSPECT);
     } else if (entry->life == GS_PEER_SUSPECT && core->mono_ms - entry->since_mono_ms >= suspicion_ms(core, entry)) {
         become(core, entry, GS_PEER_DEAD);
+    }
+    if (peer != NULL) {
+        peer->doubted = entry->life != GS_PEER_ALIVE;
     }
     bool heard = gs_detector_hears(core, peer);
     entry->unanswered = entry->unanswered && !heard;
@@ -197,7 +198,7 @@ void gs_core_peer_life(const struct gs_core *core, const gs_public_key *key, enu
         bool acked = core->mono_ms - peer->acked_mono_ms < ONE_WAY_MS + 2 * peer->round_trip_ms;
         *ret_reach = acked ? GS_REACH_DIRECT : GS_REACH_ONE_WAY;
     } else if (entry->life == GS_PEER_ALIVE && entry->vouched_mono_ms != 0 &&
-               core->mono_ms - entry->vouched_mono_ms < gs_detector_patience(core, SUSPECT_MS)) {
+               entry->vouched_mono_ms == entry->news_mono_ms) {
         *ret_reach = GS_REACH_INDIRECT;
     }
 }

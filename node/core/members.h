@@ -123,7 +123,7 @@ void gs_detector_examine(struct gs_core *core);
 void gs_detector_vouched(struct gs_core *core, struct gs_member_entry *entry, const gs_public_key *via);
 /* A member could not be reached by the owner of `key` either. */
 void gs_detector_confirm(struct gs_member_entry *entry, const gs_public_key *key);
-/* A record is newer than what was known: whoever is dead is looked at again. */
+/* A record is newer than what was known: whoever is dead is asked for at once. */
 void gs_detector_renewed(struct gs_core *core, struct gs_member_entry *entry);
 /* Doubts ourselves the more. */
 void gs_detector_distress(struct gs_core *core, uint32_t by);

@@ -64,7 +64,7 @@ static int begin_round(struct gs_core *core, struct gs_member_entry *entry, stru
 static void end_round(struct gs_core *core, struct gs_member_entry *entry) {
     uint32_t missing = 0;
     entry->round.open = false;
-    entry->unanswered = entry->news_mono_ms < entry->round.begun_mono_ms;
+    entry->unanswered = entry->news_mono_ms <= entry->round.begun_mono_ms;
     for (uint32_t i = 0; i < entry->round.asked; i++) {
         /* A helper whose link is gone has nothing to do with us. */
         missing += !entry->round.refused[i] && gs_peer_find(core, entry->round.helpers[i]) != NULL ? 1 : 0;
@@ -153,6 +153,16 @@ static bool has_room(const struct gs_core *core, gs_peer asker) {
     return members->forward_count < GS_FORWARDS_MAX && of_asker < GS_FORWARDS_PEER_MAX;
 }
 
+/* True if our record is newer than the asker's, and the member is not in doubt here. */
+static bool knows_better(const struct gs_core *core, const struct gs_member_entry *entry,
+                         const struct gs_peer_state *link, uint64_t number) {
+    if (entry == NULL || entry->life != GS_PEER_ALIVE || entry->member.head.number <= number) {
+        return false;
+    }
+    bool vouched = entry->vouched_mono_ms != 0 && core->mono_ms - entry->vouched_mono_ms < NEWS_FRESH_MS;
+    return gs_detector_hears(core, link) || (vouched && !entry->unanswered);
+}
+
 static int send_on(struct gs_core *core, const struct gs_peer_state *asker, const struct gs_peer_state *link,
                    const struct gs_member_message *question, struct gs_update *update) {
     struct gs_members *members = &core->members;
@@ -175,12 +185,10 @@ int gs_probes_asked(struct gs_core *core, struct gs_peer_state *peer, const stru
         return prove_ourselves(core, peer, question, update);
     }
     const struct gs_member_entry *entry = gs_members_find(core, &question->target.key);
-    bool fresh = entry != NULL && entry->record.length > 0 && entry->news_mono_ms != 0 &&
-                 core->mono_ms - entry->news_mono_ms < NEWS_FRESH_MS && entry->life != GS_PEER_LEFT;
-    if (fresh && entry->member.head.number > question->target.number) {
+    const struct gs_peer_state *link = gs_members_link(core, &question->target.key);
+    if (knows_better(core, entry, link, question->target.number)) {
         return send_proof(peer->id, question->id, &entry->record, update);
     }
-    const struct gs_peer_state *link = gs_members_link(core, &question->target.key);
     if (link == NULL || link == peer || !has_room(core, peer->id)) {
         return refuse(core, peer->id, question->id, update);
     }

@@ -324,6 +324,7 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
         return gs_update_drop(update, peer->id);
     }
     peer->heard_mono_ms = core->mono_ms;
+    core->members.look_mono_ms = peer->doubted ? 0 : core->members.look_mono_ms;
     peer->traffic.bytes_in += event->peer.message.length;
     switch (message.kind) {
     case GS_MESSAGE_VECTOR:

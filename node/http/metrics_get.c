@@ -32,6 +32,13 @@ static void write_core(const struct gs_core_stats *core, struct gs_buffer *out) 
         {"gs_pull_bytes_total", "counter", "Sent in answers to pulls.", core->pull_bytes},
         {"gs_push_bytes_total", "counter", "Sent unasked.", core->push_bytes},
         {"gs_open_events", "gauge", "Own events that are in no batch yet.", core->open_events},
+        {"gs_members_alive", "gauge", "Other regions that are heard, here or through others.", core->members_alive},
+        {"gs_members_suspect", "gauge", "Other regions that nobody asked has heard lately.", core->members_suspect},
+        {"gs_members_dead", "gauge", "Other regions that have been suspect for too long.", core->members_dead},
+        {"gs_members_left", "gauge", "Other regions that were stopped in good order.", core->members_left},
+        {"gs_member_distress", "gauge", "0 to 8: how far this node doubts its own view of others.", core->distress},
+        {"gs_member_probes_total", "counter", "Rounds of questions to others about a silent region.", core->probes},
+        {"gs_member_suspicions_total", "counter", "Regions that began to be suspected.", core->suspicions},
     };
     write_numbers(numbers, sizeof numbers / sizeof numbers[0], out);
 }

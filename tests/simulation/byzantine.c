@@ -53,6 +53,7 @@ void sim_byzantine_receive(struct sim_world *world, uint64_t link, struct gs_sli
         if (message.kind == GS_MESSAGE_STATEMENT) {
             evil->asker[from->index] = message.statement.instance;
         }
+        evil->question = message.kind == GS_MESSAGE_PROBE ? message.member.id : evil->question;
         gs_message_close(&message);
     }
 }
@@ -194,6 +195,41 @@ static void send_captured(struct sim_world *world, bool damaged, struct gs_buffe
     }
 }
 
+/* A record: its own, of any number, to leave or to stay; or in somebody else's name. */
+static void write_record(struct sim_world *world, const gs_public_key *in_name_of, struct gs_buffer *out) {
+    const struct gs_key_pair *keys = &world->nodes[sim_byzantine_index(world)].keys;
+    struct gs_member member = {.head = {.key = *in_name_of, .intent = GS_MEMBER_ALIVE}, .region = "evil"};
+    member.head.number = 1 + sim_random(&world->rng) % GS_MEMBER_NUMBER_MAX;
+    member.head.intent = sim_chance(&world->rng, 50) ? GS_MEMBER_LEAVING : GS_MEMBER_ALIVE;
+    member.address_count = 1;
+    memcpy(member.addresses[0], "node-0:1", 9); /* where somebody else is */
+    (void)gs_member_write(&member, &world->cluster, keys, out);
+}
+
+static void send_member(struct sim_world *world, struct gs_buffer *out) {
+    uint64_t place = sim_below(&world->rng, world->plan.nodes + 1); /* its own place is the last */
+    const gs_public_key *key = &world->nodes[place].keys.public_key;
+    struct gs_member_known target = {.key = *key, .number = sim_random(&world->rng) % GS_MEMBER_NUMBER_MAX};
+    struct gs_buffer record = {0};
+    write_record(world, key, &record);
+    struct gs_slice slice = gs_slice_make(record.bytes, record.length);
+    switch (sim_below(&world->rng, 4)) {
+    case 0:
+        gs_message_write_members(&slice, 1, &target, 1, out);
+        break;
+    case 1: /* also numbers that nobody has ever used */
+        gs_message_write_probe(sim_random(&world->rng), &target, out);
+        break;
+    case 2: /* to a question that it has seen, or not: it does not reach anybody */
+        gs_message_write_probe_answer(world->byzantine->question, (struct gs_slice){0}, out);
+        break;
+    default:
+        gs_message_write_probe_answer(world->byzantine->question, slice, out);
+        break;
+    }
+    gs_buffer_close(&record);
+}
+
 /* Two good batches as a proof of a fork. */
 static void send_false_proof(struct sim_world *world, struct gs_buffer *out) {
     struct gs_buffer first = {0};
@@ -221,7 +257,7 @@ static void send_noise(struct sim_world *world, struct gs_buffer *out) {
 }
 
 static void draw_message(struct sim_world *world, const struct sim_node *to, struct gs_buffer *out) {
-    switch (sim_below(&world->rng, 12)) {
+    switch (sim_below(&world->rng, 14)) {
     case 0:
     case 1:
     case 2:
@@ -250,6 +286,10 @@ static void draw_message(struct sim_world *world, const struct sim_node *to, str
             break;
         }
         send_noise(world, out);
+        break;
+    case 11:
+    case 12:
+        send_member(world, out);
         break;
     default:
         send_noise(world, out);

@@ -15,6 +15,7 @@ struct sim_byzantine {
     uint32_t lives;
     struct gs_buffer captured[SIM_CAPTURED_MAX]; /* messages that it was sent, a ring; owned */
     uint32_t captured_count;
+    uint64_t question;                    /* the id of the last probe that it was asked */
     struct gs_buffer kept;                /* a batch that it sends later, after its successor; owned */
     gs_instance asker[SIM_NODES_MAX + 1]; /* the runs that asked it last */
 };

@@ -76,8 +76,14 @@ void sim_link_down(struct sim_world *world, uint32_t a, uint32_t b) {
     link->up = false;
     uint32_t ends[2] = {a, b};
     for (int i = 0; i < 2; i++) {
-        sim_node_step(world, &world->nodes[ends[i]],
-                      &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link->id}});
+        struct sim_node *node = &world->nodes[ends[i]];
+        if (node->paused_until_ms > world->now_ms) { /* it hears of it when it wakes */
+            struct sim_event event = {
+                .type = SIM_PEER_DOWN, .node = node->index, .epoch = node->epoch, .number = link->id};
+            sim_schedule(world, 0, event);
+        } else {
+            sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link->id}});
+        }
     }
 }
 
@@ -108,7 +114,9 @@ void sim_relink(struct sim_world *world) {
     for (uint32_t a = 0; a < world->plan.nodes; a++) {
         for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
             const struct sim_link *link = link_of(world, a, b);
-            bool known = world->nodes[a].knows[b] || world->nodes[b].knows[a];
+            bool awake =
+                world->nodes[a].paused_until_ms <= world->now_ms && world->nodes[b].paused_until_ms <= world->now_ms;
+            bool known = awake && (world->nodes[a].knows[b] || world->nodes[b].knows[a]);
             bool possible =
                 known && world->nodes[a].core != NULL && world->nodes[b].core != NULL && !link->cut[0] && !link->cut[1];
             if (possible && !link->up && sim_chance(&world->rng, 50)) {

@@ -16,6 +16,7 @@
  *     clock A MS         steps a clock
  *     show               what each node shows, and which lives of which regions it knows
  *     lives              what each running node makes of the others, and how it hears them
+ *     mesh               how many pairs of running nodes hear each other, and what the others are to them
  *     settle             until all running nodes agree */
 #include "tests/simulation/checks.h"
 
@@ -167,6 +168,24 @@ static void show_lives(struct player *player, uint32_t at) {
     say(player, "\n");
 }
 
+static void show_mesh(struct player *player) {
+    const struct sim_world *world = player->world;
+    uint32_t direct = 0;
+    uint32_t lives[4] = {0};
+    for (uint32_t a = 0; a < world->plan.nodes; a++) {
+        for (uint32_t b = 0; b < world->plan.nodes && world->nodes[a].core != NULL; b++) {
+            enum gs_peer_life life;
+            enum gs_peer_reach reach;
+            gs_core_peer_life(world->nodes[a].core, &world->nodes[b].keys.public_key, &life, &reach);
+            bool hears = a != b && life == GS_PEER_ALIVE && reach == GS_REACH_DIRECT;
+            direct += hears ? 1 : 0;
+            lives[life] += a != b && !hears ? 1 : 0;
+        }
+    }
+    gs_buffer_printf(&player->said, "%u hear each other; of the rest %u are alive, %u suspect, %u dead, %u left\n",
+                     direct, lives[GS_PEER_ALIVE], lives[GS_PEER_SUSPECT], lives[GS_PEER_DEAD], lives[GS_PEER_LEFT]);
+}
+
 static bool running_agree(const struct sim_world *world) {
     const struct gs_core *first = NULL;
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
@@ -192,6 +211,30 @@ static void settle(struct player *player) {
     say(player, "they do not agree\n");
 }
 
+/* The commands about members; false: it is none of these. */
+static bool play_members(struct player *player, const char *word, uint32_t a, uint32_t b) {
+    struct sim_world *world = player->world;
+    struct sim_node *node = &world->nodes[a < SIM_NODES_MAX ? a : 0];
+    if (strcmp(word, "hole") == 0 && b < SIM_NODES_MAX) {
+        struct sim_link *link = a < b ? &world->links[a][b] : &world->links[b][a];
+        link->cut[a > b] = true;
+    } else if (strcmp(word, "pause") == 0) {
+        node->paused_until_ms = world->now_ms + b;
+    } else if (strcmp(word, "leave") == 0) {
+        sim_node_leave(world, node);
+        node->epoch++;
+    } else if (strcmp(word, "mesh") == 0) {
+        show_mesh(player);
+    } else if (strcmp(word, "lives") == 0) {
+        for (uint32_t i = 0; i < world->plan.nodes; i++) {
+            show_lives(player, i);
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void play(struct player *player, const char *line) {
     struct sim_world *world = player->world;
     char word[16] = "";
@@ -211,18 +254,6 @@ static void play(struct player *player, const char *line) {
         sim_run(world, a);
     } else if (strcmp(word, "cut") == 0 && count == 3) {
         set_link(world, a, (uint32_t)b, true);
-    } else if (strcmp(word, "hole") == 0 && count == 3) {
-        struct sim_link *link = a < (unsigned)b ? &world->links[a][b] : &world->links[b][a];
-        link->cut[a > (unsigned)b] = true;
-    } else if (strcmp(word, "pause") == 0 && count == 3) {
-        node->paused_until_ms = world->now_ms + (uint64_t)b;
-    } else if (strcmp(word, "leave") == 0) {
-        sim_node_leave(world, node);
-        node->epoch++;
-    } else if (strcmp(word, "lives") == 0) {
-        for (uint32_t i = 0; i < world->plan.nodes; i++) {
-            show_lives(player, i);
-        }
     } else if (strcmp(word, "mend") == 0) {
         mend(player);
     } else if (strcmp(word, "crash") == 0) {
@@ -248,7 +279,7 @@ static void play(struct player *player, const char *line) {
         }
     } else if (strcmp(word, "settle") == 0) {
         settle(player);
-    } else {
+    } else if (!play_members(player, word, a, (uint32_t)b)) {
         gs_buffer_printf(&player->said, "no such command: %s\n", line);
     }
     if (world->failed) {

@@ -110,8 +110,8 @@ static void make_keys(struct sim_world *world) {
 static bool put_off(struct sim_world *world, struct sim_event *event) {
     uint32_t index = event->type == SIM_CLIENT ? world->calls[event->number].node : event->node;
     struct sim_node *node = &world->nodes[index];
-    bool its_own = event->type == SIM_DELIVER || event->type == SIM_DISK_DONE || event->type == SIM_LOG_READ ||
-                   event->type == SIM_TIMER || event->type == SIM_CLIENT;
+    bool its_own = event->type == SIM_DELIVER || event->type == SIM_PEER_DOWN || event->type == SIM_DISK_DONE ||
+                   event->type == SIM_LOG_READ || event->type == SIM_TIMER || event->type == SIM_CLIENT;
     if (!its_own || node->paused_until_ms <= world->now_ms) {
         return false;
     }
@@ -133,6 +133,12 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     switch (event->type) {
     case SIM_DELIVER:
         sim_deliver(world, event);
+        break;
+    case SIM_PEER_DOWN:
+        if (valid) {
+            sim_node_step(world, node,
+                          &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = event->number}});
+        }
         break;
     case SIM_DISK_DONE:
         if (valid) {

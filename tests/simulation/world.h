@@ -120,6 +120,7 @@ struct sim_call {
 
 enum sim_event_type {
     SIM_DELIVER,
+    SIM_PEER_DOWN,
     SIM_DISK_DONE,
     SIM_KEPT,
     SIM_LOG_READ,
