@@ -91,8 +91,9 @@ static void link_up(struct sim_world *world, uint32_t a, uint32_t b) {
     struct sim_link *link = link_of(world, a, b);
     link->up = true;
     link->id = ++world->links_made;
+    uint64_t id = link->id;
     uint32_t ends[2] = {a, b};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && link->up && link->id == id; i++) { /* the first end may crash over it */
         struct gs_core_event event = {.type = GS_CORE_PEER_UP,
                                       .peer = {.peer = link->id, .key = world->nodes[ends[1 - i]].keys.public_key}};
         sim_node_step(world, &world->nodes[ends[i]], &event);
