@@ -86,10 +86,13 @@ static int read_record_list(struct gs_reader *reader, uint32_t count, struct gs_
 }
 
 static int read_batches(struct gs_reader *reader, struct gs_message *message) {
-    message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_PUSH);
+    message->answer = (enum gs_batches_answer)gs_read_u32(reader, GS_BATCHES_GONE);
     uint32_t count = gs_read_array(reader, GS_MESSAGE_RECORDS_MAX);
     bool alone = message->answer == GS_BATCHES_PUSH && count == 1; /* has a shorter form */
     if (alone || !gs_reader_may_hold(reader, count, RECORD_BYTES_MIN)) {
+        return gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (message->answer == GS_BATCHES_GONE && count > 0) {
         return gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0 || count == 0) {

@@ -38,7 +38,7 @@ enum gs_lane { GS_LANE_CONTROL = 0, GS_LANE_FRESH = 1, GS_LANE_BULK = 2, GS_LANE
 enum gs_vector_want { GS_VECTOR_TELL = 0, GS_VECTOR_WANT = 1, GS_VECTOR_URGENT = 2 };
 
 /* Why batches are sent: as the last or not the last part of an answer to a vector that wanted them, or unasked. */
-enum gs_batches_answer { GS_BATCHES_LAST = 0, GS_BATCHES_MORE = 1, GS_BATCHES_PUSH = 2 };
+enum gs_batches_answer { GS_BATCHES_LAST = 0, GS_BATCHES_MORE = 1, GS_BATCHES_PUSH = 2, GS_BATCHES_GONE = 3 };
 
 /* What somebody has of one incarnation of a key: the greatest seq seen, stored or waiting, and the hash of the batch
  * that ends there (zeros if it is not known). */

@@ -120,6 +120,18 @@ bool gs_vector_equal(const struct gs_vector *a, const struct gs_vector *b) {
     return true;
 }
 
+void gs_vector_meet(struct gs_vector *vector, const struct gs_vector *other) {
+    for (uint32_t i = vector->count; i-- > 0;) {
+        const struct gs_head *head = gs_vector_find(other, &vector->heads[i].origin);
+        if (head == NULL) {
+            gs_origin origin = vector->heads[i].origin;
+            gs_vector_remove(vector, &origin);
+        } else if (head->seq < vector->heads[i].seq) {
+            vector->heads[i] = *head;
+        }
+    }
+}
+
 bool gs_vector_covers(const struct gs_vector *a, const struct gs_vector *b) {
     uint32_t at = 0;
     for (uint32_t i = 0; i < b->count; i++) {

@@ -35,6 +35,8 @@ void gs_vector_remove(struct gs_vector *vector, const gs_origin *origin);
 /* Copies `from` over `vector`. 0 or GS_ENOMEM (then unchanged). */
 int gs_vector_copy(struct gs_vector *vector, const struct gs_vector *from);
 bool gs_vector_equal(const struct gs_vector *a, const struct gs_vector *b);
+/* Lowers `vector` to what `other` has, too: the pointwise minimum. */
+void gs_vector_meet(struct gs_vector *vector, const struct gs_vector *other);
 /* True if every head of `b` has its seq covered by `a`. */
 bool gs_vector_covers(const struct gs_vector *a, const struct gs_vector *b);
 

@@ -209,6 +209,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
                 .max_skew_ms = config->max_skew_ms,
                 .sync_interval_ms = config->sync_interval_ms,
                 .verify_interval_ms = config->verify_interval_ms,
+                .retention = &config->retention,
                 .ack_interval_ms = config->ack_interval_ms,
                 .start_wait_ms = config->start_wait_ms,
                 .close_after_ms = config->close_after_ms,

@@ -14,7 +14,8 @@ int gs_base_restore(struct gs_core *core, const struct gs_vector *heads, uint64_
 }
 
 bool gs_base_matters(const struct gs_core *core) {
-    return core->base_position > 0 || core->config.attest_keeps;
+    return core->base_position > 0 || core->config.attest_keeps ||
+           (core->config.retention != NULL && gs_retention_is_bounded(core->config.retention));
 }
 
 int gs_base_write_attestation(struct gs_core *core, struct gs_buffer *out) {

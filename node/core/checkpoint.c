@@ -230,6 +230,7 @@ int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, st
     }
     core->position = low;
     core->checkpoint_position = position;
+    core->truncate_low = core->attested ? low : 0;
     if (error == 0 && low < core->base_position) {
         error = GS_ECORRUPT; /* what lies between is gone */
     }

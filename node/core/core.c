@@ -192,6 +192,8 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
         return gs_compares_rebuilt(core, event, update);
     case GS_CORE_LEAVE:
         return gs_members_leave(core, update);
+    case GS_CORE_TRUNCATED:
+        return gs_truncate_done(core, event->truncated.error, event->truncated.result);
     case GS_CORE_TICK:
         return step_tick(core, update);
     }
@@ -216,6 +218,8 @@ static uint64_t next_deadline(const struct gs_core *core) {
     next = keep < next ? keep : next;
     uint64_t members = gs_members_deadline(core);
     next = members < next ? members : next;
+    uint64_t truncation = gs_truncate_deadline(core);
+    next = truncation < next ? truncation : next;
     if (gs_scrub_busy(core)) {
         next = core->mono_ms + 1;
     } else if (core->jobs.active > 0 && next > core->mono_ms + JOB_LOOK_MS) {
@@ -255,6 +259,7 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
     if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
         error = gs_group_seal(core, update);
         error = error != 0 ? error : gs_keep_consider(core, update);
+        error = error != 0 ? error : gs_truncate_consider(core, update);
     }
     if (error == 0 && !core->recovering) {
         error = hand_out_notes(core, update);
@@ -288,6 +293,9 @@ void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust) {
 void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_stats) {
     *ret_stats = core->stats;
     ret_stats->peers = core->peer_count;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        ret_stats->behind_base += core->peers[i].has_lost ? 1 : 0;
+    }
     ret_stats->conflicts = core->ledger.recorded;
     ret_stats->open_events = core->writer.count;
     gs_members_count(core, ret_stats);

@@ -32,6 +32,7 @@
 #include "gossip/vector.h"
 #include "node/core/command.h"
 #include "node/core/keep.h"
+#include "node/core/truncation.h"
 #include "node/core/view.h"
 
 #include <globalstate/aggregate.h>
@@ -65,11 +66,12 @@ struct gs_core_config {
                                it goes on as a new incarnation; 0: nobody is asked, the caller vouches for the disk */
     uint64_t
         close_after_ms; /* an earlier life of our key is closed once nothing has come of it for so long; 0: never */
-    uint64_t verify_interval_ms; /* how often to compare digests with all peers unasked; 0: never */
-    uint64_t idempotency_ms;     /* how long keys are remembered; 24 h by default */
-    uint32_t idempotency_max;    /* entries remembered at most */
-    struct gs_keep_policy keep;  /* zeros: the defaults of keep.h */
-    bool attest_keeps;           /* checkpoints are attested: of a log that is whole, but is not to stay so */
+    uint64_t verify_interval_ms;          /* how often to compare digests with all peers unasked; 0: never */
+    uint64_t idempotency_ms;              /* how long keys are remembered; 24 h by default */
+    uint32_t idempotency_max;             /* entries remembered at most */
+    struct gs_keep_policy keep;           /* zeros: the defaults of keep.h */
+    const struct gs_retention *retention; /* borrowed; how long events are to be remembered. NULL: for ever */
+    bool attest_keeps;                    /* checkpoints are attested: of a log that is whole, but is not to stay so */
     /* Where peers may dial us, as our member record says; GS_EINVAL at START if one is not valid. */
     uint32_t address_count;
     char addresses[GS_MEMBER_ADDRESSES_MAX][GS_MEMBER_ADDRESS_MAX + 1];
@@ -101,6 +103,7 @@ enum gs_core_event_type {
     GS_CORE_KEPT,       /* a keep is written, or failed: then there will be no other */
     GS_CORE_REBUILT,    /* the answer to update.rebuilds */
     GS_CORE_LEAVE,      /* the node is about to stop: peers are told, before their links go */
+    GS_CORE_TRUNCATED,  /* a step of removing records is done, or failed */
     GS_CORE_TICK        /* time has passed */
 };
 
@@ -149,6 +152,10 @@ struct gs_core_event {
             uint32_t count;
             struct gs_slice records; /* encoded records, one after another; borrowed */
         } log_read;
+        struct {
+            int error;
+            const struct gs_truncated *result; /* borrowed; of no meaning after an error */
+        } truncated;
         struct {
             uint64_t number;
             int error;             /* 0, or GS_ECORRUPT, GS_EIO, GS_ESTORE …: the log could not be read */
@@ -235,6 +242,7 @@ struct gs_update {
     uint32_t dial_count, dial_capacity;
     struct gs_keep
         *keep; /* NULL, or what to keep beside the log once the commits so far are stored; then step with KEPT */
+    struct gs_truncation *truncation; /* NULL, or let the store remove what this allows, one step; then TRUNCATED */
     bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
     bool reload;           /* the core is of no more use: close it and recover a new one from the store */
@@ -278,6 +286,8 @@ struct gs_core_stats {
     uint64_t verify_repaired;  /* aggregates replaced by what the log makes of them */
     uint64_t pull_bytes;       /* sent in answers to pulls */
     uint64_t push_bytes;       /* sent unasked */
+    uint64_t truncated;        /* records removed */
+    uint32_t behind_base;      /* now, linked peers whose log no longer has what we lack: a snapshot is needed */
     uint32_t peers;            /* now, linked */
     uint32_t members;          /* now, other trusted keys that are known to run, or to have run */
     uint32_t members_alive, members_suspect, members_dead, members_left; /* of these */

@@ -202,6 +202,7 @@ struct gs_peer_state {
     char region[GS_REGION_NAME_MAX + 1];
     char address[128];
     bool heard;             /* its vector is known */
+    bool has_lost;          /* it has answered that its log no longer has what we lack */
     bool vouched;           /* it has answered what it holds of our key */
     bool reading;           /* a log read for it is under way */
     bool reading_urgent;    /* that read was for an urgent vector */
@@ -314,7 +315,13 @@ struct gs_core {
     uint64_t checkpoint_position; /* what a start found kept is as of there */
     uint64_t base_position;       /* records up to there may be gone; 0: none is */
     struct gs_vector base;        /* the heads there */
-    bool attested;                /* the checkpoint that a start found says what root its states make: */
+    gs_hlc base_clock;            /* the greatest clock up to there, if this core moved it; 0: not known */
+    uint64_t keeping_low;         /* of the attested keep under way; 0: it is not attested */
+    uint64_t truncate_low;        /* of the last attested keep that is written */
+    uint64_t truncate_mono_ms;    /* the next step not before */
+    uint32_t truncate_turn;
+    bool truncating; /* a step is under way */
+    bool attested;   /* the checkpoint that a start found says what root its states make: */
     gs_hash attested_root;
     uint64_t attested_count;
     uint64_t changes; /* applied to aggregates, ever */
@@ -479,6 +486,12 @@ void gs_keep_done(struct gs_core *core, int error);
 /* When gs_keep_consider wants to be called next, by the monotonic clock. */
 uint64_t gs_keep_deadline(const struct gs_core *core);
 
+/* truncate.c */
+/* Adds a truncation to the update if one is due. 0 or GS_ENOMEM. */
+int gs_truncate_consider(struct gs_core *core, struct gs_update *update);
+int gs_truncate_done(struct gs_core *core, int error, const struct gs_truncated *truncated);
+uint64_t gs_truncate_deadline(const struct gs_core *core);
+
 /* checkpoint.c: into a keep, and back. Reading: GS_ECORRUPT, GS_EUNTRUSTED, GS_EVERSION, GS_ENOMEM. */
 int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep);
 int gs_checkpoint_read(struct gs_core *core, uint64_t low, uint64_t position, struct gs_slice bytes);
@@ -574,6 +587,8 @@ int gs_retire_command(struct gs_core *core, struct gs_command *command, struct g
 /* stable.c */
 /* What the owner of a key has applied at least, by its own log: a lower bound that outlives its link. */
 int gs_stable_known(const struct gs_core *core, const gs_public_key *key, struct gs_vector *ret_vector);
+/* Whether the owner of a key, other than us, is one of those whose applied log counts, once it has written. */
+bool gs_stable_counts(const struct gs_core *core, const struct gs_trust_entry *trusted);
 /* What every member has applied. */
 int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector);
 

@@ -149,6 +149,7 @@ int gs_keep_consider(struct gs_core *core, struct gs_update *update) {
         return error;
     }
     core->keeping = true;
+    core->keeping_low = gs_base_matters(core) ? keep->low : 0;
     core->keep_mono_ms = core->mono_ms + core->config.keep.interval_ms;
     update->keep = keep;
     return 0;
@@ -158,4 +159,5 @@ int gs_keep_consider(struct gs_core *core, struct gs_update *update) {
 void gs_keep_done(struct gs_core *core, int error) {
     core->keeping = false;
     core->keep_failed = error != 0;
+    core->truncate_low = error == 0 && core->keeping_low > 0 ? core->keeping_low : core->truncate_low;
 }

@@ -26,32 +26,22 @@ int gs_stable_known(const struct gs_core *core, const gs_public_key *key, struct
     return error;
 }
 
-/* Lowers `vector` to what `known` has, too. */
-static int meet(struct gs_vector *vector, const struct gs_vector *known) {
-    for (uint32_t i = vector->count; i-- > 0;) {
-        const struct gs_head *other = gs_vector_find(known, &vector->heads[i].origin);
-        if (other == NULL) {
-            gs_origin origin = vector->heads[i].origin;
-            gs_vector_remove(vector, &origin);
-        } else if (other->seq < vector->heads[i].seq) {
-            vector->heads[i] = *other;
-        }
-    }
-    return 0;
+bool gs_stable_counts(const struct gs_core *core, const struct gs_trust_entry *trusted) {
+    bool ours = memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0;
+    return !trusted->revoked && !ours && !gs_closing_is_ended(core, &trusted->key);
 }
 
 int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector) {
     int error = gs_vector_copy(ret_vector, &core->stored);
     for (uint32_t i = 0; error == 0 && i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
-        bool ours = memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0;
         struct gs_vector known = {0};
-        if (trusted->revoked || ours || gs_closing_is_ended(core, &trusted->key)) {
+        if (!gs_stable_counts(core, trusted)) {
             continue; /* we have applied all that is stored here */
         }
         error = gs_stable_known(core, &trusted->key, &known);
         if (error == 0 && known.count > 0) {
-            error = meet(ret_vector, &known);
+            gs_vector_meet(ret_vector, &known);
         }
         gs_vector_close(&known);
     }

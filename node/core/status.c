@@ -116,6 +116,7 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
         {"suspicions", stats->suspicions},
         {"refutations", stats->refutations},
         {"distress", core->members.distress},
+        {"recordsRemoved", stats->truncated},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         gs_buffer_printf(out, "%s\"%s\":%llu", i > 0 ? "," : "", counters[i].name,

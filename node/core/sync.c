@@ -188,14 +188,27 @@ static int read_log_for(struct gs_core *core, struct gs_peer_state *peer, bool u
     return error;
 }
 
+/* Does the peer lack what is gone here? Of origins that it spares it would take nothing anyway. */
+static int lacks_what_is_gone(const struct gs_core *core, const struct gs_peer_state *peer, bool *ret_lacks) {
+    struct gs_vector have = {0};
+    int error = core->base_position > 0 ? leave_out(core, peer, true, &have) : 0;
+    *ret_lacks = core->base_position > 0 && error == 0 && !gs_vector_covers(&have, &core->base);
+    gs_vector_close(&have);
+    return error;
+}
+
 static int answer_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update) {
     bool reading = false;
-    int error = read_log_for(core, peer, urgent, &reading, update);
+    bool lacks = false;
+    int error = lacks_what_is_gone(core, peer, &lacks);
+    if (error == 0 && !lacks) {
+        error = read_log_for(core, peer, urgent, &reading, update);
+    }
     if (error != 0 || reading) {
         return error;
     }
     struct gs_buffer message = {0};
-    gs_message_write_batches(GS_BATCHES_LAST, 0, (struct gs_slice){0}, &message);
+    gs_message_write_batches(lacks ? GS_BATCHES_GONE : GS_BATCHES_LAST, 0, (struct gs_slice){0}, &message);
     return gs_update_send_in(update, peer->id, GS_LANE_BULK, &message);
 }
 
@@ -287,6 +300,7 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
                            struct gs_update *update) {
     struct gs_arrival *arrivals = NULL;
     if (message->answer != GS_BATCHES_PUSH) {
+        peer->has_lost = message->answer == GS_BATCHES_GONE;
         peer->pulling = message->answer == GS_BATCHES_MORE;
         peer->owed += peer->pulling && peer->owed < GS_CREDIT_PARTS ? 1 : 0;
         peer->pull_mono_ms = core->mono_ms;

@@ -131,6 +131,7 @@ void gs_update_clear(struct gs_update *update) {
         gs_vector_close(&update->log_reads[i].have);
     }
     gs_keep_free(update->keep);
+    gs_truncation_free(update->truncation);
     for (uint32_t i = 0; i < update->note_count; i++) {
         gs_buffer_close(&update->notes[i].bytes);
     }

@@ -33,6 +33,7 @@ enum setting {
     TLS,
     MAX_SKEW,
     AUDIT_DAYS,
+    RETENTION,
     SYNC_INTERVAL,
     VERIFY_INTERVAL,
     ACK_INTERVAL,
@@ -86,6 +87,8 @@ static const struct {
          "milliseconds that requests may wait for the core and the disk before new ones are refused; 0: any"},
     [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
     [AUDIT_DAYS] = {"GS_AUDIT_DAYS", "audit-days", "365", "days that the audit log is kept; 0: for ever"},
+    [RETENTION] = {"GS_RETENTION", "retention", "forever",
+                   "how long events are remembered, by aggregate type: combat=30d,*=365d (s, m, h, d or forever)"},
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
     [VERIFY_INTERVAL] = {"GS_VERIFY_INTERVAL", "verify-interval", "300000",
                          "milliseconds between comparisons of digests with all peers; 0: never"},
@@ -250,6 +253,12 @@ static int read_seeds(const char *text, struct gs_serve_config *config, struct g
     return 0;
 }
 
+static int read_retention(const char *value, struct gs_serve_config *config, struct gs_problem *problem) {
+    struct gs_problem cause = {0};
+    int error = gs_retention_parse(value, &config->retention, &cause);
+    return error == 0 ? 0 : gs_problem_set(problem, error, settings[RETENTION].name, "%s", cause.detail);
+}
+
 static int require(const char *values[SETTING_COUNT], enum setting setting, const char **ret_value,
                    struct gs_problem *problem) {
     if (values[setting] == NULL || values[setting][0] == '\0') {
@@ -333,6 +342,9 @@ int gs_serve_config_read(int argc, char **argv, struct gs_serve_config *ret_conf
     }
     if (error == 0) {
         error = read_numbers(values, &config, problem);
+    }
+    if (error == 0) {
+        error = read_retention(values[RETENTION], &config, problem);
     }
     if (error == 0) {
         error = read_http(values, &config, problem);

@@ -7,6 +7,7 @@
 #define GS_NODE_SERVE_CONFIG_H
 
 #include "gossip/identity.h"
+#include "node/core/retention.h"
 
 #include <globalstate/memory.h>
 
@@ -42,6 +43,7 @@ struct gs_serve_config {
     uint32_t http_log; /* 0 off, 1 errors, 2 refusals, 3 all */
     uint64_t max_skew_ms;
     uint64_t audit_days; /* 0: for ever */
+    struct gs_retention retention;
     uint64_t sync_interval_ms;
     uint64_t ack_interval_ms;
     uint64_t start_wait_ms;

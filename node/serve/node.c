@@ -142,6 +142,10 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
         gs_store_thread_keep(node->store, update->keep);
         update->keep = NULL;
     }
+    if (update->truncation != NULL) {
+        gs_store_thread_truncate(node->store, update->truncation);
+        update->truncation = NULL;
+    }
     pass(event == GS_CORE_STORED && update->answer_count > 0, "ack.before");
     for (uint32_t i = 0; i < update->answer_count; i++) {
         gs_gateway_answer(node->gateway, update->answers[i]);
@@ -293,6 +297,17 @@ static void on_kept(void *context, int error) {
     step(context, &(struct gs_core_event){.type = GS_CORE_KEPT, .kept = error});
 }
 
+static void on_truncated(void *context, int error, const struct gs_truncated *result, const char *reason) {
+    struct gs_node *node = context;
+    if (error == GS_EIO) {
+        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+    } else if (error != 0 && error != GS_ESHUTDOWN) {
+        fprintf(stderr, "globalstate: old records stay for now: %s\n",
+                reason[0] != '\0' ? reason : gs_error_message(error));
+    }
+    step(node, &(struct gs_core_event){.type = GS_CORE_TRUNCATED, .truncated = {.error = error, .result = result}});
+}
+
 static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more) {
     step(context, &(struct gs_core_event){
                       .type = GS_CORE_LOG_READ,
@@ -420,6 +435,7 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
                                            .log_read = on_log_read,
                                            .kept = on_kept,
                                            .rewritten = on_rewritten,
+                                           .truncated = on_truncated,
                                            .away = on_away};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
     error = gs_history_pool_attach(history, store);

@@ -49,6 +49,18 @@ uint64_t gs_base_floor(const struct gs_base *base, struct gs_slice type) {
     return floor != NULL ? floor->position : 0;
 }
 
+static struct gs_floor *add_floor(struct gs_base *base, const char *type, uint64_t position) {
+    struct gs_floor *floors = realloc(base->floors, (base->floor_count + 1) * sizeof *floors);
+    if (floors == NULL) {
+        return NULL;
+    }
+    base->floors = floors;
+    struct gs_floor *floor = &floors[base->floor_count++];
+    *floor = (struct gs_floor){.position = position};
+    memcpy(floor->type, type, strlen(type) + 1);
+    return floor;
+}
+
 int gs_base_raise_floor(struct gs_base *base, const char *type, uint64_t position) {
     size_t length = strlen(type);
     struct gs_floor *floor = find_floor(base, type, length);
@@ -56,15 +68,10 @@ int gs_base_raise_floor(struct gs_base *base, const char *type, uint64_t positio
         if (length > GS_FLOOR_NAME_MAX || base->floor_count >= GS_FLOORS_MAX) {
             return GS_ETOOBIG;
         }
-        struct gs_floor *floors = realloc(base->floors, (base->floor_count + 1) * sizeof *floors);
-        if (floors == NULL) {
+        floor = add_floor(base, type, gs_base_floor(base, gs_slice_make("", 0)));
+        if (floor == NULL) {
             return GS_ENOMEM;
         }
-        base->floors = floors;
-        uint64_t others = gs_base_floor(base, gs_slice_make("", 0));
-        floor = &floors[base->floor_count++];
-        *floor = (struct gs_floor){.position = others};
-        memcpy(floor->type, type, length + 1);
     }
     floor->position = position > floor->position ? position : floor->position;
     return 0;
@@ -112,7 +119,8 @@ static int read_floors(struct gs_reader *reader, struct gs_base *base) {
         uint64_t position = gs_read_uint(reader);
         if (reader->error == 0) {
             memcpy(type, name.bytes, name.length);
-            error = position <= base->position ? gs_base_raise_floor(base, type, position) : GS_ECORRUPT;
+            bool fits = position <= base->position && find_floor(base, type, name.length) == NULL;
+            error = !fits ? GS_ECORRUPT : add_floor(base, type, position) != NULL ? 0 : GS_ENOMEM;
         }
     }
     return error;

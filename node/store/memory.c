@@ -248,6 +248,7 @@ static const struct gs_store_methods memory_methods = {
     .install = gs_memory_install,
     .rewrite = memory_rewrite,
     .scrub = memory_scrub,
+    .truncate = gs_memory_truncate,
     .close = memory_close,
 };
 

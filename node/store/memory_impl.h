@@ -65,6 +65,10 @@ void gs_memory_release(struct gs_memory_data *data);
 /* memory_base.c */
 int gs_memory_install(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
 
+/* memory_truncate.c */
+int gs_memory_truncate(struct gs_store *store, const struct gs_truncation *truncation,
+                       struct gs_truncated *ret_truncated);
+
 /* memory_index.c */
 /* An aggregate whose events are gone, by its kept state. With the lock held. */
 int gs_memory_index_state(struct gs_memory_data *data, const struct gs_keep_state *state);
@@ -79,6 +83,9 @@ int gs_memory_put_keep(struct gs_memory_data *data, const struct gs_keep *keep);
 int gs_memory_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_memory_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_memory_forget_kept(struct gs_store *store);
+/* Forgets states of an aggregate that are older than the oldest with all of its first `version` events. GS_ECORRUPT:
+ * there is none. With the lock held. */
+int gs_memory_drop_states(struct gs_memory_data *data, struct gs_slice type, struct gs_slice id, uint64_t version);
 /* The newest state of an aggregate up to `version`, or NULL. */
 const struct gs_keep_state *gs_memory_state(const struct gs_memory_data *data, struct gs_slice type, struct gs_slice id,
                                             uint64_t version);

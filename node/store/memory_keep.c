@@ -93,6 +93,34 @@ const struct gs_keep_state *gs_memory_state(const struct gs_memory_data *data, s
     return newest;
 }
 
+static void drop_states(struct gs_keep *keep, struct gs_slice type, struct gs_slice id, uint64_t version) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < keep->count; i++) {
+        if (is_of(&keep->states[i], type, id) && keep->states[i].version < version) {
+            gs_buffer_close(&keep->states[i].state);
+        } else {
+            keep->states[kept++] = keep->states[i];
+        }
+    }
+    keep->count = kept;
+}
+
+int gs_memory_drop_states(struct gs_memory_data *data, struct gs_slice type, struct gs_slice id, uint64_t version) {
+    uint64_t oldest = UINT64_MAX;
+    for (const struct gs_memory_kept *kept = data->kept; kept != NULL; kept = kept->older) {
+        for (uint32_t i = 0; i < kept->keep.count; i++) {
+            const struct gs_keep_state *state = &kept->keep.states[i];
+            if (is_of(state, type, id) && state->version >= version && state->version < oldest) {
+                oldest = state->version;
+            }
+        }
+    }
+    for (struct gs_memory_kept *kept = data->kept; oldest != UINT64_MAX && kept != NULL; kept = kept->older) {
+        drop_states(&kept->keep, type, id, oldest);
+    }
+    return oldest != UINT64_MAX ? 0 : GS_ECORRUPT;
+}
+
 /* Entries of the oldest keep first. */
 static int visit_entries(const struct gs_memory_kept *kept, const struct gs_keep *newest, int journal,
                          const struct gs_kept_visitor *visitor) {

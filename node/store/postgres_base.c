@@ -117,8 +117,9 @@ static int store_row(void *context, uint64_t number, uint64_t version, const str
 static int write_part(struct gs_pg_link *link, struct seeding *seeding, const struct gs_keep *keep) {
     const struct gs_projection_sink sink = {
         .context = seeding, .load = load, .store = store_row, .origin = find_origin};
+    static const struct gs_base no_base; /* nothing is there that could be thinned out */
     int error = PQenterPipelineMode(link->conn) == 0 ? gs_pg_link_lose(link, "the connection is lost") : 0;
-    error = error == 0 ? gs_pg_send_keep(link, keep) : error;
+    error = error == 0 ? gs_pg_send_keep(link, &no_base, keep) : error;
     error = error == 0 ? gs_pg_link_sync(link) : error;
     for (uint32_t i = 0; error == 0 && i < keep->count; i++) {
         seeding->state = &keep->states[i];

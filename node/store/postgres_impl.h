@@ -100,7 +100,7 @@ int gs_postgres_replay_after(struct gs_store *store, uint64_t after, gs_store_re
 
 /* postgres_keep.c */
 /* Sends all of a keep in pipeline mode; the caller ends it with gs_pg_link_sync. 0 or GS_ESTORE. */
-int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_keep *keep);
+int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_base *base, const struct gs_keep *keep);
 int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_postgres_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_postgres_forget_kept(struct gs_store *store);
@@ -110,6 +110,9 @@ int gs_pg_kept_state(const PGresult *row, struct gs_slice type, struct gs_slice 
 /* postgres_rewrite.c */
 int gs_postgres_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);
 int gs_postgres_scrub(struct gs_store *store);
+/* postgres_truncate.c */
+int gs_postgres_truncate(struct gs_store *store, const struct gs_truncation *truncation,
+                         struct gs_truncated *ret_truncated);
 
 /* postgres_history.c */
 int gs_postgres_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);

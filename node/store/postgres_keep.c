@@ -16,7 +16,7 @@ static void add_slice(struct gs_pg_parameters *parameters, struct gs_slice bytes
     gs_pg_add_bytes(parameters, bytes.length > 0 ? (const void *)bytes.bytes : "", bytes.length);
 }
 
-static int send_state(struct gs_pg_link *link, const struct gs_keep_state *state) {
+static int send_state(struct gs_pg_link *link, const struct gs_base *base, const struct gs_keep_state *state) {
     const struct gs_kept_state kept = {
         .version = state->version, .position = state->position, .updated = state->updated, .state = state->state};
     struct gs_pg_parameters add = {.count = 0};
@@ -38,6 +38,8 @@ static int send_state(struct gs_pg_link *link, const struct gs_keep_state *state
     add_slice(&thin, state->id);
     gs_pg_add_number(&thin, state->version);
     gs_pg_add_number(&thin, GS_KEEP_SPACING);
+    /* Where the first events are gone, the oldest state stands for them. */
+    gs_pg_add_number(&thin, gs_base_floor(base, state->type) > 0 ? 2 : 1);
     return gs_pg_link_send(link, "thin_out", &thin);
 }
 
@@ -76,10 +78,10 @@ static int send_checkpoint(struct gs_pg_link *link, const struct gs_keep *keep) 
     return gs_pg_link_send(link, "checkpoint", &set);
 }
 
-int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_keep *keep) {
+int gs_pg_send_keep(struct gs_pg_link *link, const struct gs_base *base, const struct gs_keep *keep) {
     int error = 0;
     for (uint32_t i = 0; i < keep->count && error == 0; i++) {
-        error = send_state(link, &keep->states[i]);
+        error = send_state(link, base, &keep->states[i]);
     }
     for (int i = 0; i < GS_KEEP_JOURNALS && error == 0; i++) {
         error = send_entries(link, (uint64_t)i, &keep->journals[i]);
@@ -105,7 +107,7 @@ int gs_postgres_keep(struct gs_store *store, const struct gs_keep *keep) {
         error = gs_pg_link_send(link, "unsynced", &none);
     }
     if (error == 0) {
-        error = gs_pg_send_keep(link, keep);
+        error = gs_pg_send_keep(link, &store->log_base, keep);
         GS_FAILPOINT("keep.commit");
     }
     if (error == 0) {

@@ -135,6 +135,7 @@ static const struct gs_store_methods postgres_methods = {
     .install = gs_postgres_install,
     .rewrite = gs_postgres_rewrite,
     .scrub = gs_postgres_scrub,
+    .truncate = gs_postgres_truncate,
     .close = postgres_close,
 };
 

@@ -61,7 +61,8 @@ static const struct {
      "WITH before AS (SELECT version FROM aggregate_states WHERE type = $1::text AND id = $2::text AND "
      "version < $3::bigint ORDER BY version DESC LIMIT 2) DELETE FROM aggregate_states WHERE type = $1::text AND "
      "id = $2::text AND version = (SELECT max(version) FROM before) AND $3::bigint - "
-     "CASE WHEN (SELECT count(*) FROM before) = 2 THEN (SELECT min(version) FROM before) ELSE 0 END <= $4::bigint",
+     "CASE WHEN (SELECT count(*) FROM before) = 2 THEN (SELECT min(version) FROM before) ELSE 0 END <= $4::bigint AND "
+     "(SELECT count(*) FROM before) >= $5::bigint",
      GS_PG_WRITER},
     {"keep_entries",
      "INSERT INTO kept_entries (journal, last, first, hash, entries) VALUES ($1::bigint, $2::bigint, $3::bigint, "
@@ -79,6 +80,25 @@ static const struct {
      "INSERT INTO log_base (position, hash, base) VALUES ($1::bigint, $2::bytea, $3::bytea) "
      "ON CONFLICT (only_row) DO UPDATE SET position = excluded.position, hash = excluded.hash, base = excluded.base",
      GS_PG_WRITER},
+    /* Aggregates whose events up to a position leave: how many of them there are, and how many have no kept state with
+     * all of these. */
+    {"cut",
+     "WITH gone AS MATERIALIZED (SELECT a.number, a.type, a.id, coalesce((SELECT e.version - 1 FROM event_store e "
+     "WHERE "
+     "e.aggregate = a.number AND e.position > $3::bigint ORDER BY e.version LIMIT 1), a.version) AS version FROM "
+     "unnest($1::text[], $2::text[]) AS named(type, id) JOIN aggregates a ON a.type = named.type AND a.id = named.id), "
+     "first AS MATERIALIZED (SELECT gone.*, (SELECT min(s.version) FROM aggregate_states s WHERE s.type = gone.type "
+     "AND "
+     "s.id = gone.id AND s.version >= gone.version) AS oldest FROM gone), "
+     "events AS (DELETE FROM event_store e USING first f WHERE e.aggregate = f.number AND e.version <= f.version), "
+     "states AS (DELETE FROM aggregate_states s USING first f WHERE s.type = f.type AND s.id = f.id AND "
+     "s.version < f.oldest) "
+     "SELECT count(*), count(*) FILTER (WHERE oldest IS NULL) FROM first",
+     GS_PG_WRITER},
+    {"drop_records",
+     "WITH lists AS (DELETE FROM event_versions WHERE position = ANY($1::bigint[])) "
+     "DELETE FROM delta_log WHERE position = ANY($1::bigint[])",
+     GS_PG_WRITER},
     {"kept_checkpoint", "SELECT low, position, hash, core FROM checkpoints", GS_PG_WRITER},
     {"kept_entries", "SELECT journal, last, first, hash, entries FROM kept_entries ORDER BY journal, last",
      GS_PG_WRITER},
@@ -95,7 +115,7 @@ static const struct {
      "octet_length(record) AS before FROM (SELECT " ROW_COLUMNS " FROM delta_log WHERE position > $1::bigint "
      "ORDER BY position LIMIT $2::bigint) AS next) AS fitting WHERE before = 0 OR before < $3::bigint ORDER BY "
      "position",
-     GS_PG_PROJECTOR},
+     GS_PG_PROJECTOR | GS_PG_WRITER},
     {"know",
      "SELECT a.type, a.id, a.number, a.version, a.vector FROM (SELECT DISTINCT type, id FROM "
      "unnest($1::text[], $2::text[]) AS named(type, id)) AS wanted JOIN aggregates a ON a.type = wanted.type AND "

@@ -44,9 +44,16 @@ enum gs_sqlite_statement {
     GS_SQLITE_STATE_DROP,
     GS_SQLITE_CHECKPOINT_SET,
     GS_SQLITE_ENTRIES_ADD,
-    GS_SQLITE_ENTRIES_DROP
+    GS_SQLITE_ENTRIES_DROP,
+    GS_SQLITE_AGGREGATE_VERSION,
+    GS_SQLITE_EVENT_AFTER, /* the first version of aggregate ?1 that a record after position ?2 made */
+    GS_SQLITE_EVENTS_DROP,
+    GS_SQLITE_STATE_FROM, /* the version of the oldest kept state that has version ?3 */
+    GS_SQLITE_STATES_DROP,
+    GS_SQLITE_RECORD_DROP,
+    GS_SQLITE_VERSIONS_DROP
 };
-enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_ENTRIES_DROP + 1 };
+enum { GS_SQLITE_STATEMENT_COUNT = GS_SQLITE_VERSIONS_DROP + 1 };
 
 struct gs_sqlite {
     struct gs_store base;
@@ -102,6 +109,10 @@ int gs_sqlite_replay_after(struct gs_store *store, uint64_t after, gs_store_reco
 int gs_sqlite_read_lacking(struct gs_store *store, const struct gs_vector *have, size_t bytes_max,
                            struct gs_buffer *ret_records, uint32_t *ret_count, bool *ret_more);
 int gs_sqlite_read_event(struct gs_store *store, const gs_origin *origin, uint64_t seq, struct gs_buffer *ret_record);
+
+/* sqlite_truncate.c */
+int gs_sqlite_truncate(struct gs_store *store, const struct gs_truncation *truncation,
+                       struct gs_truncated *ret_truncated);
 
 /* sqlite_project.c, sqlite_history.c */
 int gs_sqlite_project(struct gs_store *store, uint32_t events_max, bool *ret_more);

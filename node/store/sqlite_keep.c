@@ -77,7 +77,9 @@ static int find_before(struct gs_sqlite *sqlite, const struct gs_keep_state *sta
 static int thin_out(struct gs_sqlite *sqlite, const struct gs_keep_state *state) {
     uint64_t before[2];
     int result = find_before(sqlite, state, before);
-    if (result != SQLITE_OK || before[0] == 0 || state->version - before[1] > GS_KEEP_SPACING) {
+    /* Where the first events are gone, the oldest state stands for them. */
+    bool is_first = before[1] == 0 && gs_base_floor(&sqlite->base.log_base, state->type) > 0;
+    if (result != SQLITE_OK || before[0] == 0 || is_first || state->version - before[1] > GS_KEEP_SPACING) {
         return result;
     }
     sqlite3_stmt *drop = sqlite->statements[GS_SQLITE_STATE_DROP];

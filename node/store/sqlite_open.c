@@ -40,6 +40,7 @@ static const struct gs_store_methods sqlite_methods = {
     .visit_kept = gs_sqlite_visit_kept,
     .forget_kept = gs_sqlite_forget_kept,
     .install = gs_sqlite_install,
+    .truncate = gs_sqlite_truncate,
     .rewrite = gs_sqlite_rewrite,
     .scrub = gs_sqlite_scrub,
     .close = sqlite_close,

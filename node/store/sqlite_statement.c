@@ -31,6 +31,14 @@ static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
     [GS_SQLITE_STATE_DROP] = "DELETE FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version = ?3",
     [GS_SQLITE_CHECKPOINT_SET] = "INSERT OR REPLACE INTO checkpoints VALUES (1, ?1, ?2, ?3, ?4)",
     [GS_SQLITE_ENTRIES_ADD] = "INSERT INTO kept_entries VALUES (?1, ?2, ?3, ?4, ?5)",
+    [GS_SQLITE_AGGREGATE_VERSION] = "SELECT version FROM aggregates WHERE type = ?1 AND id = ?2",
+    [GS_SQLITE_EVENT_AFTER] =
+        "SELECT version FROM aggregate_events WHERE aggregate = ?1 AND position > ?2 ORDER BY version LIMIT 1",
+    [GS_SQLITE_EVENTS_DROP] = "DELETE FROM aggregate_events WHERE aggregate = ?1 AND version <= ?2",
+    [GS_SQLITE_STATE_FROM] = "SELECT min(version) FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version >= ?3",
+    [GS_SQLITE_STATES_DROP] = "DELETE FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version < ?3",
+    [GS_SQLITE_RECORD_DROP] = "DELETE FROM delta_log WHERE position = ?1",
+    [GS_SQLITE_VERSIONS_DROP] = "DELETE FROM event_versions WHERE position = ?1",
     [GS_SQLITE_ENTRIES_DROP] = "DELETE FROM kept_entries WHERE journal = ?1 AND last < ?2",
 };
 

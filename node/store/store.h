@@ -10,6 +10,7 @@
 #include "gossip/batch.h"
 #include "gossip/vector.h"
 #include "node/core/keep.h"
+#include "node/core/truncation.h"
 #include "node/store/base.h"
 #include "node/store/history.h"
 
@@ -94,6 +95,16 @@ struct gs_store_methods {
     /* Puts `record` in the place of the one at `position`, whose batch it holds unchanged: some of the data beside it
      * is erased. GS_EINVAL (another batch, or data that is not there any more), GS_EBUSY (the index does not have the
      * record yet), GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
+    /* One step of removing what the log no longer needs (node/core/truncation.h, node/store/truncate.h): records, what
+     * the index has of them, kept states that only they made worth keeping; and the base moves. All of it is durable,
+     * together with whatever was kept before, or nothing is done. `ret_truncated->heads` is owned by the caller.
+     * GS_ECORRUPT (a record, or no kept state has what is to go: `trouble` says what; nothing was done), GS_ESTORE,
+     * GS_EBUSY, GS_EIO, GS_ENOMEM. */
+    int (*truncate)(struct gs_store *store, const struct gs_truncation *truncation, struct gs_truncated *ret_truncated);
+
+    /* NULL: the engine cannot. Puts `record` in the place of the one at `position`, whose batch it holds unchanged:
+     * some of the data beside it is erased, and is gone from the disk when this returns 0. GS_EINVAL (another batch),
+     * GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
     int (*rewrite)(struct gs_store *store, uint64_t position, struct gs_slice record);
     /* When it returns 0, what `rewrite` has taken out is gone from everything that the engine keeps itself. GS_EBUSY (a
      * reader still stands before it: to be tried again), GS_ESTORE, GS_EIO. */

@@ -23,7 +23,7 @@ enum {
     APART_YIELD_MS = 20          /* … gives way so long */
 };
 
-enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP, JOB_REWRITE };
+enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP, JOB_REWRITE, JOB_TRUNCATE };
 
 struct job {
     struct job *next;
@@ -32,7 +32,10 @@ struct job {
     int error;
     struct gs_buffer records; /* to append, or that were read */
     uint32_t count;
-    struct gs_keep *keep; /* owned */
+    struct gs_keep *keep;             /* owned */
+    struct gs_truncation *truncation; /* owned */
+    struct gs_truncated truncated;
+    char reason[GS_PROBLEM_DETAIL_MAX]; /* of a truncation that failed */
     struct gs_vector have;
     size_t bytes_max;
     bool more;
@@ -113,6 +116,8 @@ static void job_free(struct job *job) {
     gs_buffer_close(&job->records);
     gs_vector_close(&job->have);
     gs_keep_free(job->keep);
+    gs_truncation_free(job->truncation);
+    gs_vector_close(&job->truncated.heads);
     free(job);
 }
 
@@ -194,6 +199,9 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
         job->error = GS_ESHUTDOWN;
     } else if (job->type == JOB_REWRITE) {
         job->error = gs_store_rewrite_all(store, gs_slice_make(job->records.bytes, job->records.length), job->scrub);
+    } else if (job->type == JOB_TRUNCATE) {
+        job->error = store->methods->truncate(store, job->truncation, &job->truncated);
+        memcpy(job->reason, store->trouble, sizeof job->reason);
     } else {
         job->error =
             store->methods->read_lacking(store, &job->have, job->bytes_max, &job->records, &job->count, &job->more);
@@ -290,6 +298,8 @@ static void deliver(const struct gs_store_callbacks *callbacks, const struct job
         callbacks->kept(callbacks->context, job->error);
     } else if (job->type == JOB_REWRITE) {
         callbacks->rewritten(callbacks->context, job->tag, job->error);
+    } else if (job->type == JOB_TRUNCATE) {
+        callbacks->truncated(callbacks->context, job->error, &job->truncated, job->reason);
     } else {
         callbacks->log_read(callbacks->context, job->tag, job->error,
                             gs_slice_make(job->records.bytes, job->records.length), job->count, job->more);
@@ -458,6 +468,16 @@ int gs_store_thread_rewrite(struct gs_store_thread *thread, uint64_t tag, struct
     *rewrites = (struct gs_buffer){.memory = rewrites->memory};
     submit(thread, job);
     return 0;
+}
+
+void gs_store_thread_truncate(struct gs_store_thread *thread, struct gs_truncation *truncation) {
+    struct job *job;
+    if (make_job(thread, JOB_TRUNCATE, 0, &job) != 0) {
+        gs_truncation_free(truncation); /* the core keeps on waiting for it, and nothing is removed any more */
+        return;
+    }
+    job->truncation = truncation;
+    submit(thread, job);
 }
 
 void gs_store_thread_hurry(struct gs_store_thread *thread) {

@@ -25,6 +25,8 @@ struct gs_store_callbacks {
     void *context;
     void (*appended)(void *context, uint64_t tag, int error);
     void (*kept)(void *context, int error);
+    /* `reason` says why it failed, one line. */
+    void (*truncated)(void *context, int error, const struct gs_truncated *result, const char *reason);
     void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
     /* May be NULL, if nothing is ever rewritten. */
     void (*rewritten)(void *context, uint64_t tag, int error);
@@ -47,6 +49,9 @@ void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep);
 
 /* gs_store_rewrite_all on the store's thread: takes the contents of `rewrites`. Errors as append's. */
 int gs_store_thread_rewrite(struct gs_store_thread *thread, uint64_t tag, struct gs_buffer *rewrites, bool scrub);
+/* Takes `truncation`; what becomes of it is told by `truncated`; if it cannot be handed over, it is freed and nothing
+ * is told. */
+void gs_store_thread_truncate(struct gs_store_thread *thread, struct gs_truncation *truncation);
 
 /* Somebody waits for the index over the log to catch up. Any thread may call it, as long as the store's is not stopped.
  */

@@ -243,6 +243,24 @@ void sim_check_agreement(struct sim_world *world) {
     }
 }
 
+uint64_t sim_members(const struct sim_world *world, const struct sim_node *node) {
+    uint64_t members = 0;
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        members |= has_written(node->core, &world->nodes[i].keys.public_key) ? UINT64_C(1) << i : 0;
+    }
+    return members;
+}
+
+void sim_check_removed(struct sim_world *world, const struct sim_node *node, const struct gs_head *head) {
+    const struct sim_plan *plan = &world->plan;
+    for (uint32_t i = 0; i < plan->nodes; i++) {
+        bool whole = !plan->wiped_disks && !plan->restored_disks && !plan->lying_disks && world->reseeded == 0;
+        if (whole && (node->truncation_members >> i & 1) != 0 && !on_disk(&world->nodes[i], head)) {
+            sim_fail(world, "removed: node %u removes a batch that node %u has not", node->index, i);
+        }
+    }
+}
+
 void sim_check_stable(struct sim_world *world) {
     if (world->plan.wiped_disks || world->plan.restored_disks || world->plan.lying_disks || world->failed) {
         return; /* who has lost what it had acknowledged takes it back */

@@ -14,6 +14,7 @@
  *   bounded     nothing is left in the causal queue when there is nothing to wait for
  *   stable      what a node holds for stable is applied by every node that has lost no disk
  *   closed      a life that has ended is closed everywhere, at one end, which all of it that anybody has lies before
+ *   removed     what a node removes from its log is on every disk, and in a state on its own
  *   quiet       when nobody writes, the log stops growing */
 #ifndef GS_TESTS_SIMULATION_CHECKS_H
 #define GS_TESTS_SIMULATION_CHECKS_H
@@ -36,6 +37,10 @@ void sim_check_stable(struct sim_world *world);
 bool sim_is_internal(struct gs_slice type);
 /* closings.c: true if every life that has ended is closed at every node, at the seq that it has there. */
 bool sim_all_closed(struct sim_world *world);
+/* Nodes that have written, as far as this one knows: a set. */
+uint64_t sim_members(const struct sim_world *world, const struct sim_node *node);
+/* A node removes this batch: no other may ever lack it, unless disks get lost. */
+void sim_check_removed(struct sim_world *world, const struct sim_node *node, const struct gs_head *head);
 /* All pairs of running nodes with equal vectors. */
 void sim_check_agreement(struct sim_world *world);
 /* Bounded counters as this node has them, and what one amounts to by the log; rights.c. */

@@ -55,18 +55,50 @@ void sim_keep_crash(struct sim_world *world, struct sim_node *node) {
         gs_keep_free(keep);
     }
     /* Nothing of it is synced: the newest ones may be gone. */
-    while (node->disk.keep_count > 0 && sim_chance(&world->rng, 20)) {
+    while (node->disk.keep_count > node->disk.safe_keeps && sim_chance(&world->rng, 20)) {
         gs_keep_free(node->disk.keeps[--node->disk.keep_count]);
     }
 }
 
-void sim_keep_clear(struct sim_disk *disk) {
-    for (uint32_t i = 0; i < disk->keep_count; i++) {
-        gs_keep_free(disk->keeps[i]);
+void sim_keep_cut(struct sim_disk *disk, uint32_t count) {
+    while (disk->keep_count > count) {
+        gs_keep_free(disk->keeps[--disk->keep_count]);
     }
+}
+
+void sim_keep_clear(struct sim_disk *disk) {
+    sim_keep_cut(disk, 0);
     free(disk->keeps);
     disk->keeps = NULL;
-    disk->keep_count = 0;
+    disk->safe_keeps = 0;
+}
+
+static void copy_buffer(const struct gs_buffer *from, struct gs_buffer *to) {
+    *to = (struct gs_buffer){0};
+    gs_buffer_append(to, from->bytes, from->length);
+}
+
+struct gs_keep *sim_keep_copy(const struct gs_keep *keep) {
+    struct gs_keep *copy = calloc(1, sizeof *copy);
+    copy->low = keep->low;
+    copy->position = keep->position;
+    copy->count = keep->count;
+    copy->states = gs_arena_alloc(&copy->arena, keep->count * sizeof *copy->states + 1);
+    copy_buffer(&keep->core, &copy->core);
+    for (uint32_t i = 0; i < keep->count; i++) {
+        const struct gs_keep_state *state = &keep->states[i];
+        copy->states[i] = *state;
+        copy->states[i].type =
+            gs_slice_make(gs_arena_copy(&copy->arena, state->type.bytes, state->type.length), state->type.length);
+        copy->states[i].id =
+            gs_slice_make(gs_arena_copy(&copy->arena, state->id.bytes, state->id.length), state->id.length);
+        copy_buffer(&state->state, &copy->states[i].state);
+    }
+    for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
+        copy->journals[i] = keep->journals[i];
+        copy_buffer(&keep->journals[i].entries, &copy->journals[i].entries);
+    }
+    return copy;
 }
 
 static void restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core,
@@ -118,6 +150,10 @@ bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, stru
         return false;
     }
     const struct gs_keep *newest = disk->keeps[disk->keep_count - 1];
+    if (disk->base.position > 0) {
+        restore(world, node, core,
+                (struct gs_core_event){.restore = {.base = &disk->base.heads, .position = disk->base.position}});
+    }
     restore(world, node, core,
             (struct gs_core_event){.restore = {.low = newest->low,
                                                .position = newest->position,

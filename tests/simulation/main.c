@@ -45,6 +45,8 @@ static void print_plan(const struct sim_plan *plan) {
     printf("\n");
 }
 
+static uint64_t removed;
+static uint64_t reseeded;
 static uint64_t kills[SIM_KILL_POINTS];
 
 /* So many seeds that none of the points is left out by chance. */
@@ -72,6 +74,8 @@ static bool run_seed(struct sim_world *world, uint64_t seed, uint64_t *ret_trace
     }
     *ret_trace = world->trace;
     *ret_steps += world->steps;
+    removed += world->removed;
+    reseeded += world->reseeded;
     for (int i = 0; i < SIM_KILL_POINTS; i++) {
         kills[i] += world->kills[i];
     }
@@ -114,8 +118,9 @@ int main(int argc, char **argv) {
         }
     }
     if (ok) {
-        printf("%llu seeds from %llu, %llu steps: all checks held\n", (unsigned long long)seeds,
-               (unsigned long long)first, (unsigned long long)steps);
+        printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu nodes made anew: all checks held\n",
+               (unsigned long long)seeds, (unsigned long long)first, (unsigned long long)steps,
+               (unsigned long long)removed, (unsigned long long)reseeded);
         ok = print_kills(seeds);
     }
     free(world);

@@ -26,6 +26,7 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .idempotency_ms = 86400000,
         .idempotency_max = 100000,
         .now_ms = sim_node_wall_ms(world, node),
+        .retention = world->plan.retention_ms > 0 ? &world->retention : NULL,
         .keep = {.spacing = 4, .behind_events = 24, .behind_ms = 400, .interval_ms = 20},
     };
     config.address_count = 1;
@@ -54,8 +55,14 @@ static void recover_notes(struct sim_world *world, const struct sim_node *node, 
     }
 }
 
-static void recover_log(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t after) {
+/* `whole`: for a check, records that are gone included. */
+static void recover_log(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t after,
+                        bool whole) {
     for (uint64_t i = after; i < node->disk.count; i++) {
+        if (!whole && node->disk.records[i].gone) {
+            sim_fail(world, "removed: node %u needs record %u, which is gone", node->index, (unsigned)i + 1);
+            return;
+        }
         struct gs_update update = {0};
         struct gs_core_event event = {
             .type = GS_CORE_RECOVER,
@@ -104,11 +111,11 @@ void sim_node_start(struct sim_world *world, struct sim_node *node) {
     if (core != NULL) {
         recover_notes(world, node, core);
         bool kept = sim_keep_restore(world, node, core, &low);
-        recover_log(world, node, core, low);
+        recover_log(world, node, core, low, false);
         struct gs_core *whole = kept && !world->failed ? make_core(world, node) : NULL;
         if (whole != NULL) {
             recover_notes(world, node, whole);
-            recover_log(world, node, whole, 0);
+            recover_log(world, node, whole, 0, true);
             sim_keep_check(world, node, core, whole);
             gs_core_free(whole);
         }
@@ -182,6 +189,7 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     }
     gs_buffer_close(&node->pending);
     node->pending_count = 0;
+    sim_truncate_crash(world, node);
     sim_keep_crash(world, node);
     for (uint32_t i = 0; i < world->plan.nodes + (world->byzantine != NULL ? 1 : 0); i++) {
         if (i != node->index) {
@@ -252,6 +260,10 @@ static bool store(struct sim_world *world, struct sim_node *node, enum gs_core_e
         }
         sim_keep_start(world, node, update->keep);
         update->keep = NULL;
+    }
+    if (update->truncation != NULL) {
+        sim_truncate_start(world, node, update->truncation);
+        update->truncation = NULL;
     }
     return true;
 }
@@ -356,6 +368,11 @@ void sim_node_log_read(struct sim_world *world, struct sim_node *node, const str
     enum { RECORDS_MAX = 8 };
     struct gs_buffer records = {0};
     struct gs_core_event read = {.type = GS_CORE_LOG_READ, .log_read = {.peer = event->number}};
+    if (gs_base_is_behind(&node->disk.base, &event->vector)) {
+        read.log_read.error = GS_EGONE;
+        sim_node_step(world, node, &read);
+        return;
+    }
     for (uint32_t i = 0; i < node->disk.count; i++) {
         const struct sim_record *record = &node->disk.records[i];
         if (gs_vector_seq(&event->vector, &record->head.origin) >= record->head.seq) {

@@ -79,6 +79,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.leaves = sim_chance(&rng, 30);
     plan.patient = sim_chance(&rng, 8);
     plan.kill_points = plan.crashes && !plan.patient && sim_chance(&rng, 60);
+    plan.retention_ms = seed % 3 == 0 && !plan.retires ? 100 + sim_below(&rng, 2000) : 0;
     if (plan.nodes > 5) { /* every message costs more of them */
         plan.calls = 10 + plan.calls % 10;
         plan.chaos_ms = 2000 + plan.chaos_ms % 1500;
@@ -168,6 +169,11 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     case SIM_CLIENT:
         sim_client_act(world, (uint32_t)event->number);
         break;
+    case SIM_TRUNCATED:
+        if (valid) {
+            sim_truncate_done(world, node);
+        }
+        break;
     case SIM_FAULT:
         sim_fault(world);
         break;
@@ -185,6 +191,7 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     case SIM_RELINK:
         sim_relink(world);
         sim_check_steady(world);
+        sim_reseed(world);
         sim_schedule(world, RELINK_MS, (struct sim_event){.type = SIM_RELINK});
         break;
     }
@@ -288,6 +295,11 @@ void sim_world_open(struct sim_world *world, const struct sim_plan *plan) {
     *world = (struct sim_world){.plan = *plan, .rng = {.state = plan->seed ^ UINT64_C(0xa5a5a5a5)}};
     world->trace = UINT64_C(14695981039346656037);
     world->cluster = gs_cluster_from_name("simulation");
+    world->retention = (struct gs_retention){.count = 1, .rules = {{.type = "t", .ms = plan->retention_ms}}};
+    if (plan->seed % 2 == 0) { /* acknowledgements and decisions are forgotten later */
+        world->retention.rules[1] = (struct gs_retention_rule){.type = "*", .ms = 2 * plan->retention_ms};
+        world->retention.count = 2;
+    }
     make_keys(world);
     if (plan->byzantine) {
         world->nodes[plan->nodes].index = plan->nodes;
@@ -337,6 +349,7 @@ void sim_world_close(struct sim_world *world) {
         gs_core_free(node->core);
         gs_buffer_close(&node->pending);
         gs_keep_free(node->pending_keep);
+        gs_truncation_free(node->pending_truncation);
         sim_disk_clear(&node->disk);
         sim_disk_clear(&node->backup);
     }

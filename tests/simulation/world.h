@@ -11,6 +11,7 @@
 #define GS_TESTS_SIMULATION_WORLD_H
 
 #include "node/core/core.h"
+#include "node/store/base.h"
 
 enum {
     SIM_NODES_MAX = 64,
@@ -43,12 +44,13 @@ struct sim_plan {
     uint32_t fault_every_ms; /* mean time between faults, 0: none */
     bool crashes, partitions, one_way, failed_commits, wiped_disks, restored_disks, lying_disks, clock_steps;
     bool pauses, bridges, slow_links, clock_drift, byzantine;
-    uint32_t seeds;   /* who knows whose address at first; see enum sim_seeds */
-    bool patient;     /* the safety phase lasts long enough for somebody to be taken for dead */
-    bool leaves;      /* nodes leave and come back */
-    bool retires;     /* the last node is retired for good, whatever it does meanwhile */
-    bool rights;      /* clients make, spend and give rights of bounded counters */
-    bool kill_points; /* nodes die at named places of their work, and not only between two steps */
+    uint32_t seeds;        /* who knows whose address at first; see enum sim_seeds */
+    bool patient;          /* the safety phase lasts long enough for somebody to be taken for dead */
+    bool leaves;           /* nodes leave and come back */
+    bool retires;          /* the last node is retired for good, whatever it does meanwhile */
+    bool rights;           /* clients make, spend and give rights of bounded counters */
+    bool kill_points;      /* nodes die at named places of their work, and not only between two steps */
+    uint64_t retention_ms; /* logs forget what is older; 0: nothing */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -59,6 +61,7 @@ struct sim_record {
     size_t length;
     struct gs_head head; /* of the batch in it */
     uint64_t first_seq;
+    bool gone; /* removed: only checks may still look at it */
 };
 
 enum { SIM_KEEPS_MAX = 4096 };
@@ -66,6 +69,8 @@ enum { SIM_KEEPS_MAX = 4096 };
 struct sim_disk {
     struct gs_keep **keeps; /* that were written, oldest first; owned */
     uint32_t keep_count;
+    uint32_t safe_keeps;        /* of these, that a crash does not take: they were synced with a truncation */
+    struct gs_base base;        /* where the log begins */
     struct sim_record *records; /* durable, in log order; owned */
     uint32_t count, capacity;
     struct gs_core_note notes[SIM_NOTES_MAX]; /* owned; an empty name: free */
@@ -83,6 +88,8 @@ struct sim_node {
     struct gs_buffer pending;     /* the commit on its way to the disk */
     struct gs_keep *pending_keep; /* on its way, too; owned */
     uint32_t pending_count;
+    struct gs_truncation *pending_truncation; /* owned */
+    uint64_t truncation_members;              /* a set of nodes, when it was asked for */
     int64_t clock_offset_ms;
     int64_t drift_ppm;                /* its clock gains this much */
     uint64_t paused_until_ms;         /* it does nothing until then; its links stay */
@@ -123,6 +130,7 @@ enum sim_event_type {
     SIM_PEER_DOWN,
     SIM_DISK_DONE,
     SIM_KEPT,
+    SIM_TRUNCATED,
     SIM_LOG_READ,
     SIM_REBUILD,
     SIM_TIMER,
@@ -185,6 +193,9 @@ struct sim_world {
     struct gs_command *retirement; /* owned while it is with a core, */
     uint32_t retirement_node;      /* … this node's */
     bool flipped;                  /* verify.c: memory of a node has been changed */
+    struct gs_retention retention;
+    uint64_t removed;  /* records, of all nodes */
+    uint32_t reseeded; /* nodes that were made anew from another one's disk */
     uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
     uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
@@ -224,9 +235,22 @@ void sim_keep_crash(struct sim_world *world, struct sim_node *node);
 /* Restores what was kept into a new core; `ret_low`: where the replay begins. False: nothing was. */
 bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low);
 void sim_keep_clear(struct sim_disk *disk);
+/* All but the first `count` are gone. */
+void sim_keep_cut(struct sim_disk *disk, uint32_t count);
 /* That a core made from what was kept equals one made from the whole log. */
 void sim_keep_check(struct sim_world *world, const struct sim_node *node, const struct gs_core *kept,
                     const struct gs_core *whole);
+
+/* A copy; NULL is not returned. */
+struct gs_keep *sim_keep_copy(const struct gs_keep *keep);
+
+/* truncation.c */
+void sim_truncate_start(struct sim_world *world, struct sim_node *node, struct gs_truncation *truncation);
+void sim_truncate_done(struct sim_world *world, struct sim_node *node);
+/* The node crashes: what was under way is done, or not. */
+void sim_truncate_crash(struct sim_world *world, struct sim_node *node);
+/* Nodes that cannot catch up by the log begin anew with another one's disk. */
+void sim_reseed(struct sim_world *world);
 
 /* disk.c */
 void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length, const struct gs_batch_head *head);

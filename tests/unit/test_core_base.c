@@ -88,8 +88,8 @@ static void test_another_state(void **state) {
     struct gs_buffer swapped = keep->states[0].state;
     keep->states[0].state = keep->states[1].state;
     assert_int_equal(try_start(fixture), GS_ECORRUPT);
+    gs_buffer_close(&keep->states[1].state);
     keep->states[0].state = swapped;
-    keep->states[1].state = (struct gs_buffer){0};
     keep->count = 1;
     assert_int_equal(try_start(fixture), GS_ECORRUPT); /* one is missing */
     gs_buffer_close(&keep->states[0].state);
