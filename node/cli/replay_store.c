@@ -143,6 +143,12 @@ static int compare(struct gs_store *from, struct gs_store *to, const struct gs_t
 static int copy_log(struct gs_store *from, struct gs_store *to, bool json, uint64_t *ret_records) {
     uint64_t total = 0;
     uint64_t present = 0;
+    if (from->log_base.position > 0) {
+        return gs_cli_fail("replay",
+                           "records up to %" PRIu64 " of the store are no longer kept: its log cannot be "
+                           "replayed from the beginning",
+                           from->log_base.position);
+    }
     int error = to->methods->replay(to, count_record, &present);
     if (error == 0 && present > 0) {
         return gs_cli_fail("replay", "the store to replay into is not empty: it has %" PRIu64 " records", present);

@@ -87,15 +87,25 @@ struct gs_past_state {
     uint64_t replayed;              /* events applied over the kept state it began with */
 };
 
-/* Rebuilds. GS_ENOTFOUND: POINT_VERSION past the current version. GS_ECORRUPT (the problem names what), GS_EIO,
- * GS_ENOMEM. */
+/* What is left of an aggregate's past, where old events are gone (node/store/base.h). */
+struct gs_past_oldest {
+    uint64_t gone;    /* its first events, so many, are no longer there; 0: all are, and the rest is 0, too */
+    uint64_t version; /* the oldest one whose state can be shown */
+    gs_hlc updated;   /* the greatest clock of the events in that: states of earlier times cannot be shown */
+};
+/* GS_ECORRUPT (no kept state stands for what is gone), GS_EIO, GS_ENOMEM. */
+int gs_past_oldest(const struct gs_past *past, struct gs_slice type, struct gs_slice id,
+                   struct gs_past_oldest *ret_oldest);
+
+/* Rebuilds. GS_EGONE: the point lies before what is left of the past (the problem says what is). GS_ENOTFOUND:
+ * POINT_VERSION past the current version. GS_ECORRUPT (the problem names what), GS_EIO, GS_ENOMEM. */
 int gs_past_rebuild(const struct gs_past *past, struct gs_slice type, struct gs_slice id,
                     const struct gs_past_point *point, struct gs_past_state *ret_state, struct gs_problem *problem);
 void gs_past_state_close(struct gs_past_state *state);
 
 /* What `origin` had applied when it sealed its newest batch stamped up to the end of `ms`: the cut that this batch and
- * the deps so far name. `ret_cut_ms` is when that was. GS_ENOTFOUND: it had written nothing yet. `ret_cut` is
- * zero-initialised by the caller. */
+ * the deps so far name. `ret_cut_ms` is when that was. GS_ENOTFOUND: it had written nothing yet. GS_EGONE: that lies
+ * before the log's base. `ret_cut` is zero-initialised by the caller. */
 int gs_past_region_cut(const struct gs_past *past, const gs_origin *origin, uint64_t ms, struct gs_vector *ret_cut,
                        uint64_t *ret_cut_ms, struct gs_problem *problem);
 

@@ -17,6 +17,7 @@ struct rebuild {
     struct gs_problem *problem;
     uint64_t verified; /* position of the record that was verified last */
     uint64_t from;     /* the version that the kept state has */
+    struct gs_past_oldest oldest;
 };
 
 void gs_past_state_close(struct gs_past_state *state) {
@@ -110,7 +111,11 @@ static int begin_with(struct rebuild *rebuild, uint64_t version) {
     struct gs_history_reader *reader = rebuild->past->reader;
     struct gs_aggregate *aggregate = NULL;
     int error = 0;
-    while (error == 0 && aggregate == NULL && version > 0 && rebuild->point->verify == NULL) {
+    if (rebuild->point->verify != NULL && rebuild->oldest.gone > 0) {
+        version = rebuild->oldest.version; /* the one that stands for what is gone; the rest is of signed batches */
+    }
+    bool kept_counts = rebuild->point->verify == NULL || rebuild->oldest.gone > 0;
+    while (error == 0 && aggregate == NULL && version > 0 && kept_counts) {
         error = reader->methods->state(reader, rebuild->type, rebuild->id, version, &kept);
         if (error == GS_ECORRUPT) {
             error = 0;
@@ -126,6 +131,11 @@ static int begin_with(struct rebuild *rebuild, uint64_t version) {
             gs_aggregate_free(aggregate);
             aggregate = NULL;
         }
+        if (error == 0 && aggregate != NULL && rebuild->point->kind != GS_POINT_VERSION &&
+            gs_hlc_ms(kept.updated) > rebuild->point->ms) {
+            gs_aggregate_free(aggregate); /* events of later are in it, whose entries may be gone */
+            aggregate = NULL;
+        }
         version = kept.version > 0 ? kept.version - 1 : 0;
     }
     gs_buffer_close(&kept.state);
@@ -137,6 +147,14 @@ static int begin_with(struct rebuild *rebuild, uint64_t version) {
         rebuild->state->version = rebuild->from = kept.version;
         rebuild->state->updated = kept.updated;
         return 0;
+    }
+    if (rebuild->oldest.gone > 0) {
+        char time[25];
+        gs_hlc_format(rebuild->oldest.updated, time);
+        return gs_problem_set(rebuild->problem, GS_EGONE, NULL,
+                              "its first %llu events are no longer kept: the oldest state is of version %llu, %s",
+                              (unsigned long long)rebuild->oldest.gone, (unsigned long long)rebuild->oldest.version,
+                              time);
     }
     rebuild->state->aggregate = gs_aggregate_new(NULL);
     return rebuild->state->aggregate == NULL ? GS_ENOMEM : 0;
@@ -171,6 +189,7 @@ int gs_past_rebuild(const struct gs_past *past, struct gs_slice type, struct gs_
     if (error == 0 && point->kind == GS_POINT_VERSION && point->version > state.current) {
         error = GS_ENOTFOUND;
     }
+    error = error == 0 ? gs_past_oldest(past, type, id, &rebuild.oldest) : error;
     uint64_t limit = point->version + 1;
     if (error == 0 && point->kind != GS_POINT_VERSION) {
         error = find_limit(&rebuild, &limit);

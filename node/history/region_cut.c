@@ -66,11 +66,35 @@ static int take_deps(const struct walk *walk, struct gs_vector *cut) {
     return error;
 }
 
+/* Of batches up to the base some are gone: what they say cannot be told. */
+static int is_gone(const struct walk *walk, const struct gs_base *base) {
+    char time[25];
+    gs_hlc_format(base->clock, time);
+    return gs_problem_set(walk->problem, GS_EGONE, NULL,
+                          "what a region had applied then is no longer kept: it is of times after %s", time);
+}
+
+/* The base has batches of an origin that no dep so far has named: which of them had been applied is not known. */
+static bool lacks_deps(const struct gs_vector *cut, const struct gs_base *base) {
+    for (uint32_t i = 0; i < base->heads.count; i++) {
+        if (gs_vector_seq(cut, &base->heads.heads[i].origin) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int gs_past_region_cut(const struct gs_past *past, const gs_origin *origin, uint64_t ms, struct gs_vector *ret_cut,
                        uint64_t *ret_cut_ms, struct gs_problem *problem) {
     struct walk walk = {.past = past, .origin = origin, .problem = problem};
+    struct gs_base base = {0};
     uint64_t seq = 0;
-    int error = find_last(&walk, ms, &seq);
+    int error = past->reader->methods->base(past->reader, &base);
+    uint64_t first = gs_vector_seq(&base.heads, origin) + 1; /* the first event after the base */
+    error = error == 0 ? find_last(&walk, ms, &seq) : error;
+    if (error == 0 && first > 1 && seq < first) {
+        error = is_gone(&walk, &base);
+    }
     if (error == 0) {
         error = seq == 0 ? GS_ENOTFOUND : read_at(&walk, seq);
     }
@@ -85,8 +109,13 @@ int gs_past_region_cut(const struct gs_past *past, const gs_origin *origin, uint
         if (error != 0 || ret_cut->count >= past->origin_count || walk.head.first_seq == 1) {
             break;
         }
+        if (walk.head.first_seq <= first) {
+            error = lacks_deps(ret_cut, &base) ? is_gone(&walk, &base) : 0;
+            break;
+        }
         error = read_at(&walk, walk.head.first_seq - 1);
     }
     gs_buffer_close(&walk.bytes);
+    gs_base_close(&base);
     return error;
 }

@@ -39,11 +39,20 @@ enum gs_http_fault_code {
 
 enum { GS_RETRY_AFTER_S = 1 }; /* of every 503 */
 
+/* GS_EGONE: from where on the past is kept. */
+struct gs_http_oldest {
+    bool present;
+    uint64_t version;  /* of the aggregate; 0: it is a feed that was asked for, … */
+    uint64_t position; /* … which begins at this record */
+    uint64_t ms;
+};
+
 struct gs_http_fault {
     struct gs_problem problem;
     bool has_current_version;
     uint64_t current_version;
     uint32_t retry_s; /* Retry-After, if it is not GS_RETRY_AFTER_S */
+    struct gs_http_oldest oldest;
     bool has_lag;
     struct gs_causal_lag lag; /* GS_HTTP_ENOTCAUGHTUP: what is missing */
 };

@@ -2,7 +2,8 @@
  *
  * A cursor is a place between two events of this region's log, "POSITION.EVENT": it stays good for as long as the log
  * does, across restarts, and skips or repeats nothing. With actor=SUBJECT only what that subject wrote is shown.
- * Without one the feed begins at the first event; since=now begins after the last. */
+ * Without one the feed begins at the first event, or, where old ones are gone, at the first from which on it is whole;
+ * a cursor of before is a 410. since=now begins after the last. */
 #include "node/http/feed.h"
 #include "node/http/handlers.h"
 #include "node/http/text.h"
@@ -12,7 +13,7 @@
 static int read_since(const struct gs_http_request *request, struct gs_feed_place *ret_place, bool *ret_now,
                       struct gs_http_fault *fault) {
     struct gs_slice text = gs_http_target_parameter(&request->target, "since");
-    *ret_place = (struct gs_feed_place){.position = 1};
+    *ret_place = (struct gs_feed_place){.position = 0}; /* wherever it begins */
     *ret_now = text.bytes != NULL && gs_slice_is(text, "now");
     if (text.bytes == NULL || text.length == 0 || *ret_now || gs_feed_place_parse(text, ret_place)) {
         return 0;
@@ -32,7 +33,15 @@ static int answer(struct gs_feed *feed, bool now, struct gs_http_response *respo
     uint64_t last = 0;
     uint64_t indexed = 0;
     struct gs_history_reader *reader = feed->look->past.reader;
+    struct gs_base base = {0};
     int error = reader->methods->extent(reader, &last, &indexed);
+    error = error == 0 ? reader->methods->base(reader, &base) : error;
+    uint64_t first = base.position + 1;
+    feed->place.position = feed->place.position == 0 ? first : feed->place.position;
+    if (error == 0 && feed->place.position < first && !now) {
+        error = gs_look_feed_gone(&base, fault);
+    }
+    gs_base_close(&base);
     if (error == 0 && feed->place.position > indexed + 1) {
         return gs_problem_set(&fault->problem, GS_EINVAL, "since",
                               "lies after the end of this region's log: it is of another region, or of a lost disk");

@@ -2,7 +2,8 @@
  *
  * ?from&to   versions (a number) or times (RFC 3339), both included
  * ?order     "asc" (the default) or "desc"
- * ?cursor    where the page before ended: its "next" */
+ * ?cursor    where the page before ended: its "next"
+ * Where its first events are gone, `gone` says how many; a version among them that is asked for by number is a 410. */
 #include "node/http/handlers.h"
 #include "node/http/look.h"
 #include "node/http/text.h"
@@ -134,6 +135,13 @@ static int answer(struct gs_http_request *request, const struct gs_look *look, c
                               (int)query->only.type.length, (const char *)query->only.type.bytes,
                               (int)query->only.id.length, (const char *)query->only.id.bytes);
     }
+    struct gs_past_oldest oldest = {0};
+    error = error == 0 ? gs_past_oldest(&look->past, query->only.type, query->only.id, &oldest) : error;
+    bool names_gone = (query->range.first > 1 && query->range.first <= oldest.gone) || query->range.last <= oldest.gone;
+    if (error == 0 && names_gone) {
+        gs_problem_set(&fault->problem, GS_EGONE, NULL, "its first %" PRIu64 " events are no longer kept", oldest.gone);
+        return gs_look_gone(look, query->only.type, query->only.id, fault);
+    }
     struct page page = {.request = request, .look = look, .query = query, .out = &response->body};
     gs_buffer_text(page.out, "{\"events\":[");
     if (error == 0) {
@@ -144,10 +152,11 @@ static int answer(struct gs_http_request *request, const struct gs_look *look, c
         return fault->problem.code != 0 ? error : gs_fault_set(fault, error);
     }
     if (page.next != 0) {
-        gs_buffer_printf(page.out, "],\"next\":\"v%" PRIu64 "\"}", page.next);
+        gs_buffer_printf(page.out, "],\"next\":\"v%" PRIu64 "\"", page.next);
     } else {
-        gs_buffer_text(page.out, "],\"next\":null}");
+        gs_buffer_text(page.out, "],\"next\":null");
     }
+    gs_buffer_printf(page.out, ",\"gone\":%" PRIu64 "}", oldest.gone);
     response->status = 200;
     return 0;
 }

@@ -63,3 +63,20 @@ int gs_look_limit(const struct gs_http_request *request, uint32_t *ret_limit, st
     *ret_limit = (uint32_t)limit;
     return 0;
 }
+
+int gs_look_gone(const struct gs_look *look, struct gs_slice type, struct gs_slice id, struct gs_http_fault *fault) {
+    struct gs_past_oldest oldest = {0};
+    if (gs_past_oldest(&look->past, type, id, &oldest) == 0 && oldest.gone > 0) {
+        fault->oldest =
+            (struct gs_http_oldest){.present = true, .version = oldest.version, .ms = gs_hlc_ms(oldest.updated)};
+    }
+    return GS_EGONE;
+}
+
+int gs_look_feed_gone(const struct gs_base *base, struct gs_http_fault *fault) {
+    fault->oldest =
+        (struct gs_http_oldest){.present = true, .position = base->position + 1, .ms = gs_hlc_ms(base->clock)};
+    return gs_problem_set(&fault->problem, GS_EGONE, "since",
+                          "what came so early is no longer kept: the feed is whole from %llu.0 on",
+                          (unsigned long long)base->position + 1);
+}

@@ -23,6 +23,10 @@ struct gs_look {
 int gs_look_open(struct gs_http_request *request, struct gs_look *look, struct gs_http_fault *fault);
 void gs_look_close(struct gs_look *look);
 
+/* After GS_EGONE: says in the fault from where on the past of the aggregate, or the feed, is kept. Returns GS_EGONE. */
+int gs_look_gone(const struct gs_look *look, struct gs_slice type, struct gs_slice id, struct gs_http_fault *fault);
+int gs_look_feed_gone(const struct gs_base *base, struct gs_http_fault *fault);
+
 /* What the request's principal may see. */
 struct gs_past_filter gs_look_filter(const struct gs_http_request *request);
 

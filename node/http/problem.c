@@ -1,5 +1,6 @@
 #include "node/http/problem.h"
 
+#include <globalstate/hlc.h>
 #include <globalstate/json.h>
 
 #include <inttypes.h>
@@ -33,6 +34,17 @@ static void write_lag(const struct gs_causal_lag *lag, struct gs_buffer *out) {
     gs_buffer_text(out, "}}");
 }
 
+static void write_oldest(const struct gs_http_oldest *oldest, struct gs_buffer *out) {
+    char time[25];
+    gs_hlc_format(gs_hlc_from_ms(oldest->ms), time);
+    if (oldest->version > 0) {
+        gs_buffer_printf(out, ",\"oldest\":{\"version\":%" PRIu64, oldest->version);
+    } else {
+        gs_buffer_printf(out, ",\"oldest\":{\"cursor\":\"%" PRIu64 ".0\"", oldest->position);
+    }
+    gs_buffer_printf(out, ",\"time\":\"%s\"}", time);
+}
+
 void gs_http_problem_write(const struct gs_http_fault *fault, const char *request_id, struct gs_buffer *out) {
     const struct gs_problem *problem = &fault->problem;
     struct gs_fault_info info = gs_fault_info(problem->code);
@@ -47,6 +59,9 @@ void gs_http_problem_write(const struct gs_http_fault *fault, const char *reques
     }
     if (fault->has_current_version) {
         gs_buffer_printf(out, ",\"currentVersion\":%" PRIu64, fault->current_version);
+    }
+    if (fault->oldest.present) {
+        write_oldest(&fault->oldest, out);
     }
     if (fault->has_lag) {
         write_lag(&fault->lag, out);

@@ -125,9 +125,12 @@ static int version_at(const struct planning *planning, uint64_t ms, uint64_t cur
     struct gs_history_range range = {.first = 1, .last = current};
     struct gs_history_entry *entries = malloc(PAGE * sizeof *entries);
     uint32_t count = PAGE;
-    uint64_t version = 0;
+    struct gs_past_oldest oldest = {0};
     bool passed = false;
-    int error = entries == NULL ? GS_ENOMEM : 0;
+    int error =
+        entries == NULL ? GS_ENOMEM : gs_past_oldest(&planning->look->past, planning->type, planning->id, &oldest);
+    uint64_t version = gs_hlc_ms(oldest.updated) <= ms ? oldest.gone : 0; /* 0, which is gone, too */
+    range.first = oldest.gone + 1;
     while (error == 0 && !passed && count == PAGE) {
         error = reader->methods->entries(reader, planning->type, planning->id, &range, entries, PAGE, &count);
         for (uint32_t i = 0; error == 0 && !passed && i < count; i++) {
@@ -147,6 +150,9 @@ static int rebuild(const struct planning *planning, uint64_t version, struct gs_
     int error =
         gs_past_rebuild(&planning->look->past, planning->type, planning->id, &point, &state, &planning->fault->problem);
     *ret_aggregate = state.aggregate;
+    if (error == GS_EGONE) {
+        error = gs_look_gone(planning->look, planning->type, planning->id, planning->fault);
+    }
     return error;
 }
 

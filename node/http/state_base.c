@@ -10,6 +10,9 @@ static int rebuild(struct gs_http_request *request, struct gs_slice type, struct
     if (error == 0) {
         error = gs_past_rebuild(&look.past, type, id, &point, ret_state, &fault->problem);
     }
+    if (error == GS_EGONE) {
+        error = gs_look_gone(&look, type, id, fault);
+    }
     gs_look_close(&look);
     return error;
 }

@@ -64,6 +64,9 @@ static int resolve_region(const struct gs_look *look, struct wanted *wanted, str
     }
     int error = gs_past_region_cut(&look->past, &origin->origin, wanted->point.ms, &wanted->cut, &wanted->cut_ms,
                                    &fault->problem);
+    if (error == GS_EGONE) {
+        return gs_look_gone(look, wanted->type, wanted->id, fault);
+    }
     if (error != 0 && error != GS_ENOTFOUND) {
         return fault->problem.code != 0 ? error : gs_fault_set(fault, error);
     }
@@ -114,6 +117,9 @@ static int answer(const struct gs_look *look, struct wanted *wanted, struct gs_h
     error = gs_past_rebuild(&look->past, wanted->type, wanted->id, &wanted->point, &state, &fault->problem);
     if (error == GS_ENOTFOUND) {
         return gs_problem_set(&fault->problem, error, "atVersion", "the aggregate has not come to this version");
+    }
+    if (error == GS_EGONE) {
+        return gs_look_gone(look, wanted->type, wanted->id, fault);
     }
     if (error == 0 && state.version == 0) {
         gs_past_state_close(&state);

@@ -9,8 +9,9 @@ from contract import Contract
 PROGRAM = sys.argv.pop(1)
 DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
 # Codes that this server cannot be brought to: they need a store, a load or a head that is malformed in ways of its own
-# (test_http_framing.py), or another region that decides (test_closing.py). All else in the document must be seen.
-UNREACHED = {"http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
+# (test_http_framing.py), another region that decides (test_closing.py), or records that are gone (test_truncation.py).
+# All else in the document must be seen.
+UNREACHED = {"gone", "http_version_not_supported", "bad_request", "head_too_large", "expectation_failed",
              "unsupported_media_type", "request_timeout", "region_retired"}
 # The fake gateway fails by address, and these have none.
 NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
