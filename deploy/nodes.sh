@@ -52,6 +52,7 @@ node_start() {
         SERVER_ADDR="127.0.0.1:${http_port[$region]}" GOSSIP_ADDR="127.0.0.1:$(gossip_port "$region")" \
         GS_SEEDS="$(IFS=,; echo "${seeds[*]}")" GS_KEY_FILE="$cluster/$region/key" GS_TRUST_FILE="$cluster/trust" \
         GS_DATA_DIR="$cluster/$region/data" JWT_SECRET_FILE="$cluster/jwt-secret" \
+        JWT_DENY_FILE="$cluster/denied" \
         GS_TRUSTED_PROXIES=127.0.0.1 \
         setsid "$binary" serve >>"$cluster/$region/node.log" 2>&1 </dev/null 9>&- &
     echo $! >"$cluster/$region/pid"

@@ -74,6 +74,9 @@ int gs_auth_init(struct gs_auth *auth, const struct gs_auth_config *config, stru
     if (error == 0) {
         error = add_names(auth, config);
     }
+    if (error == 0) {
+        error = gs_deny_list_copy(&config->denied, &auth->arena, &auth->denied);
+    }
     if (error != 0) {
         gs_auth_close(auth);
     }
@@ -166,6 +169,14 @@ static int read_principal(struct gs_slice claims, struct gs_principal *principal
     return error;
 }
 
+/* A token without an id cannot be on the list. */
+static int check_denied(const struct gs_auth *auth, struct gs_slice claims, struct gs_principal *principal) {
+    struct gs_slice value = gs_map_get(claims, "jti");
+    struct gs_slice id = {0};
+    int error = value.bytes == NULL ? 0 : read_text(principal, value, GS_JWT_ID_MAX, &id);
+    return error == 0 && gs_deny_list_has(&auth->denied, id) ? GS_ESIGNATURE : error;
+}
+
 int gs_auth_authenticate(const struct gs_auth *auth, struct gs_slice token, int64_t now_s,
                          struct gs_principal *ret_principal) {
     if (auth->off) {
@@ -182,6 +193,9 @@ int gs_auth_authenticate(const struct gs_auth *auth, struct gs_slice token, int6
     int error = gs_jwt_verify(&auth->policy, token, now_s, &claims);
     if (error == 0) {
         error = read_principal(gs_slice_make(claims.bytes, claims.length), &principal);
+    }
+    if (error == 0) {
+        error = check_denied(auth, gs_slice_make(claims.bytes, claims.length), &principal);
     }
     gs_buffer_close(&claims);
     if (error != 0) {

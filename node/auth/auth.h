@@ -5,6 +5,7 @@
 #ifndef GS_NODE_AUTH_AUTH_H
 #define GS_NODE_AUTH_AUTH_H
 
+#include "node/auth/deny_list.h"
 #include "node/auth/jwt.h"
 
 enum gs_scope {
@@ -63,9 +64,10 @@ struct gs_auth_config {
     struct gs_slice public_key;    /* Ed25519, 32 bytes; empty: none */
     const struct gs_jwt_key *keys; /* more, with their ids */
     uint32_t key_count;
-    const char *issuer;   /* NULL: not checked */
-    const char *audience; /* NULL: not checked */
-    bool off;             /* GS_AUTH=off: everybody is "anonymous" with all scopes */
+    struct gs_deny_list denied; /* tokens that are refused all the same */
+    const char *issuer;         /* NULL: not checked */
+    const char *audience;       /* NULL: not checked */
+    bool off;                   /* GS_AUTH=off: everybody is "anonymous" with all scopes */
 };
 
 /* How this node tells who is who. Owned copies of the configuration. */
@@ -73,6 +75,7 @@ struct gs_auth {
     bool off;
     struct gs_arena arena;
     struct gs_jwt_policy policy;
+    struct gs_deny_list denied;
 };
 
 /* Zero-initialise first. GS_EINVAL: no key although not off, or one of a wrong size; `problem->detail` says which.
@@ -81,8 +84,9 @@ int gs_auth_init(struct gs_auth *auth, const struct gs_auth_config *config, stru
 void gs_auth_close(struct gs_auth *auth);
 
 /* The principal of a token, or, when auth is off, the anonymous one (the token is not looked at). GS_ESIGNATURE for
- * every kind of bad token, and for one without a usable `sub`, or with an `aggregates` that is not an array of
- * patterns; GS_ENOMEM. `ret_principal` is untouched on failure. */
+ * every kind of bad token, for one that is on the deny list, and for one without a usable `sub`, with a `jti` that is
+ * not a string of at most GS_JWT_ID_MAX bytes, or with an `aggregates` that is not an array of patterns; GS_ENOMEM.
+ * `ret_principal` is untouched on failure. */
 int gs_auth_authenticate(const struct gs_auth *auth, struct gs_slice token, int64_t now_s,
                          struct gs_principal *ret_principal);
 

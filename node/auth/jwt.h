@@ -18,7 +18,8 @@ enum {
     GS_JWT_PUBLIC_KEY_SIZE = 32, /* Ed25519 */
     GS_JWT_LEEWAY_S = 60,        /* clocks of issuer and node may differ by this much */
     GS_JWT_KEYS_MAX = 16,
-    GS_JWT_KID_MAX = 64 /* bytes of a key's id */
+    GS_JWT_KID_MAX = 64, /* bytes of a key's id */
+    GS_JWT_ID_MAX = 128  /* bytes of a token's own id, `jti` */
 };
 
 enum gs_jwt_algorithm { GS_JWT_HS256 = 1, GS_JWT_EDDSA = 2 };
@@ -52,6 +53,7 @@ struct gs_jwt_claims {
     const char *scope;             /* names with spaces between */
     const char *const *aggregates; /* patterns; NULL: no limit */
     uint32_t aggregate_count;
+    const char *id;       /* `jti`, by which it can be revoked; or NULL */
     const char *issuer;   /* or NULL */
     const char *audience; /* or NULL */
     int64_t issued_s;

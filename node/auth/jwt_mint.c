@@ -21,6 +21,7 @@ static void write_claims(const struct gs_jwt_claims *claims, struct gs_buffer *o
     gs_buffer_text(out, "{\"sub\":");
     write_text(claims->subject, out);
     write_member("scope", claims->scope, out);
+    write_member("jti", claims->id, out);
     write_member("iss", claims->issuer, out);
     write_member("aud", claims->audience, out);
     if (claims->aggregates != NULL) {

@@ -148,7 +148,8 @@ static void reload_keys(struct service *service) {
     if (error != 0) {
         fprintf(stderr, "globalstate: the keys for tokens were not taken over: %s\n", problem.detail);
     } else {
-        fprintf(stderr, "globalstate: keys for tokens read again\n");
+        fprintf(stderr, "globalstate: keys for tokens read again, %u tokens are refused\n",
+                (unsigned)keys.auth.denied.count);
     }
     gs_token_keys_close(&keys);
 }

@@ -2,6 +2,7 @@
 #include "node/cli/command_line.h"
 #include "node/cli/files.h"
 #include "node/cli/options.h"
+#include "node/cli/token_revoke.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -9,12 +10,15 @@
 #include <string.h>
 #include <time.h>
 
+enum { ID_BYTES = 12 /* of a random `jti` */, ID_SIZE = 17 /* in base64, with the NUL */ };
+
 enum { PATTERNS_MAX = GS_AGGREGATE_PATTERNS_MAX, DAYS_MAX = 3650 };
 
 struct wanted {
     const char *secret_file;
     const char *key_file;
     const char *kid;
+    const char *id;
     const char *subject;
     const char *scopes;
     const char *days;
@@ -85,6 +89,9 @@ static int check(const struct wanted *wanted, struct life *ret_life) {
     if (wanted->kid != NULL && (wanted->kid[0] == '\0' || strlen(wanted->kid) > GS_JWT_KID_MAX)) {
         return gs_cli_usage("token", "--kid: 1 to %d bytes", GS_JWT_KID_MAX);
     }
+    if (wanted->id != NULL && !gs_jwt_id_valid(gs_slice_make(wanted->id, strlen(wanted->id)))) {
+        return gs_cli_usage("token", "--jti: 1 to %d printable ASCII characters without \"#\"", GS_JWT_ID_MAX);
+    }
     if (wanted->days != NULL && wanted->minutes != NULL) {
         return gs_cli_usage("token", "--days and --minutes: choose one");
     }
@@ -106,6 +113,10 @@ static int mint(const struct wanted *wanted, const struct life *life) {
     struct gs_buffer token = {0};
     struct gs_problem problem = {0};
     struct gs_jwt_key key = {0};
+    char id[ID_SIZE];
+    uint8_t random[ID_BYTES];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2base64(id, sizeof id, random, sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     int error = read_key(wanted, &secret, &key, &problem);
     if (error == 0) {
         int64_t from = (int64_t)time(NULL) + (int64_t)life->delay_s;
@@ -114,6 +125,7 @@ static int mint(const struct wanted *wanted, const struct life *life) {
             .scope = wanted->scopes,
             .aggregates = wanted->pattern_count > 0 ? wanted->patterns : NULL,
             .aggregate_count = wanted->pattern_count,
+            .id = wanted->id != NULL ? wanted->id : id,
             .issuer = wanted->issuer,
             .audience = wanted->audience,
             .issued_s = (int64_t)time(NULL),
@@ -141,11 +153,15 @@ static int mint(const struct wanted *wanted, const struct life *life) {
 }
 
 int gs_cli_token(int argc, char **argv) {
+    if (argc > 0 && strcmp(argv[0], "revoke") == 0) {
+        return gs_cli_token_revoke(argc - 1, argv + 1);
+    }
     struct wanted wanted = {.scopes = "state:read state:write events:read events:write"};
     struct gs_option options[] = {
         {"secret-file", &wanted.secret_file, 1, 0, "file with the HS256 key (default: the variable JWT_SECRET)"},
         {"key-file", &wanted.key_file, 1, 0, "file of `globalstate keygen`: an Ed25519 token, for JWT_PUBLIC_KEY_FILE"},
         {"kid", &wanted.kid, 1, 0, "id of the key, where the nodes have a JWT_KEYS_FILE"},
+        {"jti", &wanted.id, 1, 0, "the token's id, by which it can be revoked (default: a random one)"},
         {"subject", &wanted.subject, 1, 0, "who the token is for (required)"},
         {"scopes", &wanted.scopes, 1, 0, "names with spaces between; \"admin\" is everything"},
         {"days", &wanted.days, 1, 0, "how long it is good (default 1)"},
@@ -157,8 +173,8 @@ int gs_cli_token(int argc, char **argv) {
         {NULL, NULL, 0, 0, NULL},
     };
     uint32_t words;
-    int parsed = gs_options_parse("token", "--subject NAME [--secret-file FILE | --key-file FILE] …", argc, argv,
-                                  options, NULL, 0, &words);
+    int parsed = gs_options_parse("token", "[revoke] --subject NAME [--secret-file FILE | --key-file FILE] …", argc,
+                                  argv, options, NULL, 0, &words);
     if (parsed != 0) {
         return parsed > 0 ? 0 : 2;
     }

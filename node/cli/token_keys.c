@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <time.h>
 
 enum { KEYS_FILE_MAX = 64 * 1024 };
 
@@ -77,6 +78,25 @@ static int read_keys(const struct gs_serve_config *config, struct gs_token_keys 
     return error;
 }
 
+static int read_denied(const struct gs_serve_config *config, struct gs_token_keys *keys, struct gs_problem *problem) {
+    const char *path = config->jwt_deny_file;
+    if (path == NULL) {
+        return 0;
+    }
+    struct gs_buffer text = {0};
+    int error = gs_file_read(path, GS_DENY_FILE_MAX, &text, problem);
+    if (error == 0) {
+        error = gs_deny_list_parse((const char *)text.bytes, text.length, (int64_t)time(NULL), &keys->arena,
+                                   &keys->auth.denied, problem);
+        if (error != 0) {
+            struct gs_problem cause = *problem;
+            gs_problem_set(problem, error, "JWT_DENY_FILE", "%s, %s", path, cause.detail);
+        }
+    }
+    gs_buffer_close(&text);
+    return error;
+}
+
 int gs_token_keys_read(const struct gs_serve_config *config, struct gs_token_keys *ret_keys,
                        struct gs_problem *problem) {
     *ret_keys = (struct gs_token_keys){
@@ -86,7 +106,10 @@ int gs_token_keys_read(const struct gs_serve_config *config, struct gs_token_key
     if (error == 0) {
         error = read_public_key(config, ret_keys, problem);
     }
-    return error == 0 ? read_keys(config, ret_keys, problem) : error;
+    if (error == 0) {
+        error = read_keys(config, ret_keys, problem);
+    }
+    return error == 0 ? read_denied(config, ret_keys, problem) : error;
 }
 
 void gs_token_keys_close(struct gs_token_keys *keys) {

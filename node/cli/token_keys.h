@@ -1,5 +1,5 @@
-/* The keys that tokens are checked with, from the files that the configuration names: read at the start, and again on
- * SIGHUP. */
+/* The keys that tokens are checked with, and the tokens that are refused all the same, from the files that the
+ * configuration names: read at the start, and again on SIGHUP. */
 #ifndef GS_NODE_CLI_TOKEN_KEYS_H
 #define GS_NODE_CLI_TOKEN_KEYS_H
 

@@ -107,6 +107,17 @@ static int session_learn(struct gs_http_session *session, struct gs_http_keyring
     return 0;
 }
 
+bool gs_http_session_still_good(struct gs_http_request *request) {
+    struct gs_http_keyring *keyring = &request->context->keyring;
+    struct gs_http_session *session = mg_get_user_connection_data(request->connection);
+    if (session == NULL || session->token == NULL) {
+        return false;
+    }
+    struct gs_slice token = gs_slice_make(session->token, session->token_length);
+    int64_t at_s = now_s();
+    return session_knows(session, keyring, token, at_s) || session_learn(session, keyring, token, at_s) == 0;
+}
+
 int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http_fault *fault) {
     struct gs_http_keyring *keyring = &request->context->keyring;
     struct gs_slice value = {0};

@@ -23,4 +23,8 @@ void gs_http_session_end(struct gs_http_session *session);
  * GS_HTTP_EFORBIDDEN if Host is not a name of this machine (DNS rebinding). */
 int gs_http_session_authenticate(struct gs_http_request *request, struct gs_http_fault *fault);
 
+/* Of a request that was authenticated and goes on, as streams do: would its token still be let in? Not after it has
+ * expired, has been revoked, or its key is gone. */
+bool gs_http_session_still_good(struct gs_http_request *request);
+
 #endif

@@ -1,6 +1,7 @@
 #include "node/http/sync_watch.h"
 
 #include "node/core/command.h"
+#include "node/http/session.h"
 
 #include <time.h>
 
@@ -62,6 +63,7 @@ static bool look(struct gs_http_request *request, struct gs_buffer *shown, bool 
 }
 
 static void follow(struct gs_http_request *request, struct gs_buffer *shown) {
+    static const char unauthorized[] = "{\"code\":\"unauthorized\"}";
     static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     struct gs_buffer alive = {0};
     uint32_t quiet_ms = 0;
@@ -72,6 +74,10 @@ static void follow(struct gs_http_request *request, struct gs_buffer *shown) {
               write_event(request, over ? "done" : "progress", gs_slice_make(shown->bytes, shown->length));
     for (uint32_t ms = 0; ok && !over && ms < WATCH_MS_MAX; ms += LOOK_MS) {
         nanosleep(&pause, NULL);
+        if (!gs_http_session_still_good(request)) {
+            (void)write_event(request, "end", gs_slice_make(unauthorized, sizeof unauthorized - 1));
+            break;
+        }
         ok = look(request, shown, &changed, &over);
         quiet_ms = changed || over ? 0 : quiet_ms + LOOK_MS;
         if (ok && (changed || over)) {

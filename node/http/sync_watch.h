@@ -8,7 +8,8 @@
 
 enum { GS_SYNC_WATCHERS_MAX = 32 };
 
-/* `response` has the sync as it is; on success it was written, as was all that came after. GS_EOVERLOADED. */
+/* `response` has the sync as it is; on success it was written, as was all that came after. GS_EOVERLOADED. The stream
+ * ends, with an "end" event that says why, when its token would not be let in any more. */
 int gs_sync_watch(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault);
 
 /* sync.c: asks the core; its error as a fault. */

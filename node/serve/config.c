@@ -20,6 +20,7 @@ enum setting {
     JWT_SECRET_FILE,
     JWT_PUBLIC_KEY_FILE,
     JWT_KEYS_FILE,
+    JWT_DENY_FILE,
     JWT_ISSUER,
     JWT_AUDIENCE,
     AUTH,
@@ -70,6 +71,10 @@ static const struct {
                              "file that holds an Ed25519 public key, base64"},
     [JWT_KEYS_FILE] = {"JWT_KEYS_FILE", "jwt-keys-file", NULL,
                        "file of keys for tokens, `KID HS256|EdDSA BASE64` a line; read again on SIGHUP"},
+    [JWT_DENY_FILE] =
+        {"JWT_DENY_FILE", "jwt-deny-file", NULL,
+         "file of tokens that are refused before they expire (`globalstate token revoke` writes it), `JTI "
+         "[EXPIRES]` a line; read again on SIGHUP"},
     [JWT_ISSUER] = {"GS_JWT_ISSUER", "jwt-issuer", NULL, "`iss` that tokens must carry"},
     [JWT_AUDIENCE] = {"GS_JWT_AUDIENCE", "jwt-audience", NULL, "`aud` that tokens must carry"},
     [AUTH] = {"GS_AUTH", "auth", "on", "off: no tokens, and loopback addresses only"},
@@ -298,6 +303,7 @@ static int read_auth(const char *values[SETTING_COUNT], struct gs_serve_config *
     config->jwt_secret_file = values[JWT_SECRET] == NULL ? values[JWT_SECRET_FILE] : NULL;
     config->jwt_public_key_file = values[JWT_PUBLIC_KEY_FILE];
     config->jwt_keys_file = values[JWT_KEYS_FILE];
+    config->jwt_deny_file = values[JWT_DENY_FILE];
     config->jwt_issuer = values[JWT_ISSUER];
     config->jwt_audience = values[JWT_AUDIENCE];
     bool none = config->jwt_secret == NULL && config->jwt_secret_file == NULL && config->jwt_public_key_file == NULL &&

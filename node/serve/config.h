@@ -31,6 +31,7 @@ struct gs_serve_config {
     const char *jwt_secret_file;     /* NULL if none is given, or the secret itself is */
     const char *jwt_public_key_file; /* NULL if none is given */
     const char *jwt_keys_file;       /* NULL if none is given */
+    const char *jwt_deny_file;       /* NULL if none is given */
     const char *jwt_issuer;          /* NULL: not checked */
     const char *jwt_audience;        /* NULL: not checked */
     bool auth_off;

@@ -2,10 +2,10 @@
 
 usage: test_sync.py GLOBALSTATE
 """
-import hashlib, json, os, signal, sqlite3, struct, subprocess, sys, time, unittest
+import hashlib, json, os, re, signal, sqlite3, struct, subprocess, sys, time, unittest
 
 from cluster import REGIONS, Cluster, wait_for
-from http_client import Connection
+from http_client import Connection, token
 
 PROGRAM = sys.argv.pop(1)
 EU, US, AP = REGIONS
@@ -105,6 +105,35 @@ class Sync(unittest.TestCase):
         client.close()
         last = json.loads(events[-1][1].removeprefix("data: "))
         self.assertEqual((last["syncId"], last["status"], last["converged"]), (sync, "completed", True))
+
+    def follow(self, node, sync, bearer, meanwhile=lambda: None):
+        """The names of the events of a stream, to its end."""
+        with Connection(node.http_port, timeout=20) as connection:
+            connection.send(f"GET /sync/{sync}?watch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n\r\n"
+                            .encode())
+            text = connection.socket.recv(65536)
+            meanwhile()
+            while part := connection.socket.recv(65536):
+                text += part
+        return re.findall(r"^event: (\w+)$", text.decode(), re.M)
+
+    def test_a_stream_ends_with_its_token(self):
+        node = self.cluster[EU]
+        node.stop()
+        deny = os.path.join(self.cluster.directory, "denied")
+        open(deny, "w").close()
+        node.extra = {**node.extra, "JWT_DENY_FILE": deny}
+        node.start()
+        self.cluster[AP].kill()  # the sync waits ten seconds for it
+        sync = self.start(node, mode="verify", regions=[AP])
+
+        def revoke():
+            subprocess.run([PROGRAM, "token", "revoke", "--deny-file", deny, "--jti", "stolen"], check=True,
+                           capture_output=True)
+            node.send_signal(signal.SIGHUP)
+
+        self.assertEqual(self.follow(node, sync, token(jti="stolen"), revoke)[-1], "end")
+        self.assertEqual(self.follow(node, sync, token(exp=int(time.time()) - 58))[-1], "end")  # two seconds are left
 
     def cli(self, node, *arguments, status=0):
         """`globalstate sync` at a node: what it printed."""

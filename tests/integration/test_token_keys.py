@@ -98,6 +98,70 @@ class Keys(unittest.TestCase):
                            (["--secret-file", "a", "--key-file", "b"], "choose one"), (["--minutes", "x"], "minutes")):
             self.assertIn(says, self.mint(*args, env=env, status=2))
 
+    def revoke(self, *args, status=0, **options):
+        done = subprocess.run([PROGRAM, "token", "revoke", *args], text=True, capture_output=True, check=False,
+                              **options)
+        self.assertEqual(done.returncode, status, done)
+        return done.stdout if status == 0 else done.stderr
+
+    def test_tokens_are_revoked(self):
+        env = {"JWT_SECRET": SECRET}
+        deny = self.file("denied", "# nobody yet\n")
+        self.node.stop()
+        self.node.extra = {"JWT_DENY_FILE": deny}
+        self.node.start()
+        stolen, good, named = self.mint(env=env), self.mint(env=env), self.mint("--jti", "ada-1", env=env)
+        kept = self.node.client()  # a connection that was let in before
+        self.addCleanup(kept.close)
+        self.assertEqual([self.status(t) for t in (stolen, good, named)], [404, 404, 404])
+        self.assertEqual(self.status(stolen, kept), 404)
+        with open(deny, "a", encoding="ascii") as file:
+            file.write("long-ago 1000\nlater 99999999999\n")
+        self.revoke("--deny-file", deny, "--jti", "ada-1", "-", input=stolen + "\n")
+        self.reload("keys for tokens read again, 3 tokens are refused")
+        self.assertEqual([self.status(t) for t in (stolen, good, named)], [401, 404, 401])
+        self.assertEqual(self.status(stolen, kept), 401)
+        bodies = [self.node.call("GET", "/state/player/none", bearer=bearer).json for bearer in (stolen, "nonsense")]
+        self.assertEqual(*[{k: v for k, v in body.items() if k != "requestId"} for body in bodies])
+        with open(deny, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[:3], ["# nobody yet", "later 99999999999", "ada-1"])  # what has expired has left
+        self.assertRegex(lines[3], r"^\S{16} \d+$")
+        self.assertEqual(len(lines), 4)
+        self.file("denied", "")
+        self.reload("keys for tokens read again, 0 tokens are refused")
+        self.assertEqual(self.status(stolen), 404)
+
+    def test_a_bad_deny_list_changes_nothing(self):
+        deny = self.file("denied", "x\n")
+        self.node.stop()
+        self.node.extra = {"JWT_DENY_FILE": deny}
+        self.node.start()
+        bad = self.mint("--jti", "x", env={"JWT_SECRET": SECRET})
+        self.assertEqual(self.status(bad), 401)
+        for text, says in (("a b c\n", "line 1: expected JTI [EXPIRES]"), ("y\na soon\n", "line 2: the time"),
+                           ("x" * 129, "line 1: the token's id"), ("a 9999999999999\n", "line 1: the time")):
+            self.file("denied", text)
+            self.reload("the keys for tokens were not taken over")
+            self.assertIn(says, self.node.log().splitlines()[-1])
+            self.assertIn("line", self.revoke("--deny-file", deny, "--jti", "z", status=1))
+        self.assertEqual(self.status(bad), 401)
+        self.assertEqual(self.status(token(jti=5)), 401)  # not a string
+        self.assertEqual(self.status(token(jti="y" * 129)), 401)
+        self.file("denied", "")
+        for args, says in ((["--jti", "a"], "--deny-file"), (["--deny-file", deny], "--deny-file"),
+                           (["--deny-file", deny, "--jti", "a b"], "printable"),
+                           (["--deny-file", deny, "nonsense"], "not a token"),
+                           (["--deny-file", deny, "a.!.c"], "not a token"),
+                           (["--deny-file", deny, token()], "no `jti`")):
+            self.assertIn(says, self.revoke(*args, status=2 if says == "--deny-file" else 1))
+        self.assertIn("--jti", self.mint("--jti", "a#b", env={"JWT_SECRET": SECRET}, status=2))
+        self.node.stop()
+        os.unlink(deny)
+        with self.assertRaises(AssertionError):
+            self.node.start()
+        self.assertIn(deny, self.node.log())
+
     def test_a_bad_file_stops_the_start(self):
         self.node.stop()
         self.file("keys", "nonsense\n")
