@@ -14,24 +14,33 @@ int gs_region_open(struct gs_region_view *region, const char *url, const char *t
 void gs_region_close(struct gs_region_view *region) {
     gs_http_client_free(region->client);
     gs_buffer_close(&region->cluster);
+    gs_buffer_close(&region->digest);
 }
 
-int gs_region_refresh(struct gs_region_view *region) {
+static int ask(struct gs_region_view *region, const char *path, struct gs_buffer *ret_value) {
     struct gs_http_answer answer = {0};
-    region->cluster.length = 0;
+    ret_value->length = 0;
     region->problem = (struct gs_problem){0};
     region->error =
-        gs_http_client_call(region->client, "GET", "/cluster", (struct gs_slice){0}, NULL, &answer, &region->problem);
+        gs_http_client_call(region->client, "GET", path, (struct gs_slice){0}, NULL, &answer, &region->problem);
     if (region->error == 0 && answer.status != 200) {
-        region->error = gs_problem_set(&region->problem, GS_EIO, "", "%s/cluster answered %ld%s", region->url,
+        region->error = gs_problem_set(&region->problem, GS_EIO, "", "%s%s answered %ld%s", region->url, path,
                                        answer.status, answer.status == 401 ? ": it wants a token" : "");
     }
     if (region->error == 0) {
         region->error = gs_json_parse((const char *)answer.body.bytes, answer.body.length, GS_VALUE_DEPTH_MAX,
-                                      &region->cluster, &region->problem);
+                                      ret_value, &region->problem);
     }
     gs_buffer_close(&answer.body);
     return region->error;
+}
+
+int gs_region_refresh(struct gs_region_view *region) {
+    return ask(region, "/cluster", &region->cluster);
+}
+
+int gs_region_digest(struct gs_region_view *region) {
+    return ask(region, "/cluster/digest", &region->digest);
 }
 
 struct gs_slice gs_region_member(const struct gs_region_view *region, const char *name) {

@@ -14,6 +14,7 @@ struct gs_region_view {
     int error; /* 0 if `cluster` is fresh */
     struct gs_problem problem;
     struct gs_buffer cluster; /* the answer of GET /cluster, a canonical map */
+    struct gs_buffer digest;  /* that of GET /cluster/digest, if it was asked for */
 };
 
 /* 0 or GS_ENOMEM. `token` may be NULL. */
@@ -22,6 +23,8 @@ void gs_region_close(struct gs_region_view *region);
 
 /* Asks GET /cluster. 0, or an error with `region->problem` set. */
 int gs_region_refresh(struct gs_region_view *region);
+/* Asks GET /cluster/digest. The same; what is known of the cluster stays. */
+int gs_region_digest(struct gs_region_view *region);
 /* A member of the answer, or of an object in it ("vector" / "eu-west"); the empty slice if it is not there. */
 struct gs_slice gs_region_member(const struct gs_region_view *region, const char *name);
 

@@ -7,6 +7,7 @@
 #include "node/cli/token_keys.h"
 #include "node/http/server.h"
 #include "node/serve/config.h"
+#include "node/serve/log.h"
 #include "node/serve/node.h"
 #include "node/serve/priority.h"
 #include "node/store/audit.h"
@@ -112,7 +113,7 @@ static void begin_stop(struct service *service) {
 
 static void on_failed(void *context, const char *reason) {
     struct service *service = context;
-    fprintf(stderr, "globalstate: %s\n", reason);
+    gs_log(GS_LOG_ERROR, "failed", "%s", reason);
     service->status = 1;
     begin_stop(service);
 }
@@ -126,7 +127,7 @@ static void reload_trust(struct service *service) {
         error = check_identity(service, &trust, &problem);
     }
     if (error != 0) {
-        fprintf(stderr, "globalstate: the trust file was not taken over: %s\n", problem.detail);
+        gs_log(GS_LOG_ERROR, "trust_refused", "the trust file was not taken over: %s", problem.detail);
         gs_trust_close(&trust);
         return;
     }
@@ -134,7 +135,7 @@ static void reload_trust(struct service *service) {
     service->trust = trust;
     gs_node_set_trust(service->node, &service->trust);
     gs_trust_close(&old);
-    fprintf(stderr, "globalstate: trust file read again, %u keys\n", service->trust.count);
+    gs_log(GS_LOG_INFO, "trust_read", "trust file read again, %u keys", service->trust.count);
 }
 
 /* SIGHUP: the keys for tokens again. Bad files change nothing. */
@@ -146,10 +147,10 @@ static void reload_keys(struct service *service) {
         error = gs_http_server_set_keys(service->http, &keys.auth, &problem);
     }
     if (error != 0) {
-        fprintf(stderr, "globalstate: the keys for tokens were not taken over: %s\n", problem.detail);
+        gs_log(GS_LOG_ERROR, "token_keys_refused", "the keys for tokens were not taken over: %s", problem.detail);
     } else {
-        fprintf(stderr, "globalstate: keys for tokens read again, %u tokens are refused\n",
-                (unsigned)keys.auth.denied.count);
+        gs_log(GS_LOG_INFO, "token_keys_read", "keys for tokens read again, %u tokens are refused",
+               (unsigned)keys.auth.denied.count);
     }
     gs_token_keys_close(&keys);
 }
@@ -166,7 +167,7 @@ static void on_signal(uv_signal_t *handle, int number) {
         }
         return;
     }
-    fprintf(stderr, "globalstate: stopping\n");
+    gs_log(GS_LOG_INFO, "stop", "stopping");
     begin_stop(service);
 }
 
@@ -195,7 +196,7 @@ static void on_repaired(void *context, const char *name) {
         .status = 200,
     };
     gs_audit_add(service->audit, &entry);
-    fprintf(stderr, "globalstate: %s in memory was not what the log makes of it, and was replaced\n", name);
+    gs_log(GS_LOG_WARNING, "repaired", "%s in memory was not what the log makes of it, and was replaced", name);
 }
 
 static int start_node(struct service *service, struct gs_problem *problem) {
@@ -289,8 +290,8 @@ static int run(struct service *service, struct gs_problem *problem) {
         uv_run(&service->loop, UV_RUN_DEFAULT);
         return error;
     }
-    fprintf(stderr, "globalstate: region %s serves HTTP on %s (port %u), gossip on %s\n", service->config.region,
-            service->config.server_addr, gs_http_server_port(service->http), service->config.gossip_addr);
+    gs_log(GS_LOG_INFO, "started", "region %s serves HTTP on %s (port %u), gossip on %s", service->config.region,
+           service->config.server_addr, gs_http_server_port(service->http), service->config.gossip_addr);
     uv_run(&service->loop, UV_RUN_DEFAULT);
     return 0;
 }
@@ -303,7 +304,8 @@ int gs_cli_serve(int argc, char **argv) {
         return 0;
     }
     if (error != 0) {
-        return gs_cli_usage("serve", "%s: %s", problem.field, problem.detail);
+        gs_log(GS_LOG_ERROR, "refused", "%s: %s", problem.field, problem.detail);
+        return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     error = read_files(&service, &problem);
@@ -314,7 +316,8 @@ int gs_cli_serve(int argc, char **argv) {
         uv_loop_close(&service.loop);
     }
     if (error != 0) {
-        service.status = gs_cli_fail("serve", "%s", problem.detail);
+        gs_log(GS_LOG_ERROR, "failed", "%s", problem.detail);
+        service.status = 1;
     }
     sodium_memzero(&service.keys, sizeof service.keys);
     gs_audit_close(service.audit);

@@ -46,6 +46,10 @@ static void print_peer(struct gs_slice peer) {
     printf(" s\n");
 }
 
+static struct gs_slice root_of(const struct gs_region_view *region) {
+    return gs_map_get(gs_slice_make(region->digest.bytes, region->digest.length), "root");
+}
+
 static void print_region(const struct gs_region_view *region) {
     if (region->error != 0) {
         printf("%s  unreachable: %s\n", region->url, region->problem.detail);
@@ -54,6 +58,16 @@ static void print_region(const struct gs_region_view *region) {
     print_text(gs_region_member(region, "region"));
     printf("  %s  vector ", region->url);
     print_json(gs_region_member(region, "vector"));
+    printf("\n");
+    struct gs_slice counters = gs_region_member(region, "counters");
+    printf("    quarantine ");
+    print_json(gs_map_get(counters, "heldNow"));
+    printf("  forks ");
+    print_json(gs_map_get(counters, "forks"));
+    printf("  conflicts ");
+    print_json(gs_map_get(counters, "conflictsKnown"));
+    printf("  digest ");
+    print_text(root_of(region));
     printf("\n");
     struct gs_slice peers = gs_region_member(region, "peers");
     struct gs_reader reader;
@@ -74,12 +88,26 @@ static bool all_agree(const struct gs_region_view *regions, uint32_t count) {
     return true;
 }
 
+/* The members of an object behind others, and its end. */
+static void print_members(struct gs_slice object) {
+    struct gs_buffer text = {0};
+    gs_json_write(object, &text);
+    if (text.failed == 0 && text.length > 2) {
+        printf(",%.*s", (int)text.length - 1, (const char *)text.bytes + 1);
+    } else {
+        printf("}");
+    }
+    gs_buffer_close(&text);
+}
+
 static void print_all_json(const struct gs_region_view *regions, uint32_t count, bool agree) {
     printf("{\"converged\":%s,\"regions\":[", agree ? "true" : "false");
     for (uint32_t i = 0; i < count; i++) {
         printf("%s", i > 0 ? "," : "");
         if (regions[i].error == 0) {
-            print_json(gs_slice_make(regions[i].cluster.bytes, regions[i].cluster.length));
+            printf("{\"url\":\"%s\",\"digest\":", regions[i].url);
+            print_json(gs_slice_make(regions[i].digest.bytes, regions[i].digest.length));
+            print_members(gs_slice_make(regions[i].cluster.bytes, regions[i].cluster.length));
         } else {
             struct gs_buffer reason = {0};
             gs_json_write_string(regions[i].problem.detail, strlen(regions[i].problem.detail), &reason);
@@ -93,7 +121,7 @@ static void print_all_json(const struct gs_region_view *regions, uint32_t count,
 static int show(struct gs_region_view *regions, uint32_t count, bool json) {
     bool reached = true;
     for (uint32_t i = 0; i < count; i++) {
-        reached = gs_region_refresh(&regions[i]) == 0 && reached;
+        reached = gs_region_refresh(&regions[i]) == 0 && gs_region_digest(&regions[i]) == 0 && reached;
     }
     bool agree = all_agree(regions, count);
     if (json) {

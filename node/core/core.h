@@ -324,6 +324,19 @@ enum gs_peer_reach {
 void gs_core_peer_life(const struct gs_core *core, const gs_public_key *key, enum gs_peer_life *ret_life,
                        enum gs_peer_reach *ret_reach);
 
+/* How far another region is behind, as `/peers` says it. */
+struct gs_peer_lag {
+    char region[GS_REGION_NAME_MAX + 1];
+    enum gs_peer_life life;
+    bool linked;
+    uint64_t round_trip_ms; /* of the link; 0 without one */
+    uint64_t events;        /* that we have stored and it has not */
+    uint64_t bytes;         /* of our own log that it lacks … */
+    uint64_t age_ms;        /* … and how old the oldest of that is */
+};
+/* Of all trusted regions but ours and revoked ones, at most `max`; returns how many. */
+uint32_t gs_core_peer_lags(const struct gs_core *core, struct gs_peer_lag *ret_lags, uint32_t max);
+
 /* Visits every aggregate, in no particular order; stops at the first non-zero result and returns it. For tests and
  * digests. */
 typedef int (*gs_core_aggregate_fn)(void *context, struct gs_slice type, struct gs_slice id, uint64_t version,

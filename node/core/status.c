@@ -88,6 +88,36 @@ void gs_status_write_peer(const struct gs_core *core, const struct gs_trust_entr
     gs_vector_close(&past);
 }
 
+static bool is_other(const struct gs_core *core, const struct gs_trust_entry *trusted) {
+    return !trusted->revoked && !gs_closing_is_succeeded(core, &trusted->key) &&
+           memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) != 0;
+}
+
+uint32_t gs_core_peer_lags(const struct gs_core *core, struct gs_peer_lag *ret_lags, uint32_t max) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < core->config.trust->count && count < max; i++) {
+        const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
+        struct gs_vector past = {0};
+        enum gs_peer_reach reach;
+        if (!is_other(core, trusted)) {
+            continue;
+        }
+        struct gs_peer_lag *lag = &ret_lags[count];
+        const struct gs_peer_state *peer = gs_members_link(core, &trusted->key);
+        if (peer != NULL || gs_stable_known(core, &trusted->key, &past) == 0) {
+            const struct gs_vector *told = peer != NULL ? &peer->told : &past;
+            *lag = (struct gs_peer_lag){.linked = peer != NULL, .events = lag_events(core, told)};
+            lag->round_trip_ms = peer != NULL ? peer->round_trip_ms : 0;
+            memcpy(lag->region, trusted->region, sizeof lag->region);
+            gs_core_peer_life(core, &trusted->key, &lag->life, &reach);
+            gs_lag_own(core, gs_vector_seq(told, &core->self->origin), &lag->bytes, &lag->age_ms);
+            count++;
+        }
+        gs_vector_close(&past);
+    }
+    return count;
+}
+
 static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
     const struct gs_core_stats *stats = &core->stats;
     const struct {
@@ -102,6 +132,7 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
         {"batchesHeld", stats->batches_held},
         {"heldNow", stats->held},
         {"forks", stats->forks},
+        {"conflictsKnown", stats->conflicts_known},
         {"incarnations", stats->incarnations},
         {"verifyRuns", stats->verify_runs},
         {"aggregatesDiffering", stats->verify_differing},
@@ -152,8 +183,7 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
     bool first = true;
     for (uint32_t i = 0; i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
-        if (trusted->revoked || gs_closing_is_succeeded(core, &trusted->key) ||
-            memcmp(&trusted->key, &core->config.keys.public_key, sizeof trusted->key) == 0) {
+        if (!is_other(core, trusted)) {
             continue;
         }
         gs_buffer_text(out, first ? "" : ",");

@@ -2,14 +2,13 @@
 
 #include "node/http/request.h"
 #include "node/http/text.h"
+#include "node/serve/log.h"
 
-#include <globalstate/hlc.h>
 #include <globalstate/json.h>
 
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { PATH_MAX_SHOWN = 256 };
 
@@ -50,15 +49,8 @@ static void write_path(const struct mg_request_info *info, struct gs_buffer *out
 
 static void write_line(const struct gs_http_request *request, int status, const char *code, uint64_t duration_us,
                        uint64_t omitted, struct gs_buffer *out) {
-    struct timespec now;
-    char time[25];
-    clock_gettime(CLOCK_REALTIME, &now);
-    gs_hlc_format(gs_hlc_from_ms((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000), time);
-    gs_buffer_printf(out, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"request\",\"requestId\":\"%s\"", time,
-                     status >= 500   ? "error"
-                     : status >= 400 ? "warning"
-                                     : "info",
-                     request->id);
+    gs_log_begin(status >= 500 ? GS_LOG_ERROR : status >= 400 ? GS_LOG_WARNING : GS_LOG_INFO, "request", out);
+    gs_buffer_printf(out, ",\"requestId\":\"%s\"", request->id);
     if (request->info != NULL) {
         char client[INET_ADDRSTRLEN] = "";
         inet_ntop(AF_INET, &request->client, client, sizeof client);
@@ -77,7 +69,7 @@ static void write_line(const struct gs_http_request *request, int status, const 
     if (omitted > 0) {
         gs_buffer_printf(out, ",\"omitted\":%" PRIu64, omitted);
     }
-    gs_buffer_printf(out, ",\"ms\":%" PRIu64 ".%03" PRIu64 "}\n", duration_us / 1000, duration_us % 1000);
+    gs_buffer_printf(out, ",\"ms\":%" PRIu64 ".%03" PRIu64 "}", duration_us / 1000, duration_us % 1000);
 }
 
 void gs_access_log_write(struct gs_access_log *log, const struct gs_http_request *request, int status, const char *code,
@@ -89,9 +81,6 @@ void gs_access_log_write(struct gs_access_log *log, const struct gs_http_request
     }
     struct gs_buffer line = {0};
     write_line(request, status, code, duration_us, atomic_exchange(&log->omitted, 0), &line);
-    if (line.failed == 0) {
-        ssize_t written = write(STDERR_FILENO, line.bytes, line.length); /* one call: lines do not mix */
-        (void)written;                                                   /* there is nowhere to say that it failed */
-    }
+    gs_log_write(&line);
     gs_buffer_close(&line);
 }

@@ -43,6 +43,63 @@ static void write_core(const struct gs_core_stats *core, struct gs_buffer *out) 
     write_numbers(numbers, sizeof numbers / sizeof numbers[0], out);
 }
 
+static void write_checks(const struct gs_node_status *node, struct gs_buffer *out) {
+    const struct gs_core_stats *core = &node->core;
+    const struct number numbers[] = {
+        {"gs_quarantine_batches", "gauge", "Signed batches that are held in quarantine.", core->held},
+        {"gs_forked_origins", "gauge", "Origins that are known to have signed two histories.", core->forks},
+        {"gs_conflict_ledger_entries", "gauge", "Entries that the conflict ledger holds.", core->conflicts_known},
+        {"gs_verify_runs_total", "counter", "Comparisons of digests with a peer that came to an end.",
+         core->verify_runs},
+        {"gs_verify_differing_total", "counter", "Aggregates that were found to differ.", core->verify_differing},
+        {"gs_verify_repaired_total", "counter", "Aggregates replaced by what the log makes of them.",
+         core->verify_repaired},
+    };
+    write_numbers(numbers, sizeof numbers / sizeof numbers[0], out);
+}
+
+/* One metric, a line for each peer. */
+static void write_peers(const struct gs_node_status *node, const char *name, const char *help,
+                        double (*value)(const struct gs_peer_lag *peer), bool linked_only, struct gs_buffer *out) {
+    gs_buffer_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        if (node->peers[i].linked || !linked_only) {
+            gs_buffer_printf(out, "%s{peer=\"%s\"} %.15g\n", name, node->peers[i].region, value(&node->peers[i]));
+        }
+    }
+}
+
+static double alive_of(const struct gs_peer_lag *peer) {
+    return peer->life == GS_PEER_ALIVE ? 1 : 0;
+}
+
+static double round_trip_of(const struct gs_peer_lag *peer) {
+    return (double)peer->round_trip_ms / 1e3;
+}
+
+static double events_of(const struct gs_peer_lag *peer) {
+    return (double)peer->events;
+}
+
+static double bytes_of(const struct gs_peer_lag *peer) {
+    return (double)peer->bytes;
+}
+
+static double age_of(const struct gs_peer_lag *peer) {
+    return (double)peer->age_ms / 1e3;
+}
+
+static void write_lags(const struct gs_node_status *node, struct gs_buffer *out) {
+    if (node->peer_count == 0) {
+        return;
+    }
+    write_peers(node, "gs_peer_up", "1 when the region is alive.", alive_of, false, out);
+    write_peers(node, "gs_peer_round_trip_seconds", "Of the link to the region.", round_trip_of, true, out);
+    write_peers(node, "gs_peer_lag_events", "Events stored here that the region lacks.", events_of, false, out);
+    write_peers(node, "gs_peer_lag_bytes", "Bytes of this region's log that the region lacks.", bytes_of, false, out);
+    write_peers(node, "gs_peer_lag_seconds", "How old the oldest of these is.", age_of, false, out);
+}
+
 static void write_node(const struct gs_node_status *node, struct gs_buffer *out) {
     const struct number numbers[] = {
         {"gs_store_up", "gauge", "1 when the store answers.", node->store_ok ? 1 : 0},
@@ -60,14 +117,27 @@ static void write_node(const struct gs_node_status *node, struct gs_buffer *out)
         {"gs_view_cache_misses_total", "counter", "Reads that asked the core.", node->cache_misses},
         {"gs_view_cache_bytes", "gauge", "Views in the cache.", node->cache_bytes},
         {"gs_core_calls_waiting", "gauge", "Requests that wait for the core or the disk.", node->calls_waiting},
-        {"gs_core_wait_milliseconds", "gauge", "How long the oldest of them has waited.", node->oldest_call_ms},
-        {"gs_processor_wait_milliseconds", "gauge", "What a thread of this node waits for a processor.",
-         node->processor_wait_ms},
         {"gs_core_calls_refused_total", "counter", "Requests refused because others waited too long.",
          node->calls_refused},
         {"gs_resident_bytes", "gauge", "Memory of the process.", node->resident_bytes},
     };
     write_numbers(numbers, sizeof numbers / sizeof numbers[0], out);
+}
+
+/* In seconds, as Prometheus has it. */
+static void write_seconds(const char *name, const char *help, uint64_t ms, struct gs_buffer *out) {
+    gs_buffer_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %.3f\n", name, help, name, name, (double)ms / 1e3);
+}
+
+static void write_waits(const struct gs_node_status *node, struct gs_buffer *out) {
+    write_seconds("gs_core_wait_seconds", "How long the oldest call has waited for the core or the disk.",
+                  node->oldest_call_ms, out);
+    write_seconds("gs_processor_wait_seconds", "What a thread of this node waits for a processor.",
+                  node->processor_wait_ms, out);
+    if (node->verified_ago_ms != UINT64_MAX) {
+        write_seconds("gs_verify_age_seconds", "Since a comparison with a peer last came to an end; absent before.",
+                      node->verified_ago_ms, out);
+    }
 }
 
 static void write_process(const struct gs_http_context *context, struct gs_buffer *out) {
@@ -95,7 +165,10 @@ int gs_handle_metrics(struct gs_http_request *request, struct gs_http_response *
     gs_buffer_printf(out, "# HELP gs_info This node.\n# TYPE gs_info gauge\ngs_info{region=\"%s\",store=\"%s\"} 1\n",
                      request->context->region, node.store_name);
     write_core(&node.core, out);
+    write_checks(&node, out);
+    write_lags(&node, out);
     write_node(&node, out);
+    write_waits(&node, out);
     write_process(request->context, out);
     gs_metrics_write(&request->context->metrics, out);
     response->status = 200;

@@ -134,7 +134,7 @@ static void write_head(const struct gs_http_request *request, const struct gs_ht
         write_rate(&request->rate, out);
     }
     gs_cors_write(request, out);
-    gs_buffer_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ");
+    gs_buffer_text(out, "Cache-Control: no-store\r\n" GS_HTTP_SECURITY_HEADERS "X-Request-Id: ");
     gs_buffer_text(out, request->id);
     gs_buffer_text(out, request->close ? "\r\nConnection: close\r\n\r\n" : "\r\nConnection: keep-alive\r\n\r\n");
     if (has_body && request->method != GS_HTTP_HEAD) {

@@ -4,6 +4,12 @@
 
 #include "node/http/request.h"
 
+/* For whoever shows an answer in a browser: it is what it says it is, runs and loads nothing, is in nobody's frame, and
+ * its address is told to no other page. */
+#define GS_HTTP_SECURITY_HEADERS                                                                                 \
+    "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n" \
+    "Referrer-Policy: no-referrer\r\n"
+
 /* Zero-initialise; gs_http_response_close frees. */
 struct gs_http_response {
     int status;

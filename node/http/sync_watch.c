@@ -32,10 +32,11 @@ static bool write_event(struct gs_http_request *request, const char *name, struc
 
 static bool write_head(struct gs_http_request *request) {
     struct gs_buffer text = {0};
-    gs_buffer_printf(&text,
-                     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-                     "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
-                     request->id);
+    gs_buffer_printf(
+        &text,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n" GS_HTTP_SECURITY_HEADERS
+        "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
+        request->id);
     bool ok = write_text(request, &text);
     gs_buffer_close(&text);
     return ok;

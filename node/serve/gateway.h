@@ -32,8 +32,12 @@ struct gs_causal_gate *gs_gateway_causal_gate(struct gs_gateway *gateway);
 struct gs_history_pool *gs_gateway_history(struct gs_gateway *gateway);
 
 /* What /health and /metrics show; a consistent copy of what the loop last published, never waits for the core. */
+enum { GS_NODE_PEERS_SHOWN = 32 };
 struct gs_node_status {
     struct gs_core_stats core;
+    struct gs_peer_lag peers[GS_NODE_PEERS_SHOWN];
+    uint32_t peer_count;
+    uint64_t verified_ago_ms; /* since a comparison with a peer last came to an end; UINT64_MAX: none yet */
     bool store_ok;
     char store_name[16];
     uint64_t store_behind; /* records stored that history and SQL do not show yet */

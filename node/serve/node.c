@@ -4,6 +4,7 @@
 #include "node/serve/advertise.h"
 #include "node/serve/book_keeper.h"
 #include "node/serve/gateway_loop.h"
+#include "node/serve/log.h"
 #include "node/serve/note_writer.h"
 #include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
@@ -38,14 +39,15 @@ struct gs_node {
     struct gs_rewriter rewriter;
     char store_name[16];
     uv_async_t wake;
-    uv_timer_t timer;   /* the core's next deadline */
-    uv_timer_t status;  /* refreshes what /health shows */
-    uv_timer_t retry;   /* the next attempt to recover */
-    uint64_t retry_ms;  /* after which it comes */
-    uv_timer_t grace;   /* for a store that is away */
-    bool reloading;     /* there is no core: the store is being read again */
-    bool store_away;    /* a commit is tried again and again */
-    bool store_closing; /* the old store's thread has not ended yet */
+    uv_timer_t timer;                  /* the core's next deadline */
+    uv_timer_t status;                 /* refreshes what /health shows */
+    uv_timer_t retry;                  /* the next attempt to recover */
+    uint64_t retry_ms;                 /* after which it comes */
+    uv_timer_t grace;                  /* for a store that is away */
+    uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
+    bool reloading;                    /* there is no core: the store is being read again */
+    bool store_away;                   /* a commit is tried again and again */
+    bool store_closing;                /* the old store's thread has not ended yet */
     bool stopping;
     uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */
     uint32_t link_count;
@@ -248,9 +250,10 @@ static void on_appended(void *context, uint64_t tag, int error) {
     } else if (error == GS_EBUSY) {
         fail(node, "another node has taken over this node's store, so this one stops");
     } else if (error == GS_EWENTBACK) {
-        fprintf(stderr, "globalstate: THE STORE WENT BACK: it has lost writes that were acknowledged (a failover to a "
-                        "standby that lagged, or an old backup); going on as a new incarnation, and taking what peers "
-                        "have back from them\n");
+        gs_log(
+            GS_LOG_ERROR, "store_went_back",
+            "THE STORE WENT BACK: it has lost writes that were acknowledged (a failover to a standby that lagged, or "
+            "an old backup); going on as a new incarnation, and taking what peers have back from them");
         if (node->core != NULL) {
             gs_origin origin = gs_core_origin(node->core);
             node->config.core.lost.origin = origin;
@@ -277,11 +280,11 @@ static void on_away(void *context, bool away, const char *reason) {
     node->store_away = away;
     if (away) {
         gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
-        fprintf(stderr, "globalstate: the store is away: %s; reads go on, writes are refused until it is back\n",
-                reason);
+        gs_log(GS_LOG_ERROR, "store_away", "the store is away: %s; reads go on, writes are refused until it is back",
+               reason);
         uv_timer_start(&node->grace, on_grace_over, AWAY_GRACE_MS, 0);
     } else {
-        fprintf(stderr, "globalstate: the store is back\n");
+        gs_log(GS_LOG_INFO, "store_back", "the store is back");
         uv_timer_stop(&node->grace);
         step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
     }
@@ -357,6 +360,14 @@ static uint64_t resident_bytes(void) {
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* When the number of comparisons last grew. */
+static void note_verify(struct gs_node *node, uint64_t runs, uint64_t now_ms) {
+    if (runs > node->verify_runs) {
+        node->verify_runs = runs;
+        node->verified_ms = now_ms;
+    }
+}
+
 static void on_status(uv_timer_t *timer) {
     struct gs_node *node = timer->data;
     struct gs_node_status status = {.store_ok = !node->reloading && !node->store_away, .loop_mono_ms = mono_ms()};
@@ -364,9 +375,12 @@ static void on_status(uv_timer_t *timer) {
     if (node->core != NULL) {
         gs_core_get_stats(node->core, &status.core);
         status.peers_alive = status.core.peers;
+        status.peer_count = gs_core_peer_lags(node->core, status.peers, GS_NODE_PEERS_SHOWN);
+        note_verify(node, status.core.verify_runs, status.loop_mono_ms);
         gs_book_keeper_look(node->books, node->core);
     }
     gs_transport_stats_read(node->transport, &links);
+    status.verified_ago_ms = node->verified_ms > 0 ? status.loop_mono_ms - node->verified_ms : UINT64_MAX;
     memcpy(status.store_name, node->store_name, sizeof status.store_name);
     status.store_behind = node->store != NULL ? gs_store_thread_behind(node->store) : 0;
     status.peers_configured = node->config.seed_count;
@@ -381,7 +395,7 @@ static void on_status(uv_timer_t *timer) {
 
 static void on_note_failed(void *context, const char *name, int error) {
     (void)context;
-    fprintf(stderr, "globalstate: the note %s could not be written: %s\n", name, gs_error_message(error));
+    gs_log(GS_LOG_ERROR, "note_failed", "the note %s could not be written: %s", name, gs_error_message(error));
 }
 
 static int visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem) {
@@ -411,8 +425,8 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
         return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown, cause.detail);
     }
     if (report.damage[0] != '\0') {
-        fprintf(stderr, "globalstate: %s: it was forgotten, and all states were made anew from the log\n",
-                report.damage);
+        gs_log(GS_LOG_WARNING, "damage_forgotten", "%s: it was forgotten, and all states were made anew from the log",
+               report.damage);
     }
     snprintf(node->store_name, sizeof node->store_name, "%s", store->methods->name);
     node->core = core;
@@ -476,11 +490,11 @@ static void on_retry(uv_timer_t *timer) {
         return;
     }
     if (start_store(node, &problem) != 0) {
-        fprintf(stderr, "globalstate: still no store: %s\n", problem.detail);
+        gs_log(GS_LOG_ERROR, "store_away", "still no store: %s", problem.detail);
         retry_later(node);
         return;
     }
-    fprintf(stderr, "globalstate: the store is back; recovered\n");
+    gs_log(GS_LOG_INFO, "store_back", "the store is back; recovered");
     node->reloading = false;
     node->retry_ms = 0;
     drop_links(node);
@@ -516,7 +530,7 @@ static void on_store_closed_for_reload(void *context) {
  * what the failed core holds must not be used any more. */
 static void begin_reload(struct gs_node *node) {
     if (!node->stopping) {
-        fprintf(stderr, "globalstate: a commit failed; recovering from the store\n");
+        gs_log(GS_LOG_ERROR, "commit_failed", "a commit failed; recovering from the store");
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->reloading = true;
@@ -590,7 +604,7 @@ static void init_handles(struct gs_node *node) {
 
 /* A database that is not up yet, as after a power cut: requests are refused until it is. */
 static void wait_for_store(struct gs_node *node, const struct gs_problem *problem) {
-    fprintf(stderr, "globalstate: the store is away: %s; waiting for it\n", problem->detail);
+    gs_log(GS_LOG_ERROR, "store_away", "the store is away: %s; waiting for it", problem->detail);
     node->reloading = true;
     retry_later(node);
     uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);

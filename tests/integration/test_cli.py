@@ -2,7 +2,7 @@
 
 What goes wrong is said in one clear line, on standard error, with a status other than 0.
 """
-import base64, json, os, signal, socket, stat, sys, threading, time, unittest
+import base64, json, os, re, signal, socket, stat, subprocess, sys, threading, time, unittest
 
 from cluster import SECRET, Cluster, wait_for
 from http_client import token
@@ -143,15 +143,58 @@ class Status(Cli):
         for node in self.cluster:
             self.assertIn(node.region, shown.stdout)
         self.assertIn("alive", shown.stdout)
+        root = self.node.call("GET", "/cluster/digest").json["root"]
+        self.assertEqual(shown.stdout.count(f"    quarantine 0  forks 0  conflicts 0  digest {root}\n"), 2, shown.stdout)
+        self.assertRegex(shown.stdout, r"round trip \d+ ms  behind by \d+ events, \d+ bytes, [\d.]+ s")
         document = json.loads(self.status("--json").stdout)
         self.assertEqual([region["region"] for region in document["regions"]], ["eu-west", "us-east"])
         self.assertIs(document["converged"], True)
+        for region in document["regions"]:
+            self.assertEqual((region["digest"]["root"], region["counters"]["heldNow"]), (root, 0))
+            self.assertEqual(region["counters"]["conflictsKnown"], 0)
+            self.assertEqual(set(region["peers"][0]["lag"]), {"events", "bytes", "seconds"})
         self.cluster["us-east"].kill()
         self.node.call("PATCH", "/state/t/x", WRITE)
         self.check_unreachable()
+        self.check_metrics()
         refused = self.run_program("status", *self.urls()[:2])
         self.assertEqual(refused.returncode, 1)
         self.assertIn("token", refused.stdout + refused.stderr)
+
+    def check_metrics(self):
+        """A peer that is away shows, and what Prometheus' own check of metrics (promtool) would say: nothing."""
+        lag = lambda: self.metrics().get('gs_peer_lag_events{peer="us-east"}')
+        wait_for("the lag of who is away", lambda: (lag() or 0) >= 1)
+        values = self.metrics()
+        self.assertGreater(values['gs_peer_lag_bytes{peer="us-east"}'], 100)
+        self.assertGreater(wait_for("time", lambda: self.metrics()['gs_peer_lag_seconds{peer="us-east"}']), 0)
+        self.assertNotIn('gs_peer_round_trip_seconds{peer="us-east"}', values)
+        for name in ("gs_quarantine_batches", "gs_forked_origins", "gs_conflict_ledger_entries",
+                     "gs_verify_differing_total", "gs_verify_repaired_total"):
+            self.assertEqual(values[name], 0)
+
+    def metrics(self):
+        values, kinds, helped = {}, {}, set()
+        for line in self.node.call("GET", "/metrics", bearer="").body.decode().splitlines():
+            if line.startswith("# HELP "):
+                name, text = line.split(" ", 3)[2:]
+                self.assertNotIn(name, helped)
+                self.assertRegex(text, r"^[A-Z0-9].*\.$", line)
+                helped.add(name)
+            elif line.startswith("# TYPE "):
+                name, kind = line.split()[2:]
+                kinds[name] = kind
+                self.assertIn(name, helped)
+                self.assertRegex(name, r"^(gs|process)_[a-z_]+$")
+                self.assertEqual(name.endswith("_total"), kind == "counter", line)
+                self.assertNotRegex(name, r"milli|micro|_ms$|_kib$|_(gauge|counter|histogram)$")
+            else:
+                name, value = line.rsplit(" ", 1)
+                family = re.sub(r"_(bucket|sum|count)$", "", name.split("{")[0])
+                self.assertTrue(name.split("{")[0] in kinds or kinds.get(family) == "histogram", line)
+                self.assertNotIn(name, values)
+                values[name] = float(value)
+        return values
 
     def converged(self):
         done = self.status()
@@ -271,6 +314,23 @@ class Life(Cli):
             for client in idle:
                 client.close()
         self.cluster.check_logs()
+        for node in self.cluster:  # the log: JSON lines, from the first to the last
+            entries = [json.loads(line) for line in node.log().splitlines()]
+            self.assertEqual([entry["event"] for entry in entries if entry["event"] in ("started", "stop")],
+                             ["started", "stop"] * 2)
+            for entry in entries:
+                self.assertRegex(entry["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+                self.assertIn(entry["level"], ("info", "warning", "error"))
+
+    def test_a_person_reads_plain_lines(self):
+        master, slave = os.openpty()
+        process = subprocess.Popen([PROGRAM, "serve", "--region", "nowhere"], stdout=slave, stderr=slave,
+                                   stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "JWT_SECRET": SECRET})
+        os.close(slave)
+        self.assertEqual(process.wait(30), 2)
+        text = os.read(master, 4096).decode()
+        os.close(master)
+        self.assertRegex(text, r"^globalstate: GS_KEY_FILE: .*\r?\n$")
         self.assertFalse(os.path.exists(os.path.join(self.node.directory, "data", "globalstate.db-wal")),
                          "a clean stop leaves no write-ahead log behind")
 
