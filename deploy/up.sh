@@ -166,6 +166,7 @@ make_secrets() {
     if [[ ! -s $cluster/jwt-secret ]]; then
         head -c 48 /dev/urandom | base64 -w 0 | write_file "$cluster/jwt-secret"
     fi
+    [[ -e $cluster/denied ]] || echo "# JTI EXPIRES: see globalstate token revoke" | write_file "$cluster/denied"
     # Half its life is kept: what was copied out of it a while ago still works.
     if [[ ! -s $cluster/token || -n $(find "$cluster/token" -mtime "+$((token_days / 2))") ||
         $cluster/jwt-secret -nt $cluster/token ]]; then
