@@ -144,7 +144,8 @@ class Status(Cli):
             self.assertIn(node.region, shown.stdout)
         self.assertIn("alive", shown.stdout)
         root = self.node.call("GET", "/cluster/digest").json["root"]
-        self.assertEqual(shown.stdout.count(f"    quarantine 0  forks 0  conflicts 0  digest {root}\n"), 2, shown.stdout)
+        line = f"    quarantine 0  forks 0  conflicts 0  digest {root}\n"
+        self.assertEqual(shown.stdout.count(line), 2, shown.stdout)
         self.assertRegex(shown.stdout, r"round trip \d+ ms  behind by \d+ events, \d+ bytes, [\d.]+ s")
         document = json.loads(self.status("--json").stdout)
         self.assertEqual([region["region"] for region in document["regions"]], ["eu-west", "us-east"])

@@ -98,7 +98,7 @@ class Idle(unittest.TestCase):
         return slowest, ended
 
     def test_who_says_nothing_more(self):
-        """Nothing at all, half a head, and a request long ago: a server each, side by side, for it is waiting mostly."""
+        """Nothing at all, half a head, a request long ago: a server each, side by side, for it is waiting mostly."""
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for slowest, ended in pool.map(self.attack, (b"", b"GET /health HTTP/1.1\r\nHost:",
                                                          b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")):
