@@ -116,7 +116,9 @@ class Routes(Api):
     def test_cluster(self):
         cluster = self.call("GET", "/cluster")
         self.assertEqual((cluster.status, cluster.json["region"]), (200, "eu-west"))
-        self.assertEqual(self.call("GET", "/peers").json, {"peers": []})
+        peers = self.call("GET", "/peers").json["peers"]
+        self.assertEqual([(peer["region"], peer["state"]) for peer in peers],
+                         [("us-east", "dead"), ("ap-south", "dead")])
 
     def test_when_the_node_cannot(self):
         for id, code in (("overloaded", "overloaded"), ("starting", "starting"), ("store", "store_unavailable"),

@@ -4,7 +4,8 @@ import json, re
 from schema import Invalid, Schema, resolve
 
 METHODS = ("get", "head", "put", "post", "delete", "patch")
-CONNECTION_HEADERS = {"connection", "content-length", "cache-control", "x-content-type-options"}
+CONNECTION_HEADERS = {"connection", "content-length", "cache-control", "x-content-type-options",
+                      "content-security-policy", "referrer-policy"}
 
 
 class Operation:
