@@ -142,6 +142,20 @@ static int read_holdings(struct gs_reader *reader, struct gs_message *message) {
 
 static int read_packed(struct gs_reader *reader, struct gs_message *message);
 
+/* [15, origin, seq], [16, origin, seq, [record]] or [16, origin, seq, []] */
+static int read_fork_question(struct gs_reader *reader, struct gs_message *message) {
+    gs_read_bin_exact(reader, message->origin.bytes, GS_ORIGIN_SIZE);
+    message->seq = gs_read_uint(reader);
+    if (message->seq < 1 || message->seq > GS_SEQ_MAX) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+    if (reader->error != 0 || message->kind == GS_MESSAGE_FORK_ASK) {
+        return reader->error;
+    }
+    uint32_t count = gs_read_array(reader, 1);
+    return reader->error == 0 && count == 1 ? read_record_list(reader, 1, message) : reader->error;
+}
+
 static int read_body(struct gs_reader *reader, uint32_t length, struct gs_message *message) {
     int error;
     switch (message->kind) {
@@ -169,6 +183,12 @@ static int read_body(struct gs_reader *reader, uint32_t length, struct gs_messag
     case GS_MESSAGE_COMPARE:
         message->compare = gs_read_bin(reader, GS_MESSAGE_BYTES_MAX);
         return length == 2 ? reader->error : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_FORK_ASK:
+        return length == 3 ? read_fork_question(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_FORK_SAY:
+        return length == 4 ? read_fork_question(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
+    case GS_MESSAGE_DECISION:
+        return length == 2 ? read_record_list(reader, 1, message) : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_HOLDINGS:
         return length == 4 ? read_holdings(reader, message) : gs_reader_fail(reader, GS_EFORMAT);
     case GS_MESSAGE_MEMBERS:
@@ -222,7 +242,7 @@ static int decode(struct gs_slice bytes, bool packed, struct gs_message *ret_mes
         error = read_record_list(&reader, 1, &message);
     } else {
         uint32_t elements = gs_read_array(&reader, 6);
-        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_PACKED);
+        message.kind = (enum gs_message_kind)gs_read_u32(&reader, GS_MESSAGE_DECISION);
         bool nested = packed && message.kind != GS_MESSAGE_BATCHES;
         error = reader.error != 0 ? reader.error : nested ? GS_EFORMAT : read_body(&reader, elements, &message);
     }
@@ -287,6 +307,28 @@ void gs_message_write_fork(struct gs_slice a, struct gs_slice b, struct gs_buffe
     gs_write_uint(out, GS_MESSAGE_FORK);
     gs_buffer_append(out, a.bytes, a.length);
     gs_buffer_append(out, b.bytes, b.length);
+}
+
+void gs_message_write_fork_ask(const gs_origin *origin, uint64_t seq, struct gs_buffer *out) {
+    gs_write_array(out, 3);
+    gs_write_uint(out, GS_MESSAGE_FORK_ASK);
+    gs_write_bin(out, origin->bytes, GS_ORIGIN_SIZE);
+    gs_write_uint(out, seq);
+}
+
+void gs_message_write_fork_say(const gs_origin *origin, uint64_t seq, struct gs_slice record, struct gs_buffer *out) {
+    gs_write_array(out, 4);
+    gs_write_uint(out, GS_MESSAGE_FORK_SAY);
+    gs_write_bin(out, origin->bytes, GS_ORIGIN_SIZE);
+    gs_write_uint(out, seq);
+    gs_write_array(out, record.length > 0 ? 1 : 0);
+    gs_buffer_append(out, record.bytes, record.length);
+}
+
+void gs_message_write_decision(struct gs_slice record, struct gs_buffer *out) {
+    gs_write_array(out, 2);
+    gs_write_uint(out, GS_MESSAGE_DECISION);
+    gs_buffer_append(out, record.bytes, record.length);
 }
 
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,

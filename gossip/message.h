@@ -21,6 +21,9 @@ enum gs_message_kind {
     GS_MESSAGE_PROBE_ANSWER = 11,
     GS_MESSAGE_CREDIT = 12,
     GS_MESSAGE_PACKED = 13 /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
+    GS_MESSAGE_FORK_ASK = 15, /* which batch of an origin holds this event, at the receiver? */
+    GS_MESSAGE_FORK_SAY = 16, /* the answer */
+    GS_MESSAGE_DECISION = 17  /* a record whose batch decides about a fork */
 };
 
 /* Parts of an answer that may be on their way, or not stored, at a time; a vector that wants grants as many. */
@@ -65,6 +68,14 @@ struct gs_message {
     struct gs_slice *records; /* batches, fork: each an encoded record; the array is owned, the bytes are borrowed */
     uint64_t time_ms;         /* ping, pong */
     uint32_t credit;          /* credit: parts, 1 to GS_CREDIT_PARTS */
+    enum gs_vector_want want;        /* vector */
+    struct gs_vector vector;         /* vector: owned by the message */
+    uint32_t spared_count;           /* vector */
+    struct gs_spared *spared;        /* vector: owned, sorted by origin */
+    enum gs_batches_answer answer;   /* batches */
+    uint32_t record_count;           /* batches, fork (2), fork say (0 or 1), decision (1) */
+    struct gs_slice *records;        /* each an encoded record; the array is owned, the bytes are borrowed */
+    uint64_t time_ms;                /* ping, pong */
     struct gs_statement statement;   /* statement */
     gs_instance asker;               /* holdings: whose statement is answered */
     bool rival_alive;                /* holdings: another instance of the key was alive when the asker came */
@@ -73,6 +84,8 @@ struct gs_message {
     struct gs_slice compare;         /* compare: the encoded body, borrowed */
     struct gs_buffer plain;          /* what came packed; owned, and slices borrow from it */
     struct gs_member_message member; /* members, probe, probe answer */
+    gs_origin origin;                /* fork ask, fork say */
+    uint64_t seq;                    /* fork ask, fork say: of an event; the answer has one record, or none */
 };
 
 /* Decodes `bytes`; slices borrow from them, or from `plain`. GS_EFORMAT, GS_ETOOBIG, GS_ENOMEM. */
@@ -85,6 +98,10 @@ void gs_message_write_vector_sparing(const struct gs_vector *vector, enum gs_vec
                                      const struct gs_spared *spared, uint32_t spared_count, struct gs_buffer *out);
 /* Two encoded records. */
 void gs_message_write_fork(struct gs_slice a, struct gs_slice b, struct gs_buffer *out);
+void gs_message_write_fork_ask(const gs_origin *origin, uint64_t seq, struct gs_buffer *out);
+/* `record`: encoded, or empty. */
+void gs_message_write_fork_say(const gs_origin *origin, uint64_t seq, struct gs_slice record, struct gs_buffer *out);
+void gs_message_write_decision(struct gs_slice record, struct gs_buffer *out);
 /* `records`: encoded records, one after another; `count` of them. */
 void gs_message_write_batches(enum gs_batches_answer answer, uint32_t count, struct gs_slice records,
                               struct gs_buffer *out);

@@ -12,6 +12,8 @@
 
 #include <globalstate/delta.h>
 
+struct gs_fork_choice;
+
 enum gs_command_kind {
     GS_COMMAND_WRITE,     /* one or several events */
     GS_COMMAND_READ,      /* the views of one or several aggregates, at one cut */
@@ -23,6 +25,7 @@ enum gs_command_kind {
     GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
     GS_COMMAND_RETIRE,    /* a region is retired for good */
     GS_COMMAND_REWRITE,   /* not for the core: records that take the place of stored ones */
+    GS_COMMAND_FORKS,     /* forked origins and what was decided about them, as JSON; or one of them */
     GS_COMMAND_QUARANTINE /* batches that are held and forks, as JSON; or one of them, with its bytes */
 };
 
@@ -145,10 +148,11 @@ struct gs_command {
     uint32_t conflict_count;
     bool conflict_more;         /* there are older ones */
     uint64_t conflict_recorded; /* how many there ever were since the start */
-    /* QUARANTINE */
-    struct gs_slice held_id; /* empty: all of them; GS_ENOTFOUND if there is no such one */
-    int held_reason;         /* set by the core: GS_E… of the one */
-    bool held_releasable;    /* … */
+    /* QUARANTINE, FORKS */
+    struct gs_slice held_id;     /* empty: all of them; GS_ENOTFOUND if there is no such one */
+    int held_reason;             /* set by the core: GS_E… of the one */
+    bool held_releasable;        /* … */
+    struct gs_fork_choice *fork; /* FORKS of one: what may be decided about it; the command's arena's */
 
     /* RETIRE */
     struct {

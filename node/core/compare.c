@@ -129,7 +129,9 @@ static int at_cut(struct gs_core *core, struct gs_comparison *c, struct gs_updat
 
 int gs_comparison_cut(struct gs_core *core, struct gs_comparison *comparison, struct gs_update *update) {
     struct beyond beyond = {.core = core, .comparison = comparison, .update = update};
-    int error = gs_comparison_minimum(&comparison->vector, &comparison->theirs, &comparison->cut);
+    int error = gs_forks_part(core, &comparison->theirs)
+                    ? GS_ECHAIN
+                    : gs_comparison_minimum(&comparison->vector, &comparison->theirs, &comparison->cut);
     comparison->stage = GS_COMPARING_CUT;
     if (error == 0 && !gs_vector_covers(&comparison->cut, &comparison->vector)) {
         error = gs_digest_visit_beyond(core, &comparison->cut, rebuild_beyond, &beyond);

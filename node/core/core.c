@@ -41,6 +41,9 @@ void gs_core_free(struct gs_core *core) {
     gs_group_close(&core->flight);
     gs_batch_writer_close(&core->writer);
     gs_idempotency_close(core);
+    gs_fork_search_close(core);
+    gs_decisions_close(core);
+    gs_import_close(core);
     gs_jobs_close(core);
     gs_members_close(core);
     gs_compares_close(core);
@@ -89,6 +92,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_digest_command(core, command, update);
     case GS_COMMAND_ORIGINS:
         return gs_origins_command(core, command, update);
+    case GS_COMMAND_FORKS:
+        return gs_forks_command(core, command, update);
     case GS_COMMAND_CONFLICTS:
         return gs_ledger_command(core, command, update);
     case GS_COMMAND_REWRITE:
@@ -129,6 +134,13 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     }
     if (error == 0 && core->stats.forks > 0) {
         error = gs_forks_read(core, update);
+        error = error != 0 ? error : gs_fork_search_tick(core, update);
+    }
+    if (error == 0 && core->decision_count > 0) {
+        error = gs_decisions_tick(core, update);
+    }
+    if (error == 0) {
+        error = gs_import_tick(core, update);
     }
     if (error == 0) {
         error = gs_digest_flush(core, DIGESTS_PER_TICK);
@@ -256,7 +268,7 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         error = gs_members_step(core, update);
         error = error != 0 ? error : gs_jobs_step(core, update);
     }
-    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->halted) {
+    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->must_cut && !core->halted) {
         error = gs_group_seal(core, update);
         error = error != 0 ? error : gs_keep_consider(core, update);
         error = error != 0 ? error : gs_truncate_consider(core, update);
@@ -274,11 +286,16 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         gs_cells_forget_views(core);
         update->forget_views = true;
     }
-    if (error != 0 || core->must_reload) {
+    bool cuts = core->must_cut && !core->in_flight;
+    if (error != 0 || core->must_reload || cuts) {
         gs_group_fail_all(core, error != 0 ? error : GS_ESTORE, update);
         update->has_commit = false;
         update->reload = true;
+        update->has_cut = cuts;
+        update->cut = core->cut;
     }
+    int failed = gs_import_answered(core, update);
+    error = error != 0 ? error : failed;
     update->next_mono_ms = next_deadline(core);
     core->members.due_mono_ms = core->recovering ? 0 : update->next_mono_ms;
     return error;
@@ -299,6 +316,11 @@ void gs_core_get_stats(const struct gs_core *core, struct gs_core_stats *ret_sta
     ret_stats->conflicts = core->ledger.recorded;
     ret_stats->open_events = core->writer.count;
     gs_members_count(core, ret_stats);
+    ret_stats->imported = core->import.done;
+    ret_stats->import_refused = core->import.refused;
+    for (uint32_t i = 0; i < core->import.item_count; i++) {
+        ret_stats->import_waiting += core->import.items[i].done ? 0 : 1;
+    }
     ret_stats->requests_known = core->idempotency.count;
     ret_stats->conflicts_known = core->ledger.count;
     ret_stats->keep_behind = core->behind_oldest != NULL ? core->changes - core->behind_oldest->behind_changes + 1 : 0;

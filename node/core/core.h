@@ -31,6 +31,7 @@
 #include "gossip/trust.h"
 #include "gossip/vector.h"
 #include "node/core/command.h"
+#include "node/core/cut.h"
 #include "node/core/keep.h"
 #include "node/core/truncation.h"
 #include "node/core/view.h"
@@ -112,6 +113,7 @@ typedef uint64_t gs_peer;
 
 /* In place of a peer: a log read that the core makes for itself. */
 #define GS_CORE_OWN_READ ((gs_peer)0)
+#define GS_CORE_FORK_READ ((gs_peer)UINT64_MAX)
 
 struct gs_core_event {
     enum gs_core_event_type type;
@@ -245,8 +247,10 @@ struct gs_update {
     struct gs_truncation *truncation; /* NULL, or let the store remove what this allows, one step; then TRUNCATED */
     bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
-    bool reload;           /* the core is of no more use: close it and recover a new one from the store */
-    bool halt;             /* another node runs with our key, and began earlier: this one must stop for good */
+    bool has_cut;          /* with `reload`: before recovery, take this out of the store (node/core/cut.h) */
+    struct gs_cut cut;
+    bool reload; /* the core is of no more use: close it and recover a new one from the store */
+    bool halt;   /* another node runs with our key, and began earlier: this one must stop for good */
 };
 
 void gs_update_clear(struct gs_update *update);
@@ -271,7 +275,11 @@ struct gs_core_stats {
     uint64_t batches_duplicate; /* received although already there */
     uint64_t batches_held;      /* validly signed but not to be applied: skew, claims */
     uint64_t held;              /* now, in quarantine */
-    uint64_t forks;             /* origins that are known to have forked, now */
+    uint64_t forks;             /* origins of which nothing is taken for a fork, now */
+    uint64_t decisions;         /* about forks, that are known, now */
+    uint64_t imported;          /* events of branches that were decided against, written again */
+    uint64_t import_waiting;    /* now, events that are still to be */
+    uint64_t import_refused;    /* now, those of them that could not be */
     uint64_t commits;
     uint64_t requests_known;   /* now, idempotency keys that are remembered */
     uint64_t conflicts_known;  /* now, in the ledger */

@@ -13,7 +13,7 @@
  *   remote.c       a peer's batch: checks, application
  *   rights.c       whether a batch spends what its origin does not hold; transfer.c: who is meant by a transfer
  *   held.c         batches that must not be applied, yet or at all
- *   forks.c        origins that have signed two histories
+ *   forks.c        origins that have signed two histories; fork_*.c: what is decided about them (fork.h)
  *   closing.c      origins that have ended are closed (closing_proof.c, closing_drive.c)
  *   digest.c       the tree of hashes over all aggregates
  *   scrub.c        … and memory compared with it
@@ -43,6 +43,7 @@
 #include "node/core/core.h"
 #include "node/core/digest.h"
 #include "node/core/document.h"
+#include "node/core/fork.h"
 #include "node/core/jobs.h"
 #include "node/core/ledger.h"
 #include "node/core/members.h"
@@ -127,11 +128,16 @@ struct gs_origin_state {
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
     size_t waiting_bytes;
-    bool closing;                              /* somebody has proposed to close it */
-    uint32_t closed;                           /* its place among core->closings.closed, from 1 on; 0: none */
-    bool folded;                               /* closed, and every live member knows: not shown in vectors */
-    uint64_t moved_mono_ms;                    /* when a batch of it was applied last */
-    bool forked;                               /* nothing of it is taken any more */
+    bool closing;           /* somebody has proposed to close it */
+    uint32_t closed;        /* its place among core->closings.closed, from 1 on; 0: none */
+    bool folded;            /* closed, and every live member knows: not shown in vectors */
+    uint64_t moved_mono_ms; /* when a batch of it was applied last */
+    uint64_t stuck_seq;     /* the first that waits, when stuck queues were last looked for; 0: none */
+    bool forked;            /* nothing of it is taken any more */
+    bool located;           /* the proof is of the two batches after the point */
+    bool has_here;          /* `here` is the first batch of the branch that we have applied */
+    gs_hash here;
+    char other_holder[GS_REGION_NAME_MAX + 1]; /* who has the branch that we have not; "": nobody has said so */
     struct gs_buffer evidence;                 /* a record that contradicts ours, until ours is read from the log */
     struct gs_buffer proof;                    /* both, as a message */
     struct gs_end ends[ENDS_KEPT];             /* of its newest applied batches, a ring */
@@ -225,7 +231,8 @@ struct gs_peer_state {
     struct gs_vector told;    /* what it said it has */
     struct gs_spared *spared; /* origins of which it takes nothing for now; owned */
     uint32_t spared_count;
-    uint64_t forks_mono_ms; /* when we last sent it proofs of forks */
+    uint64_t forks_mono_ms;     /* when we last sent it proofs of forks */
+    uint64_t decisions_mono_ms; /* … and decisions about them */
     /* A picture taken at one of its vectors and kept for at least an interval: what it lacked then and lacks still was
      * not merely on its way. */
     uint64_t base_mono_ms;
@@ -279,6 +286,14 @@ struct gs_core {
     uint64_t rights_moves; /* deltas applied that may give an origin rights */
     bool reading_fork;     /* our side of fork_read's fork is being read from the log */
     gs_origin fork_read;
+    struct gs_fork_read fork_log_read;
+    struct gs_fork_search fork_search;
+    struct gs_decision *decisions; /* owned */
+    uint32_t decision_count, decision_capacity;
+    uint64_t stuck_mono_ms; /* when stuck queues are looked for next */
+    struct gs_cut cut;      /* that the store is to make; seq and origin are set when must_cut is */
+    bool must_cut;
+    struct gs_import import;
     struct gs_update later; /* notes that leave with this step's update */
     bool halted;            /* a rival that began earlier lives */
     bool store_away;        /* nothing is known to get stored: see away.c */
@@ -618,8 +633,63 @@ int gs_forks_log_read(struct gs_core *core, const struct gs_core_event *event, s
 int gs_forks_message(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
                      struct gs_update *update);
 int gs_forks_recover(struct gs_core *core, const char *name, struct gs_slice bytes);
+/* Two verified records that prove the fork better than what there is. */
+int gs_forks_prove(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *a,
+                   const struct gs_record *b, struct gs_update *update);
+/* The record without what travels beside the batch: it proves nothing. */
+void gs_forks_write_bare(const struct gs_record *record, struct gs_buffer *out);
+void gs_forks_freeze(struct gs_core *core, struct gs_origin_state *origin);
+void gs_forks_thaw(struct gs_core *core, struct gs_origin_state *origin);
+/* True if the vector is known to have another history of an origin than is applied here, or may have one. */
+bool gs_forks_part(const struct gs_core *core, const struct gs_vector *vector);
+/* True if the peer says that it takes nothing of the origin for its fork. */
+bool gs_forks_known_by(const struct gs_peer_state *peer, const gs_origin *origin);
 /* Sends a peer the proofs that it does not know of. */
 int gs_forks_tell(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update);
+
+/* fork_point.c */
+/* Asks for the record of our own log that holds the event; GS_EBUSY: not now. */
+int gs_fork_read_begin(struct gs_core *core, enum gs_fork_reader reader, const gs_origin *origin, uint64_t seq,
+                       gs_peer peer, struct gs_update *update);
+int gs_fork_read_done(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+int gs_fork_asked(struct gs_core *core, const struct gs_peer_state *peer, const struct gs_message *message,
+                  struct gs_update *update);
+int gs_fork_told(struct gs_core *core, const struct gs_peer_state *peer, const struct gs_message *message,
+                 struct gs_update *update);
+int gs_fork_search_tick(struct gs_core *core, struct gs_update *update);
+void gs_fork_search_close(struct gs_core *core);
+
+/* fork_decision.c */
+/* The decision about an origin that counts, or NULL. */
+struct gs_decision *gs_decision_find(const struct gs_core *core, const gs_origin *origin);
+/* True if a decision says what to do with a record that contradicts what is applied: it is no new fork. */
+bool gs_decision_expects(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *record);
+/* True if the batch is the first of a branch that was decided against. */
+bool gs_decision_forbids(const struct gs_core *core, const struct gs_batch_head *head);
+int gs_decisions_start(struct gs_core *core);
+/* Events of a verified batch were applied, or its record came by itself: any decisions in it are taken over. */
+int gs_decisions_note(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
+int gs_decision_message(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
+                        struct gs_update *update);
+int gs_decision_recover(struct gs_core *core, const char *name, struct gs_slice bytes);
+int gs_decisions_tell(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update);
+/* Follows decisions, as far as can be told which branch is ours. */
+int gs_decisions_tick(struct gs_core *core, struct gs_update *update);
+/* The record of our log that was asked for to find out. */
+int gs_decision_read(struct gs_core *core, const gs_origin *origin, uint64_t seq, struct gs_slice record);
+/* True if a decision is not followed yet. */
+bool gs_decisions_pending(const struct gs_core *core);
+void gs_decisions_close(struct gs_core *core);
+
+/* fork_import.c */
+int gs_import_recover(struct gs_core *core, const char *name, struct gs_slice bytes);
+int gs_import_tick(struct gs_core *core, struct gs_update *update);
+/* Takes the answers to our own command out of the update. */
+int gs_import_answered(struct gs_core *core, struct gs_update *update);
+void gs_import_close(struct gs_core *core);
+
+/* fork_show.c */
+int gs_forks_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 
 /* causal.c */
 /* Puts a verified record into its origin's queue; over the cap it is dropped, and pulled again later. */

@@ -11,7 +11,7 @@
 
 enum { TELL_AGAIN_MS = 5000 };
 
-static const char note_prefix[] = "fork-";
+static const char note_prefix[] = GS_NOTE_FORK;
 
 static void make_note_name(const gs_origin *origin, char ret_name[GS_NOTE_NAME_MAX + 1]) {
     memcpy(ret_name, note_prefix, sizeof note_prefix - 1);
@@ -24,24 +24,38 @@ static int parse(struct gs_slice bytes, struct gs_record *ret_record, struct gs_
 }
 
 /* The record without what travels beside the batch: it proves nothing. */
-static void write_bare(const struct gs_record *record, struct gs_buffer *out) {
+void gs_forks_write_bare(const struct gs_record *record, struct gs_buffer *out) {
     gs_write_array(out, 2);
     gs_write_bin(out, record->batch.bytes, record->batch.length);
     gs_write_array(out, 0);
 }
 
-static void freeze(struct gs_core *core, struct gs_origin_state *origin) {
+void gs_forks_freeze(struct gs_core *core, struct gs_origin_state *origin) {
     core->stats.forks += origin->forked ? 0 : 1;
     origin->forked = true;
 }
 
+void gs_forks_thaw(struct gs_core *core, struct gs_origin_state *origin) {
+    core->stats.forks -= origin->forked ? 1 : 0;
+    origin->forked = false;
+    gs_buffer_close(&origin->evidence);
+}
+
+/* Both batches begin where the histories part. */
+static bool stand_at_point(const struct gs_record *a, const struct gs_record *b) {
+    struct gs_batch_head first, second;
+    return gs_batch_parse_head(a->batch.bytes, a->batch.length, &first) == 0 &&
+           gs_batch_parse_head(b->batch.bytes, b->batch.length, &second) == 0 && first.first_seq == second.first_seq &&
+           memcmp(first.prev_hash.bytes, second.prev_hash.bytes, GS_HASH_SIZE) == 0;
+}
+
 int gs_forks_found(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *record,
                    struct gs_update *update) {
-    if (origin->forked) {
+    if (origin->forked || gs_decision_expects(core, origin, record)) {
         return 0;
     }
-    write_bare(record, &origin->evidence);
-    freeze(core, origin);
+    gs_forks_write_bare(record, &origin->evidence);
+    gs_forks_freeze(core, origin);
     if (origin->evidence.failed != 0 || update == NULL) {
         return origin->evidence.failed;
     }
@@ -104,16 +118,20 @@ static int send_proof(const struct gs_origin_state *origin, gs_peer peer, struct
 static int keep_proof(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *a,
                       const struct gs_record *b, gs_peer source, struct gs_update *update) {
     struct gs_buffer records[2] = {{0}, {0}};
-    write_bare(a, &records[0]);
-    write_bare(b, &records[1]);
+    gs_buffer_close(&origin->proof);
+    origin->located = stand_at_point(a, b);
+    gs_forks_write_bare(a, &records[0]);
+    gs_forks_write_bare(b, &records[1]);
     gs_message_write_fork(gs_slice_make(records[0].bytes, records[0].length),
                           gs_slice_make(records[1].bytes, records[1].length), &origin->proof);
     int error = records[0].failed != 0 || records[1].failed != 0 || origin->proof.failed != 0 ? GS_ENOMEM : 0;
     gs_buffer_close(&records[0]);
     gs_buffer_close(&records[1]);
     gs_buffer_close(&origin->evidence);
-    freeze(core, origin);
-    gs_causal_clear(core, origin);
+    if (gs_decision_find(core, &origin->origin) == NULL) {
+        gs_forks_freeze(core, origin);
+        gs_causal_clear(core, origin);
+    }
     if (error == 0 && !core->recovering) {
         char name[GS_NOTE_NAME_MAX + 1];
         struct gs_buffer note = {0};
@@ -127,6 +145,11 @@ static int keep_proof(struct gs_core *core, struct gs_origin_state *origin, cons
         }
     }
     return error;
+}
+
+int gs_forks_prove(struct gs_core *core, struct gs_origin_state *origin, const struct gs_record *a,
+                   const struct gs_record *b, struct gs_update *update) {
+    return keep_proof(core, origin, a, b, 0, update);
 }
 
 int gs_forks_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
@@ -170,7 +193,7 @@ static int take_proof(struct gs_core *core, struct gs_slice first, struct gs_sli
         return GS_ECLUSTER;
     }
     origin = gs_registry_find(core, &a.origin);
-    if (origin != NULL && origin->proof.length > 0) {
+    if (origin != NULL && origin->proof.length > 0 && (origin->located || !stand_at_point(&records[0], &records[1]))) {
         return 0;
     }
     int error = gs_registry_resolve(core, &a, &origin);
@@ -207,7 +230,7 @@ int gs_forks_recover(struct gs_core *core, const char *name, struct gs_slice byt
     return error == GS_ENOMEM ? error : 0;
 }
 
-static bool knows_of(const struct gs_peer_state *peer, const gs_origin *origin) {
+bool gs_forks_known_by(const struct gs_peer_state *peer, const gs_origin *origin) {
     for (uint32_t i = 0; i < peer->spared_count; i++) {
         if (peer->spared[i].forked && gs_origin_equal(&peer->spared[i].origin, origin)) {
             return true;
@@ -216,13 +239,29 @@ static bool knows_of(const struct gs_peer_state *peer, const gs_origin *origin) 
     return false;
 }
 
+bool gs_forks_part(const struct gs_core *core, const struct gs_vector *vector) {
+    for (uint32_t i = 0; i < vector->count; i++) {
+        const struct gs_head *theirs = &vector->heads[i];
+        const struct gs_origin_state *origin = gs_registry_find(core, &theirs->origin);
+        uint64_t ours = gs_vector_seq(&core->applied, &theirs->origin);
+        if (origin != NULL &&
+            ((origin->forked && theirs->seq > ours) ||
+             (theirs->seq <= ours && gs_registry_check_end(origin, theirs->seq, &theirs->hash) != 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int gs_forks_tell(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
-    if (core->stats.forks == 0 || (peer->forks_mono_ms != 0 && core->mono_ms - peer->forks_mono_ms < TELL_AGAIN_MS)) {
-        return 0;
+    int told = gs_decisions_tell(core, peer, update);
+    if (told != 0 || core->stats.forks == 0 ||
+        (peer->forks_mono_ms != 0 && core->mono_ms - peer->forks_mono_ms < TELL_AGAIN_MS)) {
+        return told;
     }
     for (uint32_t i = 0; i < core->origin_count; i++) {
         const struct gs_origin_state *origin = core->origins[i];
-        if (origin->proof.length > 0 && !knows_of(peer, &origin->origin)) {
+        if (origin->forked && origin->proof.length > 0 && !gs_forks_known_by(peer, &origin->origin)) {
             int error = send_proof(origin, peer->id, update);
             if (error != 0) {
                 return error;

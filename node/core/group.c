@@ -5,6 +5,7 @@
 #include "node/core/core_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int gs_group_touch(struct gs_core *core, struct gs_cell *cell) {
     if (cell->last_group == core->open.number) {
@@ -189,16 +190,33 @@ static int publish(const struct gs_group *group, struct gs_update *update) {
     return 0;
 }
 
-/* True if the commit may have released a batch from the quarantine. */
-static bool releases_something(const struct gs_group *group) {
+/* True if the commit changed an aggregate of the type: it may have released a batch, or decided about a fork. */
+static bool touches(const struct gs_group *group, const char *type) {
     for (uint32_t i = 0; i < group->touched_count; i++) {
-        struct gs_slice type = group->touched[i]->type;
-        static const char quarantine[] = GS_QUARANTINE_TYPE;
-        if (gs_slice_compare(type, gs_slice_make(quarantine, sizeof quarantine - 1)) == 0) {
+        if (gs_slice_compare(group->touched[i]->type, gs_slice_make(type, strlen(type))) == 0) {
             return true;
         }
     }
     return false;
+}
+
+static int note_own_decisions(struct gs_core *core, const struct gs_group *group) {
+    struct gs_reader reader;
+    int error = 0;
+    gs_reader_init(&reader, group->own_records.bytes, group->own_records.length);
+    reader.nodes_left = UINT32_MAX;
+    for (uint32_t i = 0; error == 0 && i < group->own_count; i++) {
+        struct gs_record record;
+        struct gs_batch_head head;
+        struct gs_arena arena = {0};
+        struct gs_event *events = NULL;
+        error = gs_record_read(&reader, &record);
+        error = error != 0 ? error : gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
+        error = error != 0 ? error : gs_batch_decode(&head, &arena, &events);
+        error = error != 0 ? error : gs_decisions_note(core, &head, events);
+        gs_arena_close(&arena);
+    }
+    return error;
 }
 
 int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_update *update) {
@@ -216,7 +234,10 @@ int gs_group_stored(struct gs_core *core, uint64_t commit, int error, struct gs_
     core->stored_group = commit;
     core->stats.commits++;
     int failed = gs_vector_copy(&core->stored, &group.heads);
-    core->look_at_releases = core->stats.held > 0 && releases_something(&group);
+    core->look_at_releases = core->stats.held > 0 && touches(&group, GS_QUARANTINE_TYPE);
+    if (failed == 0 && group.own_count > 0 && touches(&group, GS_FORK_TYPE)) {
+        failed = note_own_decisions(core, &group);
+    }
     if (failed == 0) {
         failed = publish(&group, update);
     }

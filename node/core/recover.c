@@ -23,6 +23,9 @@ static int apply_recovered(struct gs_core *core, struct gs_origin_state *origin,
         origin->anchor_hash = head->hash;
         memcpy(origin->anchor_signature, head->signature, GS_SIGNATURE_SIZE);
     }
+    if (error == 0) {
+        error = gs_decisions_note(core, head, events);
+    }
     gs_arena_close(&arena);
     return error;
 }
@@ -172,6 +175,8 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
         return gs_members_note(core, bytes);
     }
     int error = gs_forks_recover(core, name, bytes);
+    error = error != 0 ? error : gs_decision_recover(core, name, bytes);
+    error = error != 0 ? error : gs_import_recover(core, name, bytes);
     error = error != 0 ? error : gs_jobs_note(core, name, bytes);
     return error != 0 ? error : gs_held_recover(core, name, bytes);
 }
@@ -180,7 +185,7 @@ int gs_core_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
  * life of a clone, or of a disk that was lost, and numbers of it may be where we cannot look. */
 static bool may_go_on(const struct gs_core *core) {
     return core->self != NULL && !core->self->forked && core->has_noted_self &&
-           !gs_closing_begun(core, &core->self->origin) &&
+           gs_decision_find(core, &core->self->origin) == NULL && !gs_closing_begun(core, &core->self->origin) &&
            memcmp(&core->noted_self, &core->self->incarnation, sizeof core->noted_self) == 0;
 }
 
@@ -198,6 +203,10 @@ int gs_core_start(struct gs_core *core) {
         error = gs_digest_flush(core, UINT64_MAX); /* now rather than while somebody waits */
     }
     error = error != 0 ? error : gs_members_start(core);
+    if (error != 0) {
+        return error;
+    }
+    error = gs_decisions_start(core);
     if (error != 0) {
         return error;
     }

@@ -14,6 +14,9 @@ static int refuse(struct gs_core *core, struct gs_peer_state *peer, struct gs_up
 static int place_in_chain(const struct gs_core *core, const struct gs_origin_state *origin,
                           const struct gs_batch_head *head) {
     static const gs_hash none;
+    if (gs_decision_forbids(core, head)) {
+        return GS_EBUSY;
+    }
     const struct gs_head *last = gs_vector_find(&core->applied, &head->origin);
     uint64_t seq = last != NULL ? last->seq : 0;
     if (gs_batch_last_seq(head) <= seq) {
@@ -47,6 +50,7 @@ static int apply_record(struct gs_core *core, struct gs_origin_state *origin, co
         error = error == 0 ? gs_registry_advance(core, origin, head) : GS_ENOMEM;
         error = error == 0 ? gs_group_add_remote(core, bytes) : error;
         gs_vouch_applied(core, origin, checked);
+        error = error == 0 ? gs_decisions_note(core, head, events) : error;
         core->stats.events_remote += head->count;
         bool only_ack = head->count == 1 && events[0].change_count == 0;
         if (!only_ack && !core->ack_due) {

@@ -33,6 +33,11 @@ bool gs_stable_counts(const struct gs_core *core, const struct gs_trust_entry *t
 
 int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector) {
     int error = gs_vector_copy(ret_vector, &core->stored);
+    for (uint32_t i = 0; error == 0 && i < core->origin_count; i++) {
+        if (core->origins[i]->forked) { /* others may have something else under the same numbers */
+            gs_vector_remove(ret_vector, &core->origins[i]->origin);
+        }
+    }
     for (uint32_t i = 0; error == 0 && i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
         struct gs_vector known = {0};

@@ -356,6 +356,15 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     case GS_MESSAGE_FORK:
         error = gs_forks_message(core, peer, &message, update);
         break;
+    case GS_MESSAGE_FORK_ASK:
+        error = gs_fork_asked(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_FORK_SAY:
+        error = gs_fork_told(core, peer, &message, update);
+        break;
+    case GS_MESSAGE_DECISION:
+        error = gs_decision_message(core, peer, &message, update);
+        break;
     case GS_MESSAGE_COMPARE:
         error = gs_compares_message(core, peer, &message, update);
         break;
@@ -388,6 +397,9 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
 int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
     if (event->log_read.peer == GS_CORE_OWN_READ) {
         return gs_forks_log_read(core, event, update);
+    }
+    if (event->log_read.peer == GS_CORE_FORK_READ) {
+        return gs_fork_read_done(core, event, update);
     }
     struct gs_peer_state *peer = gs_peer_find(core, event->log_read.peer);
     if (peer == NULL) {

@@ -118,7 +118,7 @@ static int take_root(struct gs_core *core, struct gs_comparison *c, struct gs_co
     c->theirs = answer->vector;
     answer->vector = (struct gs_vector){0};
     int error = gs_comparison_minimum(&c->vector, &c->theirs, &c->cut);
-    if (error == GS_ECHAIN) {
+    if (error == GS_ECHAIN || gs_forks_part(core, &c->theirs)) {
         return gs_comparison_fail(core, c, GS_COMPARE_DONE, "the histories differ: an origin has forked", update);
     }
     struct gs_attestation attestation = {

@@ -1,6 +1,7 @@
 /* Clients: each call is one request, with an idempotency key, that is repeated until it is answered. What it asks for
  * is a function of the seed and its number, so that a retry asks for the same. */
 #include "tests/simulation/checks.h"
+#include "tests/simulation/forker.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -316,6 +317,10 @@ void sim_client_answered(struct sim_world *world, struct sim_node *node, struct 
     }
     if (sim_retire_answered(world, command)) {
         gs_command_free(command);
+        return;
+    }
+    if (world->forker != NULL && command == world->forker->command) {
+        sim_forker_answered(world, command);
         return;
     }
     call->active = false;

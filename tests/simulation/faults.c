@@ -212,7 +212,7 @@ void sim_heal(struct sim_world *world) {
         for (uint32_t b = a + 1; b < world->plan.nodes; b++) {
             world->links[a][b].slow_ms = 0;
         }
-        if (world->byzantine != NULL) {
+        if (sim_has_guest(world)) {
             sim_link_down(world, a, world->plan.nodes);
         }
     }

@@ -6,7 +6,7 @@ static struct sim_link *link_of(struct sim_world *world, uint32_t a, uint32_t b)
 }
 
 struct sim_node *sim_link_other(struct sim_world *world, const struct sim_node *node, uint64_t id) {
-    for (uint32_t i = 0; i < world->plan.nodes + (world->byzantine != NULL ? 1 : 0); i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (sim_has_guest(world) ? 1 : 0); i++) {
         const struct sim_link *link = link_of(world, node->index, i);
         if (i != node->index && link->up && link->id == id) {
             return &world->nodes[i];
@@ -58,6 +58,9 @@ void sim_deliver(struct sim_world *world, const struct sim_event *event) {
     if (world->byzantine != NULL && to->index == sim_byzantine_index(world)) {
         sim_byzantine_receive(world, event->number, gs_slice_make(event->bytes.bytes, event->bytes.length));
         return;
+    }
+    if (to->index == world->plan.nodes) {
+        return; /* the forker hears nothing */
     }
     if (to->core == NULL || sim_link_other(world, to, event->number) == NULL) {
         return;
@@ -125,7 +128,7 @@ void sim_relink(struct sim_world *world) {
             }
         }
         uint32_t evil = world->plan.nodes;
-        if (world->byzantine != NULL && world->nodes[a].core != NULL && !world->links[a][evil].up && !world->healed) {
+        if (sim_has_guest(world) && world->nodes[a].core != NULL && !world->links[a][evil].up && !world->healed) {
             link_up(world, a, evil);
         }
     }

@@ -1,4 +1,5 @@
 #include "tests/simulation/checks.h"
+#include "tests/simulation/forker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,7 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
         return;
     }
     sim_client_crashed(world, node);
+    sim_forker_crashed(world, node);
     gs_core_free(node->core);
     node->core = NULL;
     node->epoch++;
@@ -191,7 +193,7 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     node->pending_count = 0;
     sim_truncate_crash(world, node);
     sim_keep_crash(world, node);
-    for (uint32_t i = 0; i < world->plan.nodes + (world->byzantine != NULL ? 1 : 0); i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (sim_has_guest(world) ? 1 : 0); i++) {
         if (i != node->index) {
             sim_link_down(world, node->index, i);
         }
@@ -335,11 +337,16 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     }
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
+    bool has_cut = update.has_cut;
+    struct gs_cut cut = update.cut;
     carry_out(world, node, event->type, &update);
     sim_check_fresh(world, node);
     sim_check_verified(world, node);
     gs_update_clear(&update);
     if (reload) {
+        if (has_cut) {
+            sim_node_cut(world, node, &cut);
+        }
         sim_node_crash(world, node);
     } else if (node->core != NULL && node->epoch == epoch) {
         node->timer_ms = next > world->now_ms ? next : world->now_ms + 1;

@@ -1,5 +1,6 @@
 #include "tests/simulation/byzantine.h"
 #include "tests/simulation/checks.h"
+#include "tests/simulation/forker.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,7 +95,7 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
 static void make_keys(struct sim_world *world) {
     struct gs_buffer text = {0};
     struct gs_problem problem = {0};
-    for (uint32_t i = 0; i < world->plan.nodes + (world->plan.byzantine ? 1 : 0); i++) {
+    for (uint32_t i = 0; i < world->plan.nodes + (world->plan.byzantine || world->plan.forks ? 1 : 0); i++) {
         uint8_t seed[GS_SEED_SIZE] = {(uint8_t)(i + 1), 0x5e};
         char key[45];
         gs_key_pair_from_seed(seed, &world->nodes[i].keys);
@@ -188,6 +189,9 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     case SIM_RETIRE:
         sim_retire(world);
         break;
+    case SIM_FORKER:
+        sim_forker_act(world);
+        break;
     case SIM_RELINK:
         sim_relink(world);
         sim_check_steady(world);
@@ -214,6 +218,9 @@ static void schedule_beginning(struct sim_world *world) {
     }
     if (world->byzantine != NULL) {
         sim_schedule(world, 10, (struct sim_event){.type = SIM_BYZANTINE});
+    }
+    if (world->forker != NULL) {
+        sim_schedule(world, 10, (struct sim_event){.type = SIM_FORKER});
     }
 }
 
@@ -243,7 +250,8 @@ static void run_until(struct sim_world *world, uint64_t until_ms, bool may_end) 
         if (++world->steps > STEPS_MAX) {
             sim_fail(world, "more than %d steps: something goes round in circles", STEPS_MAX);
         }
-        if (may_end && world->steps % 16 == 0 && calls_done(world) && sim_all_agree(world) && sim_all_closed(world)) {
+        if (may_end && world->steps % 16 == 0 && calls_done(world) && sim_all_agree(world) && sim_all_closed(world) &&
+            sim_forker_done(world)) {
             return;
         }
     }
@@ -305,6 +313,10 @@ void sim_world_open(struct sim_world *world, const struct sim_plan *plan) {
         world->nodes[plan->nodes].index = plan->nodes;
         sim_byzantine_open(world);
     }
+    if (plan->forks) {
+        world->nodes[plan->nodes].index = plan->nodes;
+        sim_forker_open(world);
+    }
     for (uint32_t i = 0; i < plan->nodes && !world->failed; i++) {
         world->nodes[i].index = i;
         world->nodes[i].clock_offset_ms = (int64_t)sim_below(&world->rng, 10000) - 5000;
@@ -320,7 +332,8 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     sim_check_stable(world);
     sim_heal(world);
     run_until(world, plan->chaos_ms + plan->settle_ms, true);
-    if (!world->failed && (!calls_done(world) || !sim_all_agree(world) || !sim_all_closed(world))) {
+    if (!world->failed &&
+        (!calls_done(world) || !sim_all_agree(world) || !sim_all_closed(world) || !sim_forker_done(world))) {
         print_vectors(world);
         sim_fail(world, "not settled %llu ms after everything healed: calls %s, vectors %s, ended lives %s",
                  (unsigned long long)plan->settle_ms, calls_done(world) ? "done" : "open",
@@ -329,6 +342,7 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
     sim_check_agreement(world);
     sim_check_end(world);
     sim_check_members(world);
+    sim_forker_check(world);
     if (!world->failed && plan->seed % QUIET_EVERY == 0) {
         check_quiet(world);
     }
@@ -344,6 +358,7 @@ bool sim_world_run(struct sim_world *world, const struct sim_plan *plan) {
 
 void sim_world_close(struct sim_world *world) {
     sim_byzantine_close(world);
+    sim_forker_close(world);
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         struct sim_node *node = &world->nodes[i];
         gs_core_free(node->core);

@@ -51,6 +51,13 @@ struct sim_plan {
     bool rights;           /* clients make, spend and give rights of bounded counters */
     bool kill_points;      /* nodes die at named places of their work, and not only between two steps */
     uint64_t retention_ms; /* logs forget what is older; 0: nothing */
+    uint32_t seeds;   /* who knows whose address at first; see enum sim_seeds */
+    bool patient;     /* the safety phase lasts long enough for somebody to be taken for dead */
+    bool leaves;      /* nodes leave and come back */
+    bool retires;     /* the last node is retired for good, whatever it does meanwhile */
+    bool rights;      /* clients make, spend and give rights of bounded counters */
+    bool kill_points; /* nodes die at named places of their work, and not only between two steps */
+    bool forks;       /* a member signs two histories, and an operator decides: forker.h */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };
@@ -139,7 +146,8 @@ enum sim_event_type {
     SIM_RESTART,
     SIM_RELINK,
     SIM_RETIRE,
-    SIM_BYZANTINE
+    SIM_BYZANTINE,
+    SIM_FORKER
 };
 
 struct sim_event {
@@ -155,6 +163,7 @@ struct sim_event {
 };
 
 struct sim_byzantine;
+struct sim_forker;
 
 enum sim_kill_point {
     SIM_APPEND_BEFORE,
@@ -182,6 +191,7 @@ struct sim_world {
     struct sim_node nodes[SIM_NODES_MAX + 1];
     struct sim_link links[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* [lower][higher] */
     struct sim_byzantine *byzantine;                             /* owned; NULL: none */
+    struct sim_forker *forker;                                   /* owned; NULL: none */
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t call_count;
     struct sim_event *events; /* a heap; owned */
@@ -201,6 +211,8 @@ struct sim_world {
     uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
     uint64_t trace;                                   /* running hash of everything that happened */
     uint64_t steps;
+    uint64_t cuts;     /* logs that were cut after a decision */
+    uint64_t imported; /* batches that were to be written again after one */
     bool failed;
     char failure[4096];
 };
@@ -213,6 +225,11 @@ void sim_run(struct sim_world *world, uint64_t for_ms);
 /* Runs one world from beginning to end. True if every check held; else `failure` says what did not. */
 bool sim_world_run(struct sim_world *world, const struct sim_plan *plan);
 void sim_world_close(struct sim_world *world);
+
+/* True if there is a member behind the honest ones. */
+static inline bool sim_has_guest(const struct sim_world *world) {
+    return world->byzantine != NULL || world->forker != NULL;
+}
 
 /* Notes the first failure; the run ends. */
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
