@@ -20,7 +20,7 @@ enum gs_message_kind {
     GS_MESSAGE_PROBE = 10,    /* "is this key alive?": to a peer that may reach it, and on to the key itself */
     GS_MESSAGE_PROBE_ANSWER = 11,
     GS_MESSAGE_CREDIT = 12,
-    GS_MESSAGE_PACKED = 13 /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
+    GS_MESSAGE_PACKED = 13, /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
     GS_MESSAGE_FORK_ASK = 15, /* which batch of an origin holds this event, at the receiver? */
     GS_MESSAGE_FORK_SAY = 16, /* the answer */
     GS_MESSAGE_DECISION = 17  /* a record whose batch decides about a fork */

@@ -9,6 +9,7 @@ int gs_cli_trust(int argc, char **argv);
 int gs_cli_token(int argc, char **argv);
 int gs_cli_retire(int argc, char **argv);
 int gs_cli_status(int argc, char **argv);
+int gs_cli_forks(int argc, char **argv);
 int gs_cli_sync(int argc, char **argv);
 int gs_cli_replay(int argc, char **argv);
 int gs_cli_events(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct {
     {"replay", gs_cli_replay,
      "send a recorded trace to running regions, or a store's log into a fresh store; and compare"},
     {"events", gs_cli_events, "show the history of an aggregate, or a region's feed"},
+    {"forks", gs_cli_forks, "show regions that have signed two histories; decide which one is kept"},
     {"export", gs_cli_export, "everything that a region has written down about one subject"},
     {"erase", gs_cli_erase, "take the data of one actor's events out of regions' logs; the chains stay whole"},
     {"verify", gs_cli_verify, "walk a stopped node's whole log and all that is kept beside it; name what is damaged"},

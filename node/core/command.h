@@ -152,6 +152,7 @@ struct gs_command {
     struct gs_slice held_id;     /* empty: all of them; GS_ENOTFOUND if there is no such one */
     int held_reason;             /* set by the core: GS_E… of the one */
     bool held_releasable;        /* … */
+    struct gs_slice importer;    /* FORKS of one: a region that may be asked to import; may be empty */
     struct gs_fork_choice *fork; /* FORKS of one: what may be decided about it; the command's arena's */
 
     /* RETIRE */

@@ -102,6 +102,7 @@ struct gs_fork_choice {
     bool here[2];                              /* this node has applied it */
     char region[GS_REGION_NAME_MAX + 1];       /* of this node */
     char other_holder[GS_REGION_NAME_MAX + 1]; /* a region that has the other one; "": not known */
+    bool importer_known;                       /* the region that the command names has a key that is trusted */
 };
 
 /* One read of a batch of our own log by (origin, seq) at a time, for whoever wants to know. */

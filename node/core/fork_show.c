@@ -228,6 +228,11 @@ static int make_choice(const struct gs_core *core, const struct gs_origin_state 
     memcpy(choice->other_holder, origin->other_holder, sizeof choice->other_holder);
     const struct gs_trust_entry *self = gs_trust_find_key(core->config.trust, &core->config.keys.public_key);
     memcpy(choice->region, self != NULL ? self->region : "", self != NULL ? sizeof choice->region : 1);
+    char importer[GS_REGION_NAME_MAX + 1] = "";
+    if (command->importer.length > 0 && command->importer.length < sizeof importer) {
+        memcpy(importer, command->importer.bytes, command->importer.length);
+    }
+    choice->importer_known = gs_trust_find_region(core->config.trust, importer) != NULL;
     command->fork = choice;
     return 0;
 }

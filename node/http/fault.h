@@ -28,6 +28,8 @@
     X(GS_HTTP_ERATE, 14, 429, "rate_limited", "too many requests")                                                   \
     X(GS_HTTP_ENOTCAUGHTUP, 13, 409, "not_caught_up", "the region does not have what the causal token stands for")   \
     X(GS_HTTP_ENOTRELEASABLE, 31, 409, "not_releasable", "what is wrong with it cannot be overruled")                \
+    X(GS_HTTP_ENOTLOCATED, 32, 409, "not_located", "it is not known yet where the histories part")                   \
+    X(GS_HTTP_EDECIDED, 33, 409, "already_decided", "it has been decided")                                           \
     X(GS_HTTP_EROLLEDBACK, 30, 409, "already_rolled_back", "there is nothing left to roll back")                     \
     X(GS_HTTP_EVERSION, 12, 505, "http_version_not_supported", "only HTTP/1.0 and HTTP/1.1 are spoken here")
 

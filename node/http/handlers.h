@@ -31,6 +31,9 @@ GS_HTTP_HANDLER(gs_handle_state_conflicts);    /* GET, HEAD /state/{type}/{id}/c
 GS_HTTP_HANDLER(gs_handle_conflicts);          /* GET, HEAD /conflicts */
 GS_HTTP_HANDLER(gs_handle_rollback);           /* POST /state/{type}/{id}/rollback */
 GS_HTTP_HANDLER(gs_handle_retire);             /* POST /peers/{region}/retire */
+GS_HTTP_HANDLER(gs_handle_forks);              /* GET, HEAD /forks */
+GS_HTTP_HANDLER(gs_handle_fork);               /* GET, HEAD /forks/{origin} */
+GS_HTTP_HANDLER(gs_handle_fork_decide);        /* POST /forks/{origin}/decide */
 GS_HTTP_HANDLER(gs_handle_quarantine);         /* GET, HEAD /quarantine */
 GS_HTTP_HANDLER(gs_handle_quarantine_item);    /* GET, HEAD /quarantine/{id} */
 GS_HTTP_HANDLER(gs_handle_quarantine_release); /* POST /quarantine/{id}/release */

@@ -1,8 +1,10 @@
 #include "node/serve/node.h"
+#include "node/serve/cut_log.h"
 
 #include "gossip/transport_uv.h"
 #include "node/serve/advertise.h"
 #include "node/serve/book_keeper.h"
+#include "node/serve/cut_log.h"
 #include "node/serve/gateway_loop.h"
 #include "node/serve/log.h"
 #include "node/serve/note_writer.h"
@@ -45,6 +47,8 @@ struct gs_node {
     uint64_t retry_ms;                 /* after which it comes */
     uv_timer_t grace;                  /* for a store that is away */
     uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
+    bool has_cut;                      /* before the next recovery, this is taken out of the log */
+    struct gs_cut cut;
     bool reloading;                    /* there is no core: the store is being read again */
     bool store_away;                   /* a commit is tried again and again */
     bool store_closing;                /* the old store's thread has not ended yet */
@@ -198,6 +202,10 @@ static void step(struct gs_node *node, struct gs_core_event *event) {
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
     bool halt = update.halt;
+    if (update.has_cut) {
+        node->has_cut = true;
+        node->cut = update.cut;
+    }
     gs_update_clear(&update);
     if (halt) {
         fail(node, "another node that runs with this region's key began earlier and is alive: this one stops (a cloned "
@@ -403,11 +411,32 @@ static int visit_notes(void *context, gs_notes_fn visit, void *visit_context, st
     return gs_book_keeper_visit(node->books, node->config.notes_directory, visit, visit_context, problem);
 }
 
+/* What was decided about a fork takes some of the log: done before anything is made of it. The store is opened anew. */
+static int cut_log(struct gs_node *node, struct gs_store **store, struct gs_problem *problem) {
+    struct gs_cut_report report;
+    int error = gs_cut_log(*store, node->config.notes_directory, &node->cut, &node->config.core, &report, problem);
+    (*store)->methods->close(*store);
+    *store = NULL;
+    if (error != 0) {
+        return error;
+    }
+    node->has_cut = false;
+    fprintf(stderr,
+            "globalstate: a decision about a fork: %llu batches were taken out of the log from record %llu on; %llu of "
+            "them are written again here\n",
+            (unsigned long long)(report.ours + report.others), (unsigned long long)report.first,
+            (unsigned long long)report.ours);
+    return gs_store_open(node->config.database_url, store, problem);
+}
+
 /* Opens the store and makes a core from it. */
 static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_problem *problem) {
     struct gs_store *store = NULL;
     struct gs_core *core = NULL;
     int error = gs_store_open(node->config.database_url, &store, problem);
+    if (error == 0 && node->has_cut) {
+        error = cut_log(node, &store, problem);
+    }
     if (error != 0) {
         return error;
     }
@@ -530,7 +559,8 @@ static void on_store_closed_for_reload(void *context) {
  * what the failed core holds must not be used any more. */
 static void begin_reload(struct gs_node *node) {
     if (!node->stopping) {
-        gs_log(GS_LOG_ERROR, "commit_failed", "a commit failed; recovering from the store");
+        gs_log(GS_LOG_ERROR, node->has_cut ? "fork_decided" : "commit_failed", "%s; recovering from the store",
+               node->has_cut ? "a decision about a fork takes some of the log" : "a commit failed");
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->reloading = true;

@@ -116,6 +116,58 @@ static int memory_append(struct gs_store *store, struct gs_slice records, uint32
     return error;
 }
 
+static void forget_after(struct gs_memory_data *memory, uint64_t after) {
+    size_t kept = 0;
+    for (size_t i = 0; i < memory->index_count; i++) {
+        if (memory->index[i] < after) {
+            memory->index[kept++] = memory->index[i];
+        }
+    }
+    memory->index_count = kept;
+    for (size_t i = 0; i < memory->count; i++) {
+        gs_buffer_close(&memory->rows[i].versions);
+        if (i >= after) {
+            free(memory->rows[i].bytes);
+        }
+    }
+    memory->count = after;
+    memory->indexed = 0;
+    gs_memory_index_close(memory);
+    memory->aggregates = (struct gs_table){0};
+    memory->numbered = NULL;
+    memory->origins = NULL;
+    memory->aggregate_count = memory->aggregate_capacity = 0;
+    memory->origin_count = memory->origin_capacity = 0;
+    gs_memory_kept_close(memory);
+}
+
+static int load_heads(struct gs_memory_data *memory) {
+    int error = 0;
+    gs_vector_close(&memory->chain.heads);
+    for (size_t i = 0; error == 0 && i < memory->count; i++) {
+        struct gs_record record;
+        struct gs_batch_head batch;
+        error = gs_record_parse(gs_slice_make(memory->rows[i].bytes, memory->rows[i].length), &record);
+        error = error != 0 ? error : gs_batch_parse_head(record.batch.bytes, record.batch.length, &batch);
+        struct gs_head head = {.origin = batch.origin, .seq = gs_batch_last_seq(&batch), .hash = batch.hash};
+        error = error != 0 ? error : gs_vector_set(&memory->chain.heads, &head);
+    }
+    return error;
+}
+
+static int memory_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count) {
+    struct gs_memory_data *memory = data_of(store);
+    if (store->log_base.position > 0 || after > memory->count) {
+        return GS_EINVAL;
+    }
+    pthread_mutex_lock(&memory->lock);
+    forget_after(memory, after);
+    int error = load_heads(memory);
+    error = error == 0 && count > 0 ? append_locked(memory, kept, count) : error;
+    pthread_mutex_unlock(&memory->lock);
+    return error;
+}
+
 /* Only the store's own thread appends, so what it reads needs no lock. */
 static int memory_replay_after(struct gs_store *store, uint64_t after, gs_store_record_fn visit, void *context) {
     const struct gs_memory_data *memory = data_of(store);
@@ -236,6 +288,7 @@ static void memory_close(struct gs_store *store) {
 static const struct gs_store_methods memory_methods = {
     .name = "memory",
     .append = memory_append,
+    .cut = memory_cut,
     .replay = memory_replay,
     .read_lacking = memory_read_lacking,
     .read_event = memory_read_event,

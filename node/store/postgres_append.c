@@ -92,7 +92,7 @@ static int take_answers(struct gs_postgres *postgres) {
 }
 
 /* 0; GS_EIO: the server refused, nothing was written; GS_ESTORE: the connection is gone, nobody knows. */
-static int commit(struct gs_postgres *postgres) {
+int gs_pg_insert_links(struct gs_postgres *postgres) {
     struct gs_pg_link *link = &postgres->link;
     if (PQenterPipelineMode(link->conn) == 0) {
         return gs_pg_link_lose(link, "the connection is lost");
@@ -135,7 +135,7 @@ int gs_postgres_append(struct gs_store *store, struct gs_slice records, uint32_t
         if (error != 0) {
             break;
         }
-        error = commit(postgres);
+        error = gs_pg_insert_links(postgres);
         if (error == 0) {
             accept_chain(postgres);
             return 0;

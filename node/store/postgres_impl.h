@@ -89,6 +89,12 @@ int gs_postgres_install(struct gs_store *store, const struct gs_base *base, gs_s
 
 /* postgres_append.c */
 int gs_postgres_append(struct gs_store *store, struct gs_slice records, uint32_t count);
+/* Inserts the links of the last chain check, as one transaction or in the one that is open. 0; GS_EIO: the server
+ * refused; GS_ESTORE: the connection is gone. */
+int gs_pg_insert_links(struct gs_postgres *postgres);
+
+/* postgres_cut.c */
+int gs_postgres_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
 
 /* postgres_read.c */
 int gs_postgres_replay(struct gs_store *store, gs_store_record_fn visit, void *context);

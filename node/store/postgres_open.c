@@ -123,6 +123,7 @@ static const struct gs_store_methods postgres_methods = {
     .name = "postgres",
     .projects_apart = true,
     .append = gs_postgres_append,
+    .cut = gs_postgres_cut,
     .replay = gs_postgres_replay,
     .replay_after = gs_postgres_replay_after,
     .read_lacking = gs_postgres_read_lacking,

@@ -69,7 +69,7 @@ static int checkpoint_if_due(struct gs_sqlite *sqlite) {
     return 0;
 }
 
-static int insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position) {
+int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position) {
     const struct gs_log_row row = {
         .position = position,
         .origin = link->origin,
@@ -102,7 +102,7 @@ static int insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, ui
 static int write_links(struct gs_sqlite *sqlite) {
     int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
     for (uint32_t i = 0; i < sqlite->chain.link_count && result == SQLITE_OK; i++) {
-        result = insert(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
+        result = gs_sqlite_insert(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
     }
     if (result != SQLITE_OK) {
         return gs_sqlite_undo(sqlite, result, false);

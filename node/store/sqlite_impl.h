@@ -94,6 +94,8 @@ int gs_sqlite_problem(struct gs_problem *problem, sqlite3 *db, const char *path,
 
 /* sqlite_append.c */
 int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t count);
+/* One row of the log. SQLITE_OK or an SQLite error. */
+int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position);
 /* An earlier process may have ended after an fsync of the WAL that failed: then what is read from it is not on disk.
  * So at open all of the WAL is written to the database, and that fsynced. Where there is no room for that
  * the log can be read, but nothing is appended until there is. SQLITE_OK (also without room) or an SQLite error. */
@@ -137,6 +139,9 @@ int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep);
 int gs_sqlite_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_sqlite_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_sqlite_forget_kept(struct gs_store *store);
+
+/* sqlite_cut.c */
+int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
 
 /* sqlite_rewrite.c */
 int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);

@@ -41,6 +41,7 @@ static const struct gs_store_methods sqlite_methods = {
     .forget_kept = gs_sqlite_forget_kept,
     .install = gs_sqlite_install,
     .truncate = gs_sqlite_truncate,
+    .cut = gs_sqlite_cut,
     .rewrite = gs_sqlite_rewrite,
     .scrub = gs_sqlite_scrub,
     .close = sqlite_close,

@@ -92,6 +92,13 @@ struct gs_store_methods {
      * is at 0, or no part has a checkpoint that fits the base), the result of `next`, GS_ESTORE, GS_EIO, GS_ENOMEM. */
     int (*install)(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
 
+    /* Takes all records after position `after` out of the log and appends `kept` (`count` encoded records, one after
+     * another; may be none) in their place, durably, all or nothing. The index over the log and all that was kept are
+     * forgotten: they are made anew. No reader of the past is open. GS_EINVAL (the log ends before, or it begins at a
+     * base), GS_ECHAIN (`kept` does not continue what is left), GS_ESTORE, GS_EIO, GS_ECORRUPT, GS_ENOMEM; after an
+     * error the store may only be closed. */
+    int (*cut)(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
+
     /* Puts `record` in the place of the one at `position`, whose batch it holds unchanged: some of the data beside it
      * is erased. GS_EINVAL (another batch, or data that is not there any more), GS_EBUSY (the index does not have the
      * record yet), GS_ENOTFOUND, GS_ESTORE, GS_EIO. */

@@ -277,6 +277,91 @@ static void test_more_origins_than_a_vector_holds(void **state) {
     gs_buffer_close(&records);
 }
 
+static void project_all(struct store_fixture *fixture) {
+    bool more = true;
+    while (more) {
+        assert_int_equal(fixture->store->methods->project(fixture->store, 1000, &more), 0);
+    }
+}
+
+/* The records after the tenth that are of `origin` stay; the others are gone from what is expected. */
+static uint32_t expect_cut(struct expected_log *log, const gs_origin *origin, struct gs_buffer *kept) {
+    uint32_t count = 0;
+    uint32_t left = 10;
+    for (uint32_t i = left; i < log->count; i++) {
+        struct expected_record *record = &log->records[i];
+        if (gs_origin_equal(&record->origin, origin)) {
+            gs_buffer_append(kept, record->bytes.bytes, record->bytes.length);
+            log->records[left++] = *record;
+            count++;
+        } else {
+            gs_buffer_close(&record->bytes);
+        }
+    }
+    log->count = left;
+    return count;
+}
+
+/* The end of the log is taken out, but for what stays of it: all or nothing, and everything goes on from there. */
+static void test_cut(void **state) {
+    struct store_fixture *fixture = *state;
+    struct test_author authors[2];
+    struct test_author at_ten = {0};
+    struct gs_buffer kept = {0};
+    test_author_init(&authors[0], 1);
+    test_author_init(&authors[1], 2);
+    for (uint32_t i = 0; i < 30; i++) {
+        at_ten = i == 10 ? authors[1] : at_ten;
+        store_fixture_append(fixture, &authors[i % 2], 1 + i % 3, 500);
+    }
+    project_all(fixture);
+    assert_int_equal(fixture->store->methods->cut(fixture->store, 31, (struct gs_slice){0}, 0), GS_EINVAL);
+    uint32_t count = expect_cut(&fixture->log, &authors[0].origin, &kept);
+    assert_int_equal(count, 10);
+    assert_int_equal(fixture->store->methods->cut(fixture->store, 10, gs_slice_make(kept.bytes, kept.length), count),
+                     0);
+    assert_int_equal(store_fixture_replay(fixture), 0);
+    expect_event(fixture, &authors[1].origin, at_ten.next_seq, NULL);
+    expect_event(fixture, &authors[1].origin, at_ten.next_seq - 1, &fixture->log.records[9]);
+    for (int turn = 0; turn < 2; turn++) {
+        struct gs_buffer gone = {0}; /* what was taken out is not what it continues */
+        struct test_author author = authors[1];
+        test_author_batch(&author, 1, 0, &gone);
+        assert_int_equal(append(fixture, &gone, 1), GS_ECHAIN);
+        gs_buffer_close(&gone);
+        store_fixture_append(fixture, &at_ten, 2, 100);
+        store_fixture_append(fixture, &authors[0], 2, 100);
+        project_all(fixture);
+        assert_int_equal(store_fixture_replay(fixture), 0);
+        if (!store_fixture_is_memory(fixture)) {
+            store_fixture_close(fixture);
+            store_fixture_open(fixture);
+            assert_int_equal(store_fixture_replay(fixture), 0);
+        }
+    }
+    gs_buffer_close(&kept);
+}
+
+/* What is to stay does not continue what is left: nothing is done. */
+static void test_a_cut_that_does_not_fit(void **state) {
+    struct store_fixture *fixture = *state;
+    struct test_author author;
+    test_author_init(&author, 1);
+    for (uint32_t i = 0; i < 12; i++) {
+        store_fixture_append(fixture, &author, 1, 100);
+    }
+    const struct gs_buffer *last = &fixture->log.records[11].bytes;
+    if (store_fixture_is_memory(fixture)) {
+        skip(); /* it can only be closed, and is gone then */
+    }
+    assert_int_equal(fixture->store->methods->cut(fixture->store, 10, gs_slice_make(last->bytes, last->length), 1),
+                     GS_ECHAIN);
+    store_fixture_close(fixture);
+    store_fixture_open(fixture);
+    assert_int_equal(store_fixture_replay(fixture), 0);
+    store_fixture_append(fixture, &author, 1, 100);
+}
+
 static void test_urls(void **state) {
     (void)state;
     static const char *const wrong[] = {"",         "sqlite",     "sqlite:",   "memory", "memory:x",
@@ -305,6 +390,8 @@ int main(void) {
         ON_ALL(test_count_must_match),
         ON_ALL(test_read_event),
         ON_ALL(test_reopen),
+        ON_ALL(test_cut),
+        ON_ALL(test_a_cut_that_does_not_fit),
         ON_ALL(test_largest_record),
         ON_ALL(test_more_origins_than_a_vector_holds),
         cmocka_unit_test(test_urls),

@@ -48,6 +48,16 @@ static void encode(const struct gs_message *message, struct gs_buffer *out) {
     case GS_MESSAGE_PROBE_ANSWER:
         gs_message_write_probe_answer(message->member.id, message->member.proof, out);
         break;
+    case GS_MESSAGE_FORK_ASK:
+        gs_message_write_fork_ask(&message->origin, message->seq, out);
+        break;
+    case GS_MESSAGE_FORK_SAY:
+        gs_message_write_fork_say(&message->origin, message->seq,
+                                  message->record_count > 0 ? message->records[0] : (struct gs_slice){0}, out);
+        break;
+    case GS_MESSAGE_DECISION:
+        gs_message_write_decision(message->records[0], out);
+        break;
     case GS_MESSAGE_PING:
     case GS_MESSAGE_PONG:
         gs_message_write_ping(message->kind == GS_MESSAGE_PONG, message->time_ms, out);

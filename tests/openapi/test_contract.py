@@ -16,6 +16,7 @@ UNREACHED = {"gone", "http_version_not_supported", "bad_request", "head_too_larg
 # The fake gateway fails by address, and these have none.
 NO_FAULTS = {"getCluster", "getClusterDigest", "getPeers", "getHistory", "getFeed",
              "rollBackState", "listAudit", "listConflicts", "listQuarantine", "getQuarantined", "releaseQuarantined",
+             "listForks", "getFork", "decideFork",
              "listSyncs", "postSync", "getSync", "deleteSync", "retirePeer", "exportSubject",
              "eraseSubject"}
 
@@ -34,6 +35,9 @@ class Everything(unittest.TestCase):
         cls.held = next(item["id"] for item in items if item["releasable"])
         cls.sync = cls.server.call("POST", "/sync", {"mode": "verify"}).json["syncId"]
         cls.fork = next(item["id"] for item in items if item["reason"] == "fork")
+        forks = cls.server.call("GET", "/forks").json["items"]
+        cls.located = next(item["origin"] for item in forks if item["located"])
+        cls.unlocated = next(item["origin"] for item in forks if not item["located"])
 
     @classmethod
     def tearDownClass(cls):
@@ -50,7 +54,7 @@ class Everything(unittest.TestCase):
 
     def path(self, operation, **values):
         values = {"region": "ap-south", "type": "player", "id": "ada", "heldId": self.held, "syncId": self.sync,
-                  **values}
+                  "forkOrigin": self.located, **values}
         return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], "x"), operation.path)
 
     def seen(self, status, code=None):
@@ -271,6 +275,28 @@ class Everything(unittest.TestCase):
         for wrong in ({"rightsTo": "ap-south"}, {"rightsTo": "mars"}, {"rightsTo": 1}, {"reason": ""}, {"more": 1},
                       {"reason": "x" * 1025}):
             self.assertEqual(self.call("POST", "/peers/us-east/retire", wrong).status, 400, wrong)
+
+    def test_6_forks(self):
+        path = "/forks/" + self.located
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.call(method, "/forks").status, 200)
+            self.assertEqual(self.call(method, path).status, 200)
+            self.assertEqual(self.call(method, "/forks/" + "0" * 32).status, 404)
+        fork = self.call("GET", path).json
+        self.assertEqual([d["others"] for d in fork["decisions"]], ["drop"])  # by test_1
+        self.assertEqual(fork["decisions"][0]["keep"], min(branch["hash"] for branch in fork["branches"]))
+        body = {"others": "drop", "reason": "because"}
+        self.assertEqual(self.call("POST", path + "/decide", body).json["code"], "already_decided")
+        other = f"/forks/{self.unlocated}/decide"
+        self.assertEqual(self.call("POST", other, body).json["code"], "not_located")
+        self.assertEqual(self.call("POST", "/forks/" + "0" * 32 + "/decide", body).status, 404)
+        for wrong, field in (({}, "/reason"), ({**body, "reason": ""}, "/reason"), ({**body, "reason": "x" * 1025}, "/reason"),
+                             ({"reason": "x"}, "/others"), ({**body, "others": "keep"}, "/others"), ({**body, "keep": 5}, "/keep"),
+                             ({**body, "importer": "eu"}, "/importer"), ({**body, "more": 1}, "")):
+            answer = self.call("POST", other, wrong)
+            self.assertEqual((answer.status, answer.json.get("field", "")), (400, field), answer)
+        history = self.call("GET", "/events/gs.fork/" + self.located).json["events"]
+        self.assertEqual([event["eventType"] for event in history], ["gs.fork.decided"])
 
     def test_5_audit(self):
         for query in ("", "?kind=write&limit=1", "?subject=tester", "?kind=refusal", "?since=2001-01-01T00:00:00Z"):

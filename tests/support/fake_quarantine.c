@@ -1,5 +1,6 @@
-/* Something for GET /quarantine to show: earlier lives of the gateway's own key have written a batch that is stamped
- * far in the future, and two batches that contradict each other. */
+/* Something for GET /quarantine and GET /forks to show: earlier lives of the gateway's own key have written a batch
+ * that is stamped far in the future, and two batches that contradict each other; and another one is told of as a fork.
+ */
 #include "tests/support/fake_quarantine.h"
 
 #include "gossip/message.h"
@@ -30,6 +31,26 @@ static int push(void *context, fake_quarantine_step step, struct gs_buffer *reco
     return error;
 }
 
+/* A proof: two first batches of a life. */
+static int tell_of_fork(const struct gs_core_config *config, void *context, fake_quarantine_step step) {
+    struct gs_buffer records[2] = {{0}, {0}};
+    struct gs_buffer message = {0};
+    struct test_author forked = life(config, 3);
+    struct test_author other = forked;
+    test_author_batch(&forked, 1, 0, &records[0]);
+    test_author_batch(&other, 1, 10, &records[1]);
+    gs_message_write_fork(gs_slice_make(records[0].bytes, records[0].length),
+                          gs_slice_make(records[1].bytes, records[1].length), &message);
+    int error =
+        step(context,
+             (struct gs_core_event){.type = GS_CORE_MESSAGE,
+                                    .peer = {.peer = LINK, .message = gs_slice_make(message.bytes, message.length)}});
+    gs_buffer_close(&records[0]);
+    gs_buffer_close(&records[1]);
+    gs_buffer_close(&message);
+    return error;
+}
+
 int fake_quarantine_fill(const struct gs_core_config *config, fake_quarantine_step step, void *context) {
     struct gs_buffer records[3] = {{0}, {0}, {0}};
     struct test_author early = life(config, 1);
@@ -45,6 +66,7 @@ int fake_quarantine_fill(const struct gs_core_config *config, fake_quarantine_st
         error = error == 0 ? push(context, step, &records[i]) : error;
         gs_buffer_close(&records[i]);
     }
+    error = error == 0 ? tell_of_fork(config, context, step) : error;
     return error != 0 ? error
                       : step(context, (struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = LINK}});
 }

@@ -1,0 +1,59 @@
+#include "node/store/postgres_impl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What was made of the log goes with its end: versions and vector clocks are counted from its beginning. */
+static int forget_after(struct gs_postgres *postgres, uint64_t after) {
+    char sql[320];
+    (void)snprintf(
+        sql, sizeof sql,
+        "BEGIN; DELETE FROM delta_log WHERE position > %" PRIu64 "; TRUNCATE event_store, event_versions, "
+        "aggregates, origins, checkpoints, kept_entries, aggregate_states; UPDATE projection SET position = 0",
+        after);
+    return gs_pg_link_command(&postgres->link, sql);
+}
+
+static int append_kept(struct gs_postgres *postgres, uint64_t after, struct gs_slice kept, uint32_t count) {
+    uint64_t last = 0;
+    gs_vector_close(&postgres->chain.heads);
+    int error = gs_pg_log_state(postgres, &last, &postgres->chain.heads);
+    if (error == 0 && last != after) {
+        error = GS_ECORRUPT;
+    }
+    postgres->next_position = after + 1;
+    if (error == 0 && count > 0) {
+        error = gs_chain_check(&postgres->chain, kept, count);
+    }
+    return error == 0 && count > 0 ? gs_pg_insert_links(postgres) : error;
+}
+
+int gs_postgres_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count) {
+    struct gs_postgres *postgres = gs_postgres_of(store);
+    int error = postgres->failed ? GS_EIO : gs_pg_connect(postgres, NULL);
+    if (error == 0 && (store->log_base.position > 0 || after >= postgres->next_position)) {
+        return GS_EINVAL;
+    }
+    if (error == 0) {
+        error = forget_after(postgres, after);
+    }
+    if (error == 0) {
+        error = append_kept(postgres, after, kept, count);
+    }
+    if (error == 0) {
+        error = gs_pg_link_command(&postgres->link, "COMMIT");
+    }
+    if (error != 0) {
+        gs_pg_link_close(&postgres->link); /* which undoes it, or it is done: the next open sees */
+        postgres->failed = true;
+        return gs_pg_trouble(postgres,
+                             error == GS_ENOMEM || error == GS_ECHAIN || error == GS_ECORRUPT ? error : GS_ESTORE);
+    }
+    if (count > 0) {
+        gs_chain_accept(&postgres->chain);
+    }
+    postgres->next_position = after + count + 1;
+    store->stored = after + count;
+    store->projected = 0;
+    return 0;
+}
