@@ -12,6 +12,7 @@
 #include <globalstate/json.h>
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { BODY_DEPTH_MAX = 4, REASON_BYTES_MAX = 1024 };
@@ -83,8 +84,8 @@ static int check_members(struct gs_slice body, struct gs_http_fault *fault) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct gs_slice value = gs_map_get(body, names[i]);
         if (value.length > 0 && text_of(value).length == 0) {
-            char field[16] = "/";
-            strcat(field, names[i]);
+            char field[16];
+            (void)snprintf(field, sizeof field, "/%s", names[i]);
             return gs_problem_set(&fault->problem, GS_EINVAL, field, "must be a text that is not empty");
         }
         known += value.length > 0 ? 1 : 0;

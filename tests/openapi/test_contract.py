@@ -290,9 +290,10 @@ class Everything(unittest.TestCase):
         other = f"/forks/{self.unlocated}/decide"
         self.assertEqual(self.call("POST", other, body).json["code"], "not_located")
         self.assertEqual(self.call("POST", "/forks/" + "0" * 32 + "/decide", body).status, 404)
-        for wrong, field in (({}, "/reason"), ({**body, "reason": ""}, "/reason"), ({**body, "reason": "x" * 1025}, "/reason"),
-                             ({"reason": "x"}, "/others"), ({**body, "others": "keep"}, "/others"), ({**body, "keep": 5}, "/keep"),
-                             ({**body, "importer": "eu"}, "/importer"), ({**body, "more": 1}, "")):
+        for wrong, field in (({}, "/reason"), ({**body, "reason": ""}, "/reason"), ({"reason": "x"}, "/others"),
+                             ({**body, "reason": "x" * 1025}, "/reason"), ({**body, "others": "keep"}, "/others"),
+                             ({**body, "keep": 5}, "/keep"), ({**body, "importer": "eu"}, "/importer"),
+                             ({**body, "more": 1}, "")):
             answer = self.call("POST", other, wrong)
             self.assertEqual((answer.status, answer.json.get("field", "")), (400, field), answer)
         history = self.call("GET", "/events/gs.fork/" + self.located).json["events"]

@@ -2,7 +2,9 @@
  * half of the nodes and the other to the other half, while these cannot see each other. Clients write on both sides all
  * the while, so honest batches come to depend on either branch. Some time later an operator decides, at a random node
  * that knows where the histories part: a random branch is kept, the other one dropped or imported by a random region
- * (as a rule one that has it). In the end all must agree, with every acknowledged write once. */
+ * (as a rule one that has it); now and then a second operator decides somewhere else who has not heard of it. In the
+ * end all must agree, with every acknowledged write once. Of the forked region's own events none may be there more
+ * often than operators have named different regions to import them. */
 #ifndef GS_TESTS_SIMULATION_FORKER_H
 #define GS_TESTS_SIMULATION_FORKER_H
 
@@ -28,6 +30,7 @@ struct sim_forker {
     uint64_t part_ms;           /* until then the sides do not see each other */
     uint64_t decide_ms;         /* not before */
     bool apart;                 /* the sides are cut off from each other */
+    uint32_t importers;         /* that decisions have named: a set */
     bool decided;               /* and stored, as far as anybody was told */
     struct gs_command *command; /* the decision under way; owned while nobody has answered */
     uint32_t decider;
