@@ -95,7 +95,7 @@ static bool has_rights_left(const struct sim_world *world, const struct gs_core 
 }
 
 bool sim_all_closed(struct sim_world *world) {
-    if (world->byzantine != NULL) {
+    if (sim_has_guest(world)) {
         return true; /* one that does not vote can put it off for ever */
     }
     bool all = !world->plan.retires || world->retired;
