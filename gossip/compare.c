@@ -1,84 +1,12 @@
 #include "gossip/compare.h"
 
 #include "gossip/batch.h"
+#include "gossip/body.h"
 
 #include <globalstate/codec.h>
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { TRIPLE_BYTES_MIN = 18 + 1 + 34 };
-
-static int read_vector(struct gs_reader *reader, struct gs_vector *ret_vector) {
-    uint32_t flat = gs_read_array(reader, 3 * GS_VECTOR_MAX);
-    uint32_t count = flat / 3;
-    if (flat % 3 != 0 || count > (size_t)(reader->end - reader->at) / TRIPLE_BYTES_MIN) {
-        return gs_reader_fail(reader, GS_EFORMAT);
-    }
-    if (reader->error != 0 || count == 0) {
-        return reader->error;
-    }
-    struct gs_head *heads = calloc(count, sizeof *heads);
-    if (heads == NULL) {
-        return GS_ENOMEM;
-    }
-    *ret_vector = (struct gs_vector){.heads = heads, .count = count, .capacity = count};
-    for (uint32_t i = 0; i < count; i++) {
-        gs_read_bin_exact(reader, heads[i].origin.bytes, GS_ORIGIN_SIZE);
-        heads[i].seq = gs_read_uint(reader);
-        gs_read_bin_exact(reader, heads[i].hash.bytes, GS_HASH_SIZE);
-        bool sorted = i == 0 || gs_origin_compare(&heads[i - 1].origin, &heads[i].origin) < 0;
-        if (heads[i].seq < 1 || heads[i].seq > (uint64_t)INT64_MAX || !sorted) {
-            return gs_reader_fail(reader, GS_EFORMAT);
-        }
-    }
-    return reader->error;
-}
-
-static void write_vector(const struct gs_vector *vector, struct gs_buffer *out) {
-    gs_write_array(out, 3 * vector->count);
-    for (uint32_t i = 0; i < vector->count; i++) {
-        gs_write_bin(out, vector->heads[i].origin.bytes, GS_ORIGIN_SIZE);
-        gs_write_uint(out, vector->heads[i].seq);
-        gs_write_bin(out, vector->heads[i].hash.bytes, GS_HASH_SIZE);
-    }
-}
-
-/* One byte of depth, then the nibbles; the unused half of the last byte is 0. */
-static void read_prefix(struct gs_reader *reader, struct gs_compare_prefix *ret_prefix) {
-    struct gs_slice bytes = gs_read_bin(reader, 1 + GS_COMPARE_PATH_SIZE);
-    uint8_t depth = bytes.length > 0 ? bytes.bytes[0] : 255;
-    if (depth > GS_COMPARE_DEPTH_MAX || bytes.length != 1U + (depth + 1U) / 2 ||
-        (depth % 2 == 1 && (bytes.bytes[bytes.length - 1] & 15) != 0)) {
-        gs_reader_fail(reader, GS_EFORMAT);
-        return;
-    }
-    ret_prefix->depth = depth;
-    memcpy(ret_prefix->path, bytes.bytes + 1, bytes.length - 1);
-}
-
-static void write_prefix(const struct gs_compare_prefix *prefix, struct gs_buffer *out) {
-    uint8_t bytes[1 + GS_COMPARE_PATH_SIZE] = {prefix->depth};
-    size_t length = (prefix->depth + 1U) / 2;
-    memcpy(bytes + 1, prefix->path, length);
-    gs_write_bin(out, bytes, 1 + length);
-}
-
-static int read_prefixes(struct gs_reader *reader, uint32_t max, struct gs_compare *compare) {
-    uint32_t count = gs_read_array(reader, max);
-    if (count == 0) {
-        return gs_reader_fail(reader, GS_EFORMAT);
-    }
-    compare->prefixes = calloc(count, sizeof *compare->prefixes);
-    if (compare->prefixes == NULL) {
-        return GS_ENOMEM;
-    }
-    compare->count = count;
-    for (uint32_t i = 0; i < count && reader->error == 0; i++) {
-        read_prefix(reader, &compare->prefixes[i]);
-    }
-    return reader->error;
-}
 
 static uint32_t bits_of(uint32_t set) {
     uint32_t count = 0;
@@ -179,20 +107,20 @@ static int read_body(struct gs_reader *reader, struct gs_compare *compare) {
     int error = 0;
     switch (compare->op) {
     case GS_COMPARE_ASK:
-        error = read_vector(reader, &compare->vector);
+        error = gs_body_read_vector(reader, &compare->vector);
         compare->fresh = gs_read_u32(reader, 1) != 0;
         return error != 0 ? error : reader->error;
     case GS_COMPARE_ROOT:
-        error = read_vector(reader, &compare->vector);
+        error = gs_body_read_vector(reader, &compare->vector);
         gs_read_bin_exact(reader, compare->root.bytes, GS_HASH_SIZE);
         compare->leaves = gs_read_uint(reader);
         gs_read_bin_exact(reader, compare->signature, GS_SIGNATURE_SIZE);
         return error != 0 ? error : reader->error;
     case GS_COMPARE_OPEN:
     case GS_COMPARE_MEND:
-        return read_prefixes(reader, GS_COMPARE_OPEN_MAX, compare);
+        return gs_body_read_prefixes(reader, GS_COMPARE_OPEN_MAX, &compare->prefixes, &compare->count);
     case GS_COMPARE_WANT:
-        return read_prefixes(reader, GS_COMPARE_WANT_MAX, compare);
+        return gs_body_read_prefixes(reader, GS_COMPARE_WANT_MAX, &compare->prefixes, &compare->count);
     case GS_COMPARE_NODES:
         return read_nodes(reader, compare);
     case GS_COMPARE_STATES:
@@ -251,7 +179,7 @@ static void write_list(const struct gs_compare *compare, struct gs_buffer *out) 
             gs_write_bin(out, compare->states[i].name.bytes, compare->states[i].name.length);
             gs_write_bin(out, compare->states[i].state.bytes, compare->states[i].state.length);
         } else {
-            write_prefix(&compare->prefixes[i], out);
+            gs_body_write_prefix(&compare->prefixes[i], out);
         }
     }
 }
@@ -262,11 +190,11 @@ void gs_compare_write(const struct gs_compare *compare, struct gs_buffer *out) {
     gs_write_uint(out, compare->session);
     switch (compare->op) {
     case GS_COMPARE_ASK:
-        write_vector(&compare->vector, out);
+        gs_body_write_vector(&compare->vector, out);
         gs_write_uint(out, compare->fresh ? 1 : 0);
         break;
     case GS_COMPARE_ROOT:
-        write_vector(&compare->vector, out);
+        gs_body_write_vector(&compare->vector, out);
         gs_write_bin(out, compare->root.bytes, GS_HASH_SIZE);
         gs_write_uint(out, compare->leaves);
         gs_write_bin(out, compare->signature, GS_SIGNATURE_SIZE);

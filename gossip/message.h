@@ -20,7 +20,7 @@ enum gs_message_kind {
     GS_MESSAGE_PROBE = 10,    /* "is this key alive?": to a peer that may reach it, and on to the key itself */
     GS_MESSAGE_PROBE_ANSWER = 11,
     GS_MESSAGE_CREDIT = 12,
-    GS_MESSAGE_PACKED = 13, /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
+    GS_MESSAGE_PACKED = 13,   /* batches that answer a pull, compressed (gossip/compress.h); decoded as what they are */
     GS_MESSAGE_FORK_ASK = 15, /* which batch of an origin holds this event, at the receiver? */
     GS_MESSAGE_FORK_SAY = 16, /* the answer */
     GS_MESSAGE_DECISION = 17  /* a record whose batch decides about a fork */
@@ -59,15 +59,7 @@ struct gs_spared {
 
 struct gs_message {
     enum gs_message_kind kind;
-    enum gs_vector_want want;      /* vector */
-    struct gs_vector vector;       /* vector: owned by the message */
-    uint32_t spared_count;         /* vector */
-    struct gs_spared *spared;      /* vector: owned, sorted by origin */
-    enum gs_batches_answer answer; /* batches */
-    uint32_t record_count;         /* batches, fork (2) */
-    struct gs_slice *records; /* batches, fork: each an encoded record; the array is owned, the bytes are borrowed */
-    uint64_t time_ms;         /* ping, pong */
-    uint32_t credit;          /* credit: parts, 1 to GS_CREDIT_PARTS */
+    uint32_t credit;                 /* credit: parts, 1 to GS_CREDIT_PARTS */
     enum gs_vector_want want;        /* vector */
     struct gs_vector vector;         /* vector: owned by the message */
     uint32_t spared_count;           /* vector */

@@ -180,23 +180,36 @@ static void watch_signals(struct service *service) {
     }
 }
 
-/* Memory that had to be put right is something to look into: it is said here and in the audit log. */
-static void on_repaired(void *context, const char *name) {
-    struct service *service = context;
+/* What the node did by itself, for the audit log. */
+static void add_audit(struct service *service, const char *action, const char *target) {
     struct timespec now;
-    char target[300];
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(target, sizeof target, "/state/%s", name);
     const struct gs_audit_entry entry = {
         .kind = GS_AUDIT_ADMIN,
         .time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
         .subject = gs_slice_make("globalstate", 11),
-        .action = gs_slice_make("repair", 6),
+        .action = gs_slice_make(action, strlen(action)),
         .target = gs_slice_make(target, strlen(target)),
         .status = 200,
     };
     gs_audit_add(service->audit, &entry);
+}
+
+/* Memory that had to be put right is something to look into: it is said here and in the audit log. */
+static void on_repaired(void *context, const char *name) {
+    char target[300];
+    snprintf(target, sizeof target, "/state/%s", name);
+    add_audit(context, "repair", target);
     gs_log(GS_LOG_WARNING, "repaired", "%s in memory was not what the log makes of it, and was replaced", name);
+}
+
+/* So is a log that was damaged on the disk. */
+static void on_healed(void *context, uint64_t position, const char *text) {
+    char target[32];
+    snprintf(target, sizeof target, "/log/%llu", (unsigned long long)position);
+    add_audit(context, "heal", target);
+    gs_log(GS_LOG_WARNING, "healed",
+           "%s was damaged on the disk; it was fetched again from another region, or found whole, and put back", text);
 }
 
 static int start_node(struct service *service, struct gs_problem *problem) {
@@ -212,6 +225,8 @@ static int start_node(struct service *service, struct gs_problem *problem) {
                 .sync_interval_ms = config->sync_interval_ms,
                 .verify_interval_ms = config->verify_interval_ms,
                 .retention = &config->retention,
+                .bootstrap_events = config->bootstrap_events,
+                .bootstrap_rate = config->bootstrap_rate,
                 .ack_interval_ms = config->ack_interval_ms,
                 .start_wait_ms = config->start_wait_ms,
                 .close_after_ms = config->close_after_ms,
@@ -229,6 +244,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .request_niceness = service->request_niceness,
         .failed = on_failed,
         .repaired = on_repaired,
+        .healed = on_healed,
         .context = service,
     };
     return gs_node_start(&node, &service->node, problem);

@@ -1,5 +1,6 @@
 /* What both sides of a comparison share; see compare.h. */
 #include "node/core/compare_impl.h"
+#include "node/core/giving.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@ static void close_session(struct gs_comparison *c) {
     gs_vector_close(&c->theirs);
     gs_vector_close(&c->cut);
     gs_answer_close(c);
+    gs_giving_free(c->giving);
     free(c);
 }
 
@@ -163,29 +165,35 @@ static int reserve_slots(struct gs_compares *compares) {
     return 0;
 }
 
+int gs_compares_ask_slot(struct gs_core *core, struct gs_comparison *comparison, struct gs_rebuild_slot *slot,
+                         struct gs_update *update) {
+    struct gs_compares *compares = &core->compares;
+    struct gs_core_rebuild rebuild = {.from_log = slot->use == GS_REBUILD_JUDGE || slot->use == GS_REBUILD_MEND,
+                                      .has_cut = slot->use != GS_REBUILD_MEND,
+                                      .cut = comparison->cut};
+    rebuild.number = ++compares->rebuild_numbers * GS_REBUILDS_MAX + (uint64_t)(slot - compares->slots);
+    memcpy(rebuild.name, slot->name, sizeof rebuild.name);
+    int error = gs_update_rebuild(update, &rebuild);
+    slot->number = error == 0 ? rebuild.number : 0;
+    return error;
+}
+
 int gs_compares_rebuild(struct gs_core *core, struct gs_comparison *comparison, enum gs_rebuild_use use, uint32_t item,
                         struct gs_slice name, struct gs_update *update) {
     struct gs_compares *compares = &core->compares;
-    struct gs_core_rebuild rebuild = {.from_log = use == GS_REBUILD_JUDGE || use == GS_REBUILD_MEND,
-                                      .has_cut = use != GS_REBUILD_MEND,
-                                      .cut = comparison->cut};
     int error = name.length <= GS_CORE_NAME_MAX ? reserve_slots(compares) : GS_EINVAL;
     if (error != 0) {
         return error;
     }
-    uint32_t at = compares->free_slots[compares->free_count - 1];
-    struct gs_rebuild_slot *slot = &compares->slots[at];
-    rebuild.number = ++compares->rebuild_numbers * GS_REBUILDS_MAX + at;
-    memcpy(rebuild.name, name.bytes, name.length);
-    error = gs_update_rebuild(update, &rebuild);
-    if (error != 0) {
-        return error;
+    struct gs_rebuild_slot *slot = &compares->slots[compares->free_slots[compares->free_count - 1]];
+    *slot = (struct gs_rebuild_slot){.use = use, .comparison = comparison->id, .item = item};
+    memcpy(slot->name, name.bytes, name.length);
+    error = gs_compares_ask_slot(core, comparison, slot, update);
+    if (error == 0) {
+        compares->free_count--;
+        comparison->rebuilding++;
     }
-    compares->free_count--;
-    *slot = (struct gs_rebuild_slot){.number = rebuild.number, .use = use, .comparison = comparison->id, .item = item};
-    memcpy(slot->name, rebuild.name, sizeof slot->name);
-    comparison->rebuilding++;
-    return 0;
+    return error;
 }
 
 int gs_rebuilt_hash(const struct gs_core *core, struct gs_slice name, struct gs_slice state, gs_hash *ret_hash) {
@@ -238,6 +246,9 @@ static int use_rebuilt(struct gs_core *core, struct gs_comparison *c, const stru
                    ? at_cut(core, c, update)
                    : gs_comparison_fail(core, c, GS_COMPARE_DAMAGED, "the own log could not be read", update);
     }
+    if (c->giving != NULL) {
+        return gs_giving_rebuilt(core, c, slot, event, update);
+    }
     return c->verify != NULL ? gs_verify_rebuilt(core, c, slot, event, update)
                              : gs_answer_rebuilt(core, c, slot, event, update);
 }
@@ -256,9 +267,12 @@ int gs_compares_rebuilt(struct gs_core *core, const struct gs_core_event *event,
         return 0;
     }
     struct gs_rebuild_slot slot = compares->slots[at];
+    struct gs_comparison *c = gs_comparison_find(core, slot.comparison);
+    if (c != NULL && gs_damage_wait(core, c, &compares->slots[at], event->rebuilt.error, update)) {
+        return 0;
+    }
     compares->slots[at].number = 0;
     compares->free_slots[compares->free_count++] = at;
-    struct gs_comparison *c = gs_comparison_find(core, slot.comparison);
     if (c == NULL) {
         return 0;
     }
@@ -279,10 +293,16 @@ const struct gs_aggregate *gs_comparison_memory(struct gs_core *core, const stru
 
 static int got_tree(struct gs_core *core, struct gs_comparison *c, const struct gs_digest_tree *tree,
                     struct gs_update *update) {
+    if (c->giving != NULL && !c->giving->written) {
+        return 0; /* it came after that tree was sealed: the next one is its */
+    }
     gs_digest_tree_share(&c->tree, tree);
     int error = gs_vector_copy(&c->vector, &core->stored);
     if (error != 0) {
         return error;
+    }
+    if (c->giving != NULL) {
+        return gs_giving_root(core, c, update);
     }
     if (c->verify != NULL) {
         struct gs_compare ask = {.op = GS_COMPARE_ASK, .vector = c->vector, .fresh = c->fresh};
@@ -320,6 +340,9 @@ static int take_trees(struct gs_core *core, struct gs_update *update) {
     }
     struct gs_digest_tree tree;
     int error = wanted ? gs_digest_take(core, &tree) : GS_EBUSY;
+    if (error == 0) {
+        error = gs_givings_sealed(core);
+    }
     if (error != 0) {
         return error == GS_EBUSY ? 0 : error;
     }
@@ -351,7 +374,8 @@ int gs_compares_tick(struct gs_core *core, struct gs_update *update) {
 static struct gs_comparison *find_on_wire(struct gs_core *core, gs_peer peer, uint64_t session, bool asking) {
     for (int i = 0; i < GS_COMPARES_MAX; i++) {
         struct gs_comparison *c = core->compares.sessions[i];
-        if (c != NULL && c->peer == peer && c->session == session && (c->verify != NULL) == asking) {
+        if (c != NULL && c->giving == NULL && c->peer == peer && c->session == session &&
+            (c->verify != NULL) == asking) {
             return c;
         }
     }
@@ -369,8 +393,8 @@ static int dispatch(struct gs_core *core, struct gs_peer_state *peer, struct gs_
     if (compare->op == GS_COMPARE_ASK) {
         return c == NULL ? gs_answer_ask(core, peer->id, compare, update) : 0;
     }
-    if (c == NULL) {
-        return 0; /* of a session that is over */
+    if (c == NULL) { /* of a session that is over, or that is none of ours */
+        return gs_bootstrap_second(core, peer, compare, update);
     }
     uint64_t id = c->id;
     int error =

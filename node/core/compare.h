@@ -29,6 +29,7 @@
 
 struct gs_message;
 struct gs_peer_state;
+struct gs_giving;
 struct gs_verify;
 
 enum {
@@ -63,6 +64,7 @@ struct gs_comparison {
     uint32_t rebuilding; /* rebuilds asked for and not yet back */
     int rebuild_error;   /* of one of them */
     uint64_t deadline_mono_ms;
+    struct gs_giving *giving; /* we give a snapshot, and this is not a comparison at all; owned */
     struct gs_verify *verify; /* asker: what is done with it, borrowed. NULL: we answer */
     /* The answer in the making: STATES or MENDED. */
     bool answering;
@@ -77,7 +79,8 @@ enum gs_rebuild_use {
     GS_REBUILD_CUT,   /* a leaf of a session's tree */
     GS_REBUILD_STATE, /* a state that the peer wants to see */
     GS_REBUILD_JUDGE, /* asker: what the log says of a difference */
-    GS_REBUILD_MEND   /* memory is to be replaced by it */
+    GS_REBUILD_MEND,  /* memory is to be replaced by it */
+    GS_REBUILD_GIVE   /* a leaf of a snapshot */
 };
 
 struct gs_rebuild_slot {
@@ -85,6 +88,7 @@ struct gs_rebuild_slot {
     enum gs_rebuild_use use;
     uint64_t comparison; /* its id */
     uint32_t item;
+    bool again, waits; /* damage_wait.c: it has failed once for damage; it waits for that to be healed */
     char name[GS_CORE_NAME_MAX + 1];
 };
 

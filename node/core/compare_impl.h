@@ -22,6 +22,14 @@ int gs_answer_rebuilt(struct gs_core *core, struct gs_comparison *c, const struc
                       const struct gs_core_event *event, struct gs_update *update);
 void gs_answer_close(struct gs_comparison *c);
 
+/* compare.c: asks the shell for what a slot is for; it has a new number then. */
+int gs_compares_ask_slot(struct gs_core *core, struct gs_comparison *comparison, struct gs_rebuild_slot *slot,
+                         struct gs_update *update);
+/* damage_wait.c: true if the rebuild failed for damage in our log and is going to be asked for again once that is
+ * healed. */
+bool gs_damage_wait(struct gs_core *core, struct gs_comparison *c, struct gs_rebuild_slot *slot, int error,
+                    struct gs_update *update);
+
 /* verify.c: the side that asks. Each may end the session. */
 int gs_verify_at_cut(struct gs_core *core, struct gs_comparison *c, struct gs_update *update);
 int gs_verify_answer(struct gs_core *core, struct gs_comparison *c, struct gs_compare *answer,

@@ -26,6 +26,8 @@ int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) 
     gs_rng_bytes(&core->rng, core->idempotency.secret, sizeof core->idempotency.secret);
     gs_instances_open(core);
     gs_digest_open(core);
+    memcpy(core->bootstrap.staged.key, core->digest.tree.key, sizeof core->bootstrap.staged.key);
+    core->bootstrap.rate = config->bootstrap_rate;
     *ret_core = core;
     return 0;
 }
@@ -47,6 +49,7 @@ void gs_core_free(struct gs_core *core) {
     gs_jobs_close(core);
     gs_members_close(core);
     gs_compares_close(core);
+    gs_bootstrap_close(core);
     gs_digest_close(core);
     gs_cells_close(core);
     gs_ledger_close(&core->ledger);
@@ -146,6 +149,12 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
         error = gs_digest_flush(core, DIGESTS_PER_TICK);
     }
     if (error == 0) {
+        error = gs_damage_tick(core, update);
+    }
+    if (error == 0) {
+        error = gs_bootstrap_tick(core, update);
+    }
+    if (error == 0) {
         error = gs_compares_tick(core, update);
     }
     if (error == 0) {
@@ -206,6 +215,12 @@ static int dispatch(struct gs_core *core, const struct gs_core_event *event, str
         return gs_members_leave(core, update);
     case GS_CORE_TRUNCATED:
         return gs_truncate_done(core, event->truncated.error, event->truncated.result);
+    case GS_CORE_STAGED:
+        return gs_bootstrap_staged(core, event->staged);
+    case GS_CORE_INSTALLED:
+        return gs_bootstrap_installed(core, event->installed, update);
+    case GS_CORE_HEALED:
+        return gs_damage_healed(core, event, update);
     case GS_CORE_TICK:
         return step_tick(core, update);
     }
@@ -232,6 +247,9 @@ static uint64_t next_deadline(const struct gs_core *core) {
     next = members < next ? members : next;
     uint64_t truncation = gs_truncate_deadline(core);
     next = truncation < next ? truncation : next;
+    if (core->bootstrap.active && next > core->mono_ms + 50) {
+        next = core->mono_ms + 50;
+    }
     if (gs_scrub_busy(core)) {
         next = core->mono_ms + 1;
     } else if (core->jobs.active > 0 && next > core->mono_ms + JOB_LOOK_MS) {

@@ -30,6 +30,7 @@
 #include "gossip/message.h"
 #include "gossip/trust.h"
 #include "gossip/vector.h"
+#include "node/core/bootstrap.h"
 #include "node/core/command.h"
 #include "node/core/cut.h"
 #include "node/core/keep.h"
@@ -72,7 +73,9 @@ struct gs_core_config {
     uint32_t idempotency_max;             /* entries remembered at most */
     struct gs_keep_policy keep;           /* zeros: the defaults of keep.h */
     const struct gs_retention *retention; /* borrowed; how long events are to be remembered. NULL: for ever */
-    bool attest_keeps;                    /* checkpoints are attested: of a log that is whole, but is not to stay so */
+    uint64_t bootstrap_events; /* lacking so many, an empty node asks for a snapshot; 0: GS_BOOTSTRAP_EVENTS */
+    uint64_t bootstrap_rate;   /* bytes a second that a snapshot may take; 0: no cap */
+    bool attest_keeps;         /* checkpoints are attested: of a log that is whole, but is not to stay so */
     /* Where peers may dial us, as our member record says; GS_EINVAL at START if one is not valid. */
     uint32_t address_count;
     char addresses[GS_MEMBER_ADDRESSES_MAX][GS_MEMBER_ADDRESS_MAX + 1];
@@ -105,6 +108,9 @@ enum gs_core_event_type {
     GS_CORE_REBUILT,    /* the answer to update.rebuilds */
     GS_CORE_LEAVE,      /* the node is about to stop: peers are told, before their links go */
     GS_CORE_TRUNCATED,  /* a step of removing records is done, or failed */
+    GS_CORE_HEALED,     /* the answer to update.damaged */
+    GS_CORE_STAGED,     /* what update.stages have left of an earlier process; before START, of an empty store */
+    GS_CORE_INSTALLED,  /* the answer to update.install */
     GS_CORE_TICK        /* time has passed */
 };
 
@@ -114,6 +120,8 @@ typedef uint64_t gs_peer;
 /* In place of a peer: a log read that the core makes for itself. */
 #define GS_CORE_OWN_READ ((gs_peer)0)
 #define GS_CORE_FORK_READ ((gs_peer)UINT64_MAX)
+/* With the number of a link: a read for a question about one origin's events (ranges.c). */
+#define GS_CORE_RANGE_READ ((gs_peer)1 << 63)
 
 struct gs_core_event {
     enum gs_core_event_type type;
@@ -162,8 +170,15 @@ struct gs_core_event {
             uint64_t number;
             int error;             /* 0, or GS_ECORRUPT, GS_EIO, GS_ESTORE …: the log could not be read */
             uint64_t version;      /* events in it; 0: the aggregate has none */
+            gs_hlc updated;        /* the greatest clock among them */
             struct gs_slice state; /* GS_ENCODE_FULL; borrowed */
         } rebuilt;
+        struct {
+            uint32_t records; /* that were damaged, and are what they were again */
+            uint32_t left;    /* that still are */
+        } healed;
+        struct gs_slice staged; /* STAGED; borrowed */
+        int installed;          /* INSTALLED: 0 or GS_E… */
     };
 };
 
@@ -245,7 +260,12 @@ struct gs_update {
     struct gs_keep
         *keep; /* NULL, or what to keep beside the log once the commits so far are stored; then step with KEPT */
     struct gs_truncation *truncation; /* NULL, or let the store remove what this allows, one step; then TRUNCATED */
-    bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
+    struct gs_buffer *stages;         /* keep these beside the store, in order, until an install */
+    uint32_t stage_count, stage_capacity;
+    struct gs_core_install *install; /* NULL, or what the store is to begin with, with all that is staged; then step
+                                        with INSTALLED */
+    bool damaged;      /* the log could not be read: look for what is damaged, fetch it again, then step with HEALED */
+    bool forget_views; /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
     bool has_cut;          /* with `reload`: before recovery, take this out of the store (node/core/cut.h) */
     struct gs_cut cut;
@@ -281,23 +301,25 @@ struct gs_core_stats {
     uint64_t import_waiting;    /* now, events that are still to be */
     uint64_t import_refused;    /* now, those of them that could not be */
     uint64_t commits;
-    uint64_t requests_known;   /* now, idempotency keys that are remembered */
-    uint64_t conflicts_known;  /* now, in the ledger */
-    uint64_t keep_behind;      /* now, changes that a start would have to replay at most */
-    uint64_t conflicts;        /* recorded in the ledger, those of recovery included */
-    uint64_t aggregates;       /* now */
-    uint64_t aggregate_bytes;  /* now */
-    uint64_t causal_bytes;     /* now, waiting for what they depend on */
-    uint64_t incarnations;     /* how often this core took a new incarnation */
-    uint64_t verify_runs;      /* comparisons of digests with a peer that came to an end */
-    uint64_t verify_differing; /* aggregates that were found to differ */
-    uint64_t verify_repaired;  /* aggregates replaced by what the log makes of them */
-    uint64_t pull_bytes;       /* sent in answers to pulls */
-    uint64_t push_bytes;       /* sent unasked */
-    uint64_t truncated;        /* records removed */
-    uint32_t behind_base;      /* now, linked peers whose log no longer has what we lack: a snapshot is needed */
-    uint32_t peers;            /* now, linked */
-    uint32_t members;          /* now, other trusted keys that are known to run, or to have run */
+    uint64_t requests_known;    /* now, idempotency keys that are remembered */
+    uint64_t conflicts_known;   /* now, in the ledger */
+    uint64_t keep_behind;       /* now, changes that a start would have to replay at most */
+    uint64_t conflicts;         /* recorded in the ledger, those of recovery included */
+    uint64_t aggregates;        /* now */
+    uint64_t aggregate_bytes;   /* now */
+    uint64_t causal_bytes;      /* now, waiting for what they depend on */
+    uint64_t incarnations;      /* how often this core took a new incarnation */
+    uint64_t verify_runs;       /* comparisons of digests with a peer that came to an end */
+    uint64_t verify_differing;  /* aggregates that were found to differ */
+    uint64_t verify_repaired;   /* aggregates replaced by what the log makes of them */
+    uint64_t pull_bytes;        /* sent in answers to pulls */
+    uint64_t push_bytes;        /* sent unasked */
+    uint64_t truncated;         /* records removed */
+    uint32_t behind_base;       /* now, linked peers whose log no longer has what we lack: a snapshot is needed */
+    uint64_t snapshot_chunks;   /* taken over from others */
+    uint64_t snapshots_refused; /* whose sender was caught */
+    uint32_t peers;             /* now, linked */
+    uint32_t members;           /* now, other trusted keys that are known to run, or to have run */
     uint32_t members_alive, members_suspect, members_dead, members_left; /* of these */
     uint32_t distress;    /* now, 0 … 8: how far we doubt our own observations of others */
     uint64_t probes;      /* rounds of questions to others about a member that is silent here */

@@ -28,6 +28,8 @@
  *   members.c      who belongs to the cluster, and where; detector.c, probes.c: who lives (members.h)
  *   credit.c       how far answers to pulls run ahead
  *   lag.c          how far behind peers are with our own log
+ *   ranges.c       events of one origin that a peer asks for by number
+ *   damage_wait.c  the own log could not be read: what waits until it is healed
  *   ledger.c       which concurrent writes met here; ledger_read.c shows them
  *   witness.c      what other origins had applied, batch by batch
  *   idempotency.c  which requests have been carried out
@@ -38,6 +40,7 @@
 #define GS_NODE_CORE_CORE_IMPL_H
 
 #include "gossip/message.h"
+#include "node/core/bootstrap.h"
 #include "node/core/closing.h"
 #include "node/core/compare.h"
 #include "node/core/core.h"
@@ -233,6 +236,12 @@ struct gs_peer_state {
     uint32_t spared_count;
     uint64_t forks_mono_ms;     /* when we last sent it proofs of forks */
     uint64_t decisions_mono_ms; /* … and decisions about them */
+    struct {                    /* ranges.c: its question about one origin */
+        bool reading;
+        uint64_t session;
+        gs_origin origin;
+        uint64_t after, until;
+    } range;
     /* A picture taken at one of its vectors and kept for at least an interval: what it lacked then and lacks still was
      * not merely on its way. */
     uint64_t base_mono_ms;
@@ -321,6 +330,12 @@ struct gs_core {
     struct gs_compares compares;
     struct gs_jobs jobs;
     struct gs_members members;
+    struct gs_bootstrap bootstrap;
+    uint64_t pull_not_before_mono_ms; /* a sync job's rate cap */
+    uint32_t heal_waiting;            /* rebuilds that wait for the log to be healed */
+    uint64_t heal_deadline_mono_ms;
+    bool heal_failed; /* not long ago */
+    uint64_t heal_failed_mono_ms;
     struct gs_table idempotency;
     struct gs_idempotency_entry *idempotency_oldest, *idempotency_newest;
     struct gs_idempotency_entry *idempotency_unkept; /* the first that is in no keep; NULL: none */
@@ -731,6 +746,20 @@ int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_u
 /* Asks a peer for what we lack, unless an answer is under way. */
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update);
 
+/* ranges.c */
+struct gs_snapshot;
+int gs_snapshot_message(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice body,
+                        struct gs_update *update);
+int gs_snapshot_send(gs_peer peer, const struct gs_snapshot *snapshot, struct gs_update *update);
+int gs_ranges_ask(struct gs_core *core, struct gs_peer_state *peer, const struct gs_snapshot *ask,
+                  struct gs_update *update);
+int gs_ranges_log_read(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+
+/* damage_wait.c */
+bool gs_is_damage(int error);
+int gs_damage_healed(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+int gs_damage_tick(struct gs_core *core, struct gs_update *update);
+
 /* witness.c */
 /* A batch of the origin was applied, or is ours. 0 or GS_ENOMEM. */
 int gs_witness_note(const struct gs_core *core, struct gs_origin_state *origin, const struct gs_batch_head *head);
@@ -758,6 +787,8 @@ int gs_update_publish(struct gs_update *update, struct gs_view *view, struct gs_
 /* Takes the buffer's contents, also when it fails; the first by the control lane. */
 int gs_update_send_in(struct gs_update *update, gs_peer peer, enum gs_lane lane, struct gs_buffer *message);
 int gs_update_send(struct gs_update *update, gs_peer peer, struct gs_buffer *message);
+/* Takes the buffer's contents. */
+int gs_update_stage(struct gs_update *update, struct gs_buffer *bytes);
 /* Takes the buffer's contents; empty: forget the note. */
 int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes);
 int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have);

@@ -1,5 +1,6 @@
 #include "gossip/attestation.h"
 #include "node/core/core_impl.h"
+#include "node/core/giving.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ int gs_digest_sealed(struct gs_core *core) {
         return 0;
     }
     int error = gs_digest_flush(core, UINT64_MAX);
+    error = error != 0 ? error : gs_givings_sealed(core);
     if (error == 0) {
         gs_digest_tree_close(&digest->sealed);
         gs_digest_tree_share(&digest->sealed, &digest->tree);
@@ -249,6 +251,7 @@ int gs_digest_stored(struct gs_core *core, struct gs_update *update) {
     } else if (digest->wanted && gs_group_is_empty(core)) {
         digest->wanted = false;
         error = gs_digest_take(core, &tree);
+        error = error != 0 ? error : gs_givings_sealed(core);
     } else {
         return 0;
     }

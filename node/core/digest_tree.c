@@ -237,29 +237,45 @@ int gs_digest_tree_remove(struct gs_digest_tree *tree, const gs_digest_path *pat
     return gs_digest_tree_find(tree, path, &leaf) ? take_out(&tree->root, path, 0) : 0;
 }
 
-static void hash_inner(const uint8_t key[GS_DIGEST_KEY_SIZE], struct gs_digest_node *node) {
+void gs_digest_inner_hash(const uint8_t key[GS_DIGEST_KEY_SIZE], const struct gs_digest_entry *children,
+                          gs_hash *ret_hash, uint64_t *ret_count) {
     uint8_t head[1 + 8 + 2] = {TAG_INNER};
     uint32_t set = 0;
+    uint64_t count = 0;
     crypto_generichash_state state;
     for (uint32_t i = 0; i < GS_DIGEST_FANOUT; i++) {
-        struct gs_digest_node *child = node->inner.children[i];
-        if (child != NULL) {
-            set |= 1U << i;
-            if (!child->hashed) {
-                hash_inner(key, child);
-            }
-        }
+        set |= children[i].kind != GS_DIGEST_NONE ? 1U << i : 0;
+        count += children[i].kind != GS_DIGEST_NONE ? children[i].count : 0;
     }
-    gs_put_be(head + 1, node->inner.count, 8);
+    gs_put_be(head + 1, count, 8);
     gs_put_be(head + 9, set, 2);
     crypto_generichash_init(&state, key, GS_DIGEST_KEY_SIZE, GS_HASH_SIZE);
     crypto_generichash_update(&state, head, sizeof head);
     for (int i = 0; i < GS_DIGEST_FANOUT; i++) {
-        if (node->inner.children[i] != NULL) {
-            crypto_generichash_update(&state, node->inner.children[i]->hash.bytes, GS_HASH_SIZE);
+        if (children[i].kind != GS_DIGEST_NONE) {
+            crypto_generichash_update(&state, children[i].hash.bytes, GS_HASH_SIZE);
         }
     }
-    crypto_generichash_final(&state, node->hash.bytes, GS_HASH_SIZE);
+    crypto_generichash_final(&state, ret_hash->bytes, GS_HASH_SIZE);
+    *ret_count = count;
+}
+
+static void hash_inner(const uint8_t key[GS_DIGEST_KEY_SIZE], struct gs_digest_node *node) {
+    struct gs_digest_entry children[GS_DIGEST_FANOUT];
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < GS_DIGEST_FANOUT; i++) {
+        struct gs_digest_node *child = node->inner.children[i];
+        children[i] = (struct gs_digest_entry){.kind = GS_DIGEST_NONE};
+        if (child != NULL) {
+            if (!child->hashed) {
+                hash_inner(key, child);
+            }
+            children[i].kind = child->is_leaf ? GS_DIGEST_LEAF : GS_DIGEST_INNER;
+            children[i].hash = child->hash;
+            children[i].count = count_of(child);
+        }
+    }
+    gs_digest_inner_hash(key, children, &node->hash, &count);
     node->hashed = true;
 }
 

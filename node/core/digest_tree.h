@@ -78,6 +78,11 @@ struct gs_digest_leaf {
 bool gs_digest_tree_find(const struct gs_digest_tree *tree, const gs_digest_path *path,
                          struct gs_digest_leaf *ret_leaf);
 
+struct gs_digest_entry;
+/* The hash of an inner node from its GS_DIGEST_FANOUT children, and how many leaves are below it. */
+void gs_digest_inner_hash(const uint8_t key[GS_DIGEST_KEY_SIZE], const struct gs_digest_entry *children,
+                          gs_hash *ret_hash, uint64_t *ret_count);
+
 enum gs_digest_kind { GS_DIGEST_NONE, GS_DIGEST_LEAF, GS_DIGEST_INNER };
 
 struct gs_digest_entry {

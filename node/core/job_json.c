@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-const char *const gs_sync_mode_names[GS_SYNC_MODES] = {"delta", "verify", "full"};
+const char *const gs_sync_mode_names[GS_SYNC_MODES] = {"delta", "verify", "full", "bootstrap"};
 const char *const gs_sync_status_names[5] = {"queued", "running", "completed", "failed", "cancelled"};
 
 static void write_text(const char *name, const char *text, struct gs_buffer *out) {
@@ -60,13 +60,15 @@ static void write_eta(const char *name, uint64_t ms, struct gs_buffer *out) {
     }
 }
 
-static const char *stage_of(const struct gs_sync_peer *peer) {
+static const char *stage_of(const struct gs_core *core, const struct gs_sync_peer *peer) {
     static const char *const phases[] = {
         [GS_VERIFY_ROOTS] = "comparing roots",       [GS_VERIFY_DESCEND] = "descending",
         [GS_VERIFY_EXAMINE] = "examining",           [GS_VERIFY_MEND_OURS] = "repairing here",
         [GS_VERIFY_MEND_THEIRS] = "repairing there", [GS_VERIFY_DONE] = "comparing roots",
         [GS_VERIFY_FAILED] = "comparing roots"};
     switch (peer->stage) {
+    case GS_SYNC_SNAPSHOT:
+        return gs_bootstrap_stage(core);
     case GS_SYNC_LINKING:
         return "linking";
     case GS_SYNC_EXCHANGE:
@@ -138,7 +140,7 @@ static void write_traffic(const struct gs_core *core, const struct gs_sync_peer 
 static void write_peer(const struct gs_core *core, const struct gs_job *job, const struct gs_sync_peer *peer,
                        struct gs_buffer *out) {
     gs_buffer_printf(out, "{\"region\":\"%s\",\"status\":\"%s\",\"stage\":\"%s\",\"percent\":%u", peer->region,
-                     gs_sync_status_names[peer->status], stage_of(peer), peer->percent);
+                     gs_sync_status_names[peer->status], stage_of(core, peer), peer->percent);
     write_eta("etaSeconds", eta(core, peer), out);
     write_findings(core, peer, out);
     write_traffic(core, peer, out);
@@ -189,6 +191,7 @@ void gs_job_write(const struct gs_core *core, const struct gs_job *job, struct g
     write_flag("dryRun", job->dry_run, out);
     write_flag("scheduled", job->scheduled, out);
     write_number("resumed", job->resumes, out);
+    write_number("rateBytesPerSecond", job->rate, out);
     write_scope(job, out);
     gs_buffer_printf(out, ",\"progress\":{\"percent\":%llu", (unsigned long long)percent);
     write_eta("etaSeconds", left, out);

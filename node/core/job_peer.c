@@ -20,12 +20,13 @@ static int begin_compare(struct gs_core *core, const struct gs_job *job, struct 
                          const struct gs_peer_state *link, struct gs_update *update) {
     bool again = peer->stage == GS_SYNC_COMPARE;
     struct gs_verify *verify = again ? &peer->recheck : &peer->found;
-    verify->drill = job->mode != GS_SYNC_DELTA && !again;
+    const bool exchanged = job->mode == GS_SYNC_DELTA || job->mode == GS_SYNC_BOOTSTRAP;
+    verify->drill = !exchanged && !again;
     verify->mend = job->mode == GS_SYNC_FULL;
     verify->types = job->types;
     verify->type_count = job->type_count;
     peer->stage = again ? GS_SYNC_RECHECK : GS_SYNC_COMPARE;
-    int error = gs_verify_begin(core, verify, link->id, &link->key, job->mode != GS_SYNC_DELTA, update);
+    int error = gs_verify_begin(core, verify, link->id, &link->key, !exchanged, update);
     return error == GS_EOVERLOADED ? fail_peer(core, peer, "too many comparisons are under way here") : error;
 }
 
@@ -42,7 +43,8 @@ static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_
     }
     peer->link = link->id;
     peer->base = link->traffic;
-    if (job->mode != GS_SYNC_DELTA) {
+    peer->error[0] = '\0';
+    if (job->mode != GS_SYNC_DELTA && job->mode != GS_SYNC_BOOTSTRAP) {
         return begin_compare(core, job, peer, link, update);
     }
     int error = gs_vector_copy(&peer->want_here, &link->told);
@@ -97,20 +99,27 @@ static int compare(struct gs_core *core, const struct gs_job *job, struct gs_syn
     return end_peer(core, peer, GS_SYNC_COMPLETED);
 }
 
-static uint32_t percent_of(const struct gs_job *job, const struct gs_sync_peer *peer) {
+static uint32_t percent_of(const struct gs_core *core, const struct gs_job *job, const struct gs_sync_peer *peer) {
     uint32_t found = gs_verify_percent(&peer->found);
     uint64_t first = peer->missing_first;
+    uint32_t before = job->mode == GS_SYNC_BOOTSTRAP && core->base_position > 0 ? 80 : 0;
     switch (peer->stage) {
+    case GS_SYNC_SNAPSHOT:
+        return gs_bootstrap_percent(core);
     case GS_SYNC_LINKING:
-        return 0;
+        return before;
     case GS_SYNC_EXCHANGE:
+        if (before > 0) {
+            return before;
+        }
         return first == 0 || first == UINT64_MAX || peer->missing_last > first
                    ? 0
                    : (uint32_t)(70 * (first - peer->missing_last) / first);
     case GS_SYNC_COMPARE:
-        return job->mode == GS_SYNC_DELTA  ? 70 + 29 * found / 100
-               : job->mode == GS_SYNC_FULL ? 80 * found / 100
-                                           : found;
+        return before > 0                                                     ? 90 + 9 * found / 100
+               : job->mode == GS_SYNC_DELTA || job->mode == GS_SYNC_BOOTSTRAP ? 70 + 29 * found / 100
+               : job->mode == GS_SYNC_FULL                                    ? 80 * found / 100
+                                                                              : found;
     case GS_SYNC_RECHECK:
         return 80 + 19 * gs_verify_percent(&peer->recheck) / 100;
     case GS_SYNC_OVER:
@@ -119,10 +128,34 @@ static uint32_t percent_of(const struct gs_job *job, const struct gs_sync_peer *
     return peer->status == GS_SYNC_COMPLETED ? 100 : peer->percent;
 }
 
+/* The bootstrap's own work; the sender may change. After it, begin() takes over. */
+static int snapshot(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer) {
+    const struct gs_bootstrap *bootstrap = &core->bootstrap;
+    if (!bootstrap->active) {
+        peer->began_mono_ms = peer->stage == GS_SYNC_SNAPSHOT ? core->mono_ms : peer->began_mono_ms;
+        peer->stage = GS_SYNC_LINKING;
+        return 0;
+    }
+    peer->stage = GS_SYNC_SNAPSHOT;
+    bool changed = bootstrap->link != 0 && strcmp(peer->region, bootstrap->region) != 0;
+    if (changed) {
+        memcpy(peer->region, bootstrap->region, sizeof peer->region);
+    }
+    peer->traffic.bytes_in = peer->base.bytes_in + bootstrap->bytes;
+    snprintf(peer->error, sizeof peer->error, "%s", bootstrap->trouble);
+    return changed ? gs_jobs_remember(core, job) : 0;
+}
+
 static int step(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update) {
     if (peer->status == GS_SYNC_QUEUED) {
         peer->status = GS_SYNC_RUNNING;
         peer->began_mono_ms = core->mono_ms;
+    }
+    if (job->mode == GS_SYNC_BOOTSTRAP && peer->stage <= GS_SYNC_SNAPSHOT) {
+        int error = snapshot(core, job, peer);
+        if (error != 0 || core->bootstrap.active) {
+            return error;
+        }
     }
     if (peer->stage == GS_SYNC_LINKING) {
         return begin(core, job, peer, update);
@@ -141,7 +174,7 @@ int gs_job_peer_step(struct gs_core *core, struct gs_job *job, struct gs_sync_pe
         return 0;
     }
     int error = step(core, job, peer, update);
-    uint32_t percent = percent_of(job, peer);
+    uint32_t percent = percent_of(core, job, peer);
     if (percent > peer->percent) {
         peer->percent = percent;
     }

@@ -86,6 +86,7 @@ static int restore(struct gs_slice map, struct gs_slice json, struct gs_job *job
     }
     job->status = GS_SYNC_QUEUED;
     job->resumes = (uint32_t)read_number(map, "resumed") + 1;
+    job->rate = read_number(map, "rateBytesPerSecond");
     read_types(map, job);
     return read_regions(map, job);
 }

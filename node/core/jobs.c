@@ -47,6 +47,10 @@ static int write_note(struct gs_core *core, const struct gs_job *job, bool forge
     return gs_update_note(&core->later, name, &text);
 }
 
+int gs_jobs_remember(struct gs_core *core, const struct gs_job *job) {
+    return write_note(core, job, false);
+}
+
 /* Makes room: the oldest job that is over is forgotten. False: all of them are under way. */
 static bool make_room(struct gs_core *core) {
     struct gs_jobs *jobs = &core->jobs;
@@ -150,6 +154,7 @@ static struct gs_job *new_job(struct gs_core *core, const struct gs_sync_request
     snprintf(job->id, sizeof job->id, "%016llx", (unsigned long long)number);
     job->mode = request->mode;
     job->dry_run = request->dry_run;
+    job->rate = request->rate;
     job->scheduled = scheduled;
     job->started_ms = core->now_ms;
     job->began_mono_ms = core->mono_ms;
@@ -274,6 +279,20 @@ static int start_job(struct gs_core *core, struct gs_sync_request *request, bool
         return finish_job(core, job);
     }
     return scheduled ? 0 : write_note(core, job, false);
+}
+
+/* One that an earlier process began goes on. */
+int gs_jobs_begin_bootstrap(struct gs_core *core, const char *region) {
+    const struct gs_slice name = gs_slice_make(region, strlen(region));
+    struct gs_sync_request request = {.mode = GS_SYNC_BOOTSTRAP, .regions = &name, .region_count = 1};
+    struct gs_job *job = NULL;
+    for (uint32_t i = 0; i < core->jobs.count; i++) {
+        if (core->jobs.jobs[i]->mode == GS_SYNC_BOOTSTRAP && is_active(core->jobs.jobs[i])) {
+            return 0;
+        }
+    }
+    int error = start_job(core, &request, false, &job);
+    return error == GS_ENOMEM ? error : 0; /* without a job it is as good, but nobody sees it */
 }
 
 static struct gs_job *find_job(struct gs_core *core, struct gs_slice id) {
@@ -410,11 +429,14 @@ static void forget_quiet(struct gs_core *core) {
 int gs_jobs_step(struct gs_core *core, struct gs_update *update) {
     uint32_t running = 0;
     int error = schedule(core);
+    core->jobs.rate = 0;
     if (core->jobs.active == 0) {
         return error;
     }
     for (uint32_t i = 0; error == 0 && i < core->jobs.count && running < GS_JOBS_RUNNING; i++) {
         if (is_active(core->jobs.jobs[i])) {
+            uint64_t rate = core->jobs.jobs[i]->rate;
+            core->jobs.rate = rate > 0 && (core->jobs.rate == 0 || rate < core->jobs.rate) ? rate : core->jobs.rate;
             error = run_job(core, core->jobs.jobs[i], update);
             running++;
         }

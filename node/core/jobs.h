@@ -2,6 +2,7 @@
  *
  *     delta    exchange events with each peer now, then compare roots
  *     verify   compare digest trees at a common cut, down to the aggregate and field that differ; changes nothing
+ *     bootstrap  begun by an empty node itself: a snapshot, then as delta (bootstrap.h)
  *     full     verify, then each side rebuilds what is at fault from its own log; then compare again
  *
  * A job works on all its peers at once, each for itself: one that fails takes no other with it. Percentages never go
@@ -34,6 +35,7 @@ enum gs_sync_status { GS_SYNC_QUEUED, GS_SYNC_RUNNING, GS_SYNC_COMPLETED, GS_SYN
 
 enum gs_sync_stage {
     GS_SYNC_LINKING,
+    GS_SYNC_SNAPSHOT, /* bootstrap: its own file says how far */
     GS_SYNC_EXCHANGE,
     GS_SYNC_COMPARE, /* the verify says how far */
     GS_SYNC_RECHECK,
@@ -63,7 +65,8 @@ struct gs_job {
     enum gs_sync_mode mode;
     enum gs_sync_status status;
     bool dry_run, scheduled;
-    bool quiet; /* nobody asked for it, and it found nothing */
+    uint64_t rate; /* bytes a second; 0: no cap */
+    bool quiet;    /* nobody asked for it, and it found nothing */
     uint32_t resumes;
     uint64_t started_ms, finished_ms, began_mono_ms;
     char types[GS_JOB_TYPES_MAX][GS_ID_BYTES_MAX + 1];
@@ -79,6 +82,7 @@ struct gs_jobs {
     uint32_t count;
     uint32_t active; /* queued or running */
     uint64_t next_verify_mono_ms;
+    uint64_t rate; /* the least of those that run; 0: none has one */
 };
 
 void gs_jobs_close(struct gs_core *core);
@@ -88,6 +92,10 @@ int gs_jobs_command(struct gs_core *core, struct gs_command *command, struct gs_
 /* Goes on with what is under way: after every step. */
 int gs_jobs_step(struct gs_core *core, struct gs_update *update);
 
+/* A bootstrap begins, with this region. 0 or GS_ENOMEM. */
+int gs_jobs_begin_bootstrap(struct gs_core *core, const char *region);
+/* What a restart would go on with has changed. */
+int gs_jobs_remember(struct gs_core *core, const struct gs_job *job);
 /* job_peer.c: one peer of a job that is running goes on. */
 int gs_job_peer_step(struct gs_core *core, struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update);
 /* How many events `has` lacks of `wanted`. */

@@ -136,7 +136,7 @@ static int consider_lost(struct gs_core *core, struct gs_update *update) {
 }
 
 int gs_start_consider(struct gs_core *core, struct gs_update *update) {
-    if (!core->waiting_for_peers) {
+    if (!core->waiting_for_peers || core->bootstrap.active) {
         return 0;
     }
     if (core->config.lost.seq > 0) {

@@ -1,6 +1,7 @@
 /* Dissemination, pull-shaped: a peer's version vector says what it lacks, and the log is the buffer. Our own new
  * batches are pushed at once to every peer that has what comes before them; everything else (third-party origins, gaps,
  * long absence) is pulled. A peer that is slow or gone costs no memory. */
+#include "gossip/snapshot.h"
 #include "node/core/core_impl.h"
 
 #include "gossip/compress.h"
@@ -61,6 +62,12 @@ static int send_vector(struct gs_core *core, struct gs_peer_state *peer, enum gs
 }
 
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update) {
+    if (core->bootstrap.active) {
+        return 0; /* the log comes after the snapshot */
+    }
+    if (core->jobs.rate > 0 && core->mono_ms < core->pull_not_before_mono_ms) {
+        return 0; /* a sync job asks again */
+    }
     if (peer->pulling && core->mono_ms - peer->pull_mono_ms < PULL_TIMEOUT_MS) {
         return 0;
     }
@@ -96,6 +103,7 @@ void gs_sync_peer_down(struct gs_core *core, gs_peer id, bool replaced) {
     struct gs_peer_state *peer = gs_peer_find(core, id);
     gs_instances_link_down(core, id, replaced);
     gs_compares_peer_down(core, id);
+    gs_bootstrap_peer_down(core, id);
     if (peer != NULL) {
         gs_vector_close(&peer->known);
         gs_vector_close(&peer->told);
@@ -261,6 +269,9 @@ static int receive_vector(struct gs_core *core, struct gs_peer_state *peer, stru
     peer->spared_count = message->spared_count;
     message->spared = NULL;
     int error = update_known(core, peer, &message->vector);
+    if (error == 0) {
+        error = gs_bootstrap_consider(core, peer, update);
+    }
     if (error == 0 && message->want != GS_VECTOR_TELL) {
         gs_credit_begin(peer);
         error = answer_pull(core, peer, message->want == GS_VECTOR_URGENT, update);
@@ -296,6 +307,18 @@ static int note_sender(struct gs_peer_state *peer, const struct gs_batch_head *h
     return gs_vector_seq(&peer->known, &has.origin) < has.seq ? gs_vector_set(&peer->known, &has) : 0;
 }
 
+/* With a rate cap, what an answer has taken is paid for in time before the next question. */
+static void pace(struct gs_core *core, const struct gs_message *message) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < message->record_count; i++) {
+        bytes += message->records[i].length;
+    }
+    if (core->jobs.rate > 0) {
+        uint64_t from = core->pull_not_before_mono_ms > core->mono_ms ? core->pull_not_before_mono_ms : core->mono_ms;
+        core->pull_not_before_mono_ms = from + bytes * 1000 / core->jobs.rate;
+    }
+}
+
 static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,
                            struct gs_update *update) {
     struct gs_arrival *arrivals = NULL;
@@ -305,6 +328,10 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
         peer->owed += peer->pulling && peer->owed < GS_CREDIT_PARTS ? 1 : 0;
         peer->pull_mono_ms = core->mono_ms;
     }
+    if (core->bootstrap.active) {
+        return 0; /* they come with the log, after the snapshot */
+    }
+    pace(core, message);
     int error = gs_vouch(core, message->records, message->record_count, &arrivals);
     for (uint32_t i = 0; error == 0 && update->drop_count == 0 && i < message->record_count; i++) {
         error = gs_remote_record(core, peer, &arrivals[i], update);
@@ -327,6 +354,12 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     struct gs_peer_state *peer = gs_peer_find(core, event->peer.peer);
     if (peer == NULL) {
         return 0;
+    }
+    struct gs_slice body;
+    if (gs_message_read_snapshot(event->peer.message, &body)) {
+        peer->heard_mono_ms = core->mono_ms;
+        peer->traffic.bytes_in += event->peer.message.length;
+        return gs_snapshot_message(core, peer, body, update);
     }
     struct gs_message message = {0};
     int error = gs_message_decode(event->peer.message.bytes, event->peer.message.length, &message);
@@ -400,6 +433,9 @@ int gs_sync_log_read(struct gs_core *core, const struct gs_core_event *event, st
     }
     if (event->log_read.peer == GS_CORE_FORK_READ) {
         return gs_fork_read_done(core, event, update);
+    }
+    if ((event->log_read.peer & GS_CORE_RANGE_READ) != 0) {
+        return gs_ranges_log_read(core, event, update);
     }
     struct gs_peer_state *peer = gs_peer_find(core, event->log_read.peer);
     if (peer == NULL) {

@@ -11,7 +11,7 @@ enum {
     GS_SYNC_ID_SIZE = 17 /* 16 hexadecimal digits and NUL */
 };
 
-enum gs_sync_mode { GS_SYNC_DELTA, GS_SYNC_VERIFY, GS_SYNC_FULL, GS_SYNC_MODES };
+enum gs_sync_mode { GS_SYNC_DELTA, GS_SYNC_VERIFY, GS_SYNC_FULL, GS_SYNC_BOOTSTRAP, GS_SYNC_MODES };
 
 enum gs_sync_ask { GS_SYNC_START, GS_SYNC_GET, GS_SYNC_LIST, GS_SYNC_CANCEL };
 
@@ -25,6 +25,7 @@ struct gs_sync_request {
     const struct gs_slice *types; /* at most GS_JOB_TYPES_MAX; none: all */
     uint32_t type_count;
     bool dry_run;
+    uint64_t rate; /* bytes a second that events may take on their way here; 0: no cap */
     /* GET, CANCEL */
     struct gs_slice id;
     /* set by the core */

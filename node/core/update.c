@@ -106,6 +106,17 @@ int gs_update_drop(struct gs_update *update, gs_peer peer) {
     return 0;
 }
 
+int gs_update_stage(struct gs_update *update, struct gs_buffer *bytes) {
+    if (bytes->failed != 0 || gs_array_reserve((void **)&update->stages, &update->stage_capacity, update->stage_count,
+                                               sizeof *update->stages) != 0) {
+        gs_buffer_close(bytes);
+        return GS_ENOMEM;
+    }
+    update->stages[update->stage_count++] = *bytes;
+    *bytes = (struct gs_buffer){0};
+    return 0;
+}
+
 int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes) {
     if (bytes->failed != 0 || gs_array_reserve((void **)&update->notes, &update->note_capacity, update->note_count,
                                                sizeof *update->notes) != 0) {
@@ -132,6 +143,11 @@ void gs_update_clear(struct gs_update *update) {
     }
     gs_keep_free(update->keep);
     gs_truncation_free(update->truncation);
+    gs_core_install_free(update->install);
+    for (uint32_t i = 0; i < update->stage_count; i++) {
+        gs_buffer_close(&update->stages[i]);
+    }
+    free(update->stages);
     for (uint32_t i = 0; i < update->note_count; i++) {
         gs_buffer_close(&update->notes[i].bytes);
     }

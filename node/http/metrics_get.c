@@ -124,6 +124,11 @@ static void write_node(const struct gs_node_status *node, struct gs_buffer *out)
         {"gs_core_calls_waiting", "gauge", "Requests that wait for the core or the disk.", node->calls_waiting},
         {"gs_core_calls_refused_total", "counter", "Requests refused because others waited too long.",
          node->calls_refused},
+        {"gs_snapshot_chunks_total", "counter", "Chunks of snapshots taken over.", node->snapshot_chunks},
+        {"gs_snapshots_refused_total", "counter", "Snapshots that were not what their sender had signed.",
+         node->snapshots_refused},
+        {"gs_log_healed_total", "counter", "Damaged records of the log that were put right.", node->log_healed},
+        {"gs_log_damaged", "gauge", "Records of the log that are known to be damaged.", node->log_damaged},
         {"gs_resident_bytes", "gauge", "Memory of the process.", node->resident_bytes},
     };
     write_numbers(numbers, sizeof numbers / sizeof numbers[0], out);

@@ -33,7 +33,7 @@ static int read_mode(struct gs_slice value, enum gs_sync_mode *ret_mode, struct 
     static const char *const names[] = {"delta", "verify", "full"};
     struct gs_slice name = {0};
     int error = gs_member_name(value, "", "mode", &name, problem);
-    for (int i = 0; error == 0 && i < GS_SYNC_MODES; i++) {
+    for (int i = 0; error == 0 && i < GS_SYNC_BOOTSTRAP; i++) {
         if (gs_slice_is(name, names[i])) {
             *ret_mode = (enum gs_sync_mode)i;
             return 0;
@@ -71,12 +71,12 @@ static int read_names(struct gs_slice value, const char *member, uint32_t max, s
 }
 
 static int read_request(struct gs_http_request *request, struct gs_command *command, struct gs_http_fault *fault) {
-    static const char *const names[] = {"mode", "regions", "aggregateTypes", "dryRun"};
-    struct gs_slice body, members[4];
+    static const char *const names[] = {"mode", "regions", "aggregateTypes", "dryRun", "rateBytesPerSecond"};
+    struct gs_slice body, members[5];
     struct gs_sync_request *sync = &command->sync;
     int error = gs_http_request_parse_body(request, BODY_DEPTH_MAX, &command->arena, &body, fault);
     if (error == 0) {
-        error = gs_members_read(body, "", names, 4, members, &fault->problem);
+        error = gs_members_read(body, "", names, 5, members, &fault->problem);
     }
     if (error == 0) {
         error = read_mode(members[0], &sync->mode, &fault->problem);
@@ -91,6 +91,9 @@ static int read_request(struct gs_http_request *request, struct gs_command *comm
     }
     if (error == 0 && members[3].bytes != NULL) {
         error = gs_member_bool(members[3], "", names[3], &sync->dry_run, &fault->problem);
+    }
+    if (error == 0 && members[4].bytes != NULL) {
+        error = gs_member_uint(members[4], "", names[4], &sync->rate, &fault->problem);
     }
     if (error == 0 && sync->mode == GS_SYNC_DELTA && sync->type_count > 0) {
         error = gs_problem_set(&fault->problem, GS_EINVAL, "/aggregateTypes",

@@ -37,6 +37,8 @@ enum setting {
     RETENTION,
     SYNC_INTERVAL,
     VERIFY_INTERVAL,
+    BOOTSTRAP_EVENTS,
+    BOOTSTRAP_RATE,
     ACK_INTERVAL,
     START_WAIT,
     CLOSE_AFTER,
@@ -97,6 +99,10 @@ static const struct {
     [MAX_SKEW] = {"GS_MAX_SKEW", "max-skew", "60000", "milliseconds that a peer's clock may be ahead of ours"},
     [VERIFY_INTERVAL] = {"GS_VERIFY_INTERVAL", "verify-interval", "300000",
                          "milliseconds between comparisons of digests with all peers; 0: never"},
+    [BOOTSTRAP_EVENTS] = {"GS_BOOTSTRAP_EVENTS", "bootstrap-events", "10000",
+                          "events that an empty node must lack before it takes a snapshot instead of the log"},
+    [BOOTSTRAP_RATE] = {"GS_BOOTSTRAP_RATE", "bootstrap-rate", "0",
+                        "bytes a second that a snapshot may take on the way; 0: as fast as it goes"},
     [SYNC_INTERVAL] = {"GS_SYNC_INTERVAL", "sync-interval", "500",
                        "milliseconds between comparisons with a random peer"},
     [ACK_INTERVAL] = {"GS_ACK_INTERVAL", "ack-interval", "5000",
@@ -191,6 +197,12 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
     }
     if (error == 0) {
         error = read_number(values, VERIFY_INTERVAL, 0, UINT64_C(86400000), &config->verify_interval_ms, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, BOOTSTRAP_EVENTS, 1, UINT64_C(1) << 62, &config->bootstrap_events, problem);
+    }
+    if (error == 0) {
+        error = read_number(values, BOOTSTRAP_RATE, 0, UINT64_C(1) << 40, &config->bootstrap_rate, problem);
     }
     if (error == 0) {
         error = read_number(values, SYNC_INTERVAL, 10, 3600000, &config->sync_interval_ms, problem);

@@ -50,6 +50,7 @@ struct gs_serve_config {
     uint64_t start_wait_ms;
     uint64_t close_after_ms; /* 0: never */
     uint64_t verify_interval_ms;
+    uint64_t bootstrap_events, bootstrap_rate;
 };
 
 /* Reads the environment and the arguments after `serve`. 0; GS_EINVAL with the setting in `problem->field`; 1 if

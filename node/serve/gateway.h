@@ -49,7 +49,9 @@ struct gs_node_status {
     uint64_t links_established;
     uint64_t frames_refused; /* that did not verify; each ended its link */
     uint64_t resident_bytes;
-    uint32_t calls_waiting; /* for the core or the disk */
+    uint64_t snapshot_chunks, snapshots_refused; /* taken over; whose sender was caught */
+    uint64_t log_healed, log_damaged;            /* records of the log: fetched again, ever; known to be damaged, now */
+    uint32_t calls_waiting;                      /* for the core or the disk */
     uint64_t oldest_call_ms, calls_refused;
     uint64_t processor_wait_ms; /* what a thread of this node waits for a processor */
     uint64_t cache_hits, cache_misses, cache_bytes;

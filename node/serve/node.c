@@ -6,11 +6,14 @@
 #include "node/serve/book_keeper.h"
 #include "node/serve/cut_log.h"
 #include "node/serve/gateway_loop.h"
+#include "node/serve/healer.h"
 #include "node/serve/log.h"
 #include "node/serve/note_writer.h"
+#include "node/serve/process.h"
 #include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
 #include "node/serve/rewriter.h"
+#include "node/serve/stager.h"
 #include "node/store/failpoint.h"
 #include "node/store/store_thread.h"
 
@@ -18,8 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     STATUS_INTERVAL_MS = 100,
@@ -39,6 +40,12 @@ struct gs_node {
     struct gs_book_keeper *books; /* NULL: the store is not PostgreSQL */
     struct gs_rebuilder *rebuilder;
     struct gs_rewriter rewriter;
+    struct gs_healer *healer;
+    char damage[GS_PROBLEM_DETAIL_MAX]; /* why there is no core: its log must be healed first; empty: that is not so */
+    struct gs_stager *stager;
+    uint64_t snapshot_chunks, snapshots_refused; /* by earlier cores */
+    bool installed;                              /* the core goes for one that begins with a snapshot */
+    uint64_t log_healed, log_damaged;            /* records, ever; now */
     char store_name[16];
     uv_async_t wake;
     uv_timer_t timer;                  /* the core's next deadline */
@@ -49,9 +56,11 @@ struct gs_node {
     uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
     bool has_cut;                      /* before the next recovery, this is taken out of the log */
     struct gs_cut cut;
-    bool reloading;                    /* there is no core: the store is being read again */
-    bool store_away;                   /* a commit is tried again and again */
-    bool store_closing;                /* the old store's thread has not ended yet */
+    bool core_waits;    /* the core has asked for the log to be healed */
+    bool heal_refused;  /* … and hears soon that it is not going to be, now */
+    bool reloading;     /* there is no core: the store is being read again */
+    bool store_away;    /* a commit is tried again and again */
+    bool store_closing; /* the old store's thread has not ended yet */
     bool stopping;
     uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */
     uint32_t link_count;
@@ -59,16 +68,6 @@ struct gs_node {
     void (*closed)(void *context);
     void *closed_context;
 };
-
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t mono_ms(void) {
-    return uv_hrtime() / 1000000;
-}
 
 static void begin_reload(struct gs_node *node);
 
@@ -127,6 +126,16 @@ static void pass(bool by, const char *failpoint) {
     (void)failpoint;
 }
 
+static void step(struct gs_node *node, struct gs_core_event *event);
+
+/* Looks for damage in the log and heals it, if the engine can. */
+static void heal(struct gs_node *node) {
+    gs_healer_begin(node->healer, node->store, node->config.core.trust, node->core == NULL, gs_mono_ms());
+    if (!gs_healer_busy(node->healer) && node->core_waits) {
+        node->heal_refused = true;
+    }
+}
+
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
 static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
@@ -166,7 +175,7 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
         if (gs_store_thread_read(node->store, update->log_reads[i].peer, &update->log_reads[i].have,
                                  GS_CORE_PULL_BYTES) != 0) {
             /* The core waits for this read: a new link starts afresh. */
-            (void)gs_transport_drop(node->transport, update->log_reads[i].peer);
+            (void)gs_transport_drop(node->transport, update->log_reads[i].peer & ~GS_CORE_RANGE_READ);
         }
     }
     for (uint32_t i = 0; i < update->dial_count; i++) {
@@ -181,6 +190,11 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     for (uint32_t i = 0; i < update->rebuild_count; i++) {
         gs_rebuilder_put(node->rebuilder, &update->rebuilds[i], node->config.core.trust);
     }
+    gs_stager_carry_out(node->stager, node->store, update);
+    if (update->damaged) {
+        node->core_waits = true;
+        heal(node);
+    }
     for (uint32_t i = 0; i < update->note_count; i++) {
         if (!gs_book_keeper_note(node->books, update->notes[i].name, &update->notes[i].bytes)) {
             gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
@@ -194,8 +208,8 @@ static void step(struct gs_node *node, struct gs_core_event *event) {
         return;
     }
     struct gs_update update = {0};
-    event->now_ms = wall_ms();
-    event->mono_ms = mono_ms();
+    event->now_ms = gs_wall_ms();
+    event->mono_ms = gs_mono_ms();
     (void)gs_core_step(node->core, event, &update);
     int append_error = carry_out(node, event->type, &update);
     uint64_t commit = update.commit.number;
@@ -298,10 +312,12 @@ static void on_away(void *context, bool away, const char *reason) {
     }
 }
 
-static void on_rebuilt(void *context, uint64_t number, int error, uint64_t version, struct gs_slice state) {
+static void on_rebuilt(void *context, uint64_t number, int error, uint64_t version, gs_hlc updated,
+                       struct gs_slice state) {
     step(context,
-         &(struct gs_core_event){.type = GS_CORE_REBUILT,
-                                 .rebuilt = {.number = number, .error = error, .version = version, .state = state}});
+         &(struct gs_core_event){
+             .type = GS_CORE_REBUILT,
+             .rebuilt = {.number = number, .error = error, .version = version, .updated = updated, .state = state}});
 }
 
 static void on_kept(void *context, int error) {
@@ -313,8 +329,8 @@ static void on_truncated(void *context, int error, const struct gs_truncated *re
     if (error == GS_EIO) {
         fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     } else if (error != 0 && error != GS_ESHUTDOWN) {
-        fprintf(stderr, "globalstate: old records stay for now: %s\n",
-                reason[0] != '\0' ? reason : gs_error_message(error));
+        gs_log(GS_LOG_WARNING, "truncation_failed", "old records stay for now: %s",
+               reason[0] != '\0' ? reason : gs_error_message(error));
     }
     step(node, &(struct gs_core_event){.type = GS_CORE_TRUNCATED, .truncated = {.error = error, .result = result}});
 }
@@ -341,6 +357,7 @@ static void on_peer_up(void *context, uint64_t link_id, const gs_public_key *key
 }
 
 static void on_message(void *context, uint64_t link_id, struct gs_slice message) {
+    gs_healer_message(((struct gs_node *)context)->healer, link_id, message, gs_mono_ms());
     step(context, &(struct gs_core_event){.type = GS_CORE_MESSAGE, .peer = {.peer = link_id, .message = message}});
 }
 
@@ -355,17 +372,77 @@ static void on_peer_down(void *context, uint64_t link_id, int error) {
          &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link_id, .replaced = error == GS_EBUSY}});
 }
 
-static uint64_t resident_bytes(void) {
-    unsigned long long total = 0;
-    unsigned long long resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &total, &resident) != 2) {
-            resident = 0;
-        }
-        fclose(file);
+static void on_installed(void *context, int error) {
+    struct gs_node *node = context;
+    node->installed = error == 0;
+    step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
+}
+
+static uint32_t list_links(void *context, uint64_t *ret_links, uint32_t max) {
+    const struct gs_node *node = context;
+    uint32_t count = node->link_count < max ? node->link_count : max;
+    memcpy(ret_links, node->links, count * sizeof *ret_links);
+    return count;
+}
+
+static void send_question(void *context, uint64_t link, struct gs_slice message) {
+    struct gs_node *node = context;
+    (void)gs_transport_send(node->transport, link, GS_LANE_CONTROL, message.bytes,
+                            message.length); /* unanswered, another is asked */
+}
+
+static void on_liar(void *context, uint64_t link) {
+    struct gs_node *node = context;
+    char address[GS_TRANSPORT_ADDRESS_MAX + 1];
+    gs_transport_address(node->transport, link, address);
+    gs_log(GS_LOG_WARNING, "peer_lied", "%s has sent records that their origin has not signed", address);
+    (void)gs_transport_drop(node->transport, link);
+}
+
+static void on_healed_record(void *context, uint64_t position, const char *text) {
+    struct gs_node *node = context;
+    node->log_healed++;
+    node->config.healed(node->config.context, position, text);
+}
+
+static void on_heal_finished(void *context, uint32_t healed, uint32_t left, const char *reason) {
+    struct gs_node *node = context;
+    node->log_damaged = left;
+    if (left > 0) {
+        gs_log(GS_LOG_ERROR, "log_damaged", "%u records of the log are damaged: %s", left, reason);
     }
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (node->stopping) {
+        return;
+    }
+    if (node->core == NULL && node->damage[0] != '\0') {
+        char cause[GS_PROBLEM_DETAIL_MAX];
+        memcpy(cause, node->damage, sizeof cause);
+        node->damage[0] = '\0';
+        if (healed == 0 || left > 0) {
+            fail(node, cause);
+        } else {
+            begin_reload(node);
+        }
+        return;
+    }
+    node->core_waits = false;
+    step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.records = healed, .left = left}});
+}
+
+/* What may have met damage, or waits for it to be healed, is looked after now and then. */
+static void look_after_log(struct gs_node *node) {
+    if (node->store == NULL || node->stopping) {
+        return;
+    }
+    if (node->heal_refused) {
+        node->heal_refused = node->core_waits = false;
+        step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.left = 1}});
+        return;
+    }
+    if (gs_store_thread_met_damage(node->store) && node->core != NULL) {
+        heal(node);
+    }
+    gs_healer_tick(node->healer, gs_mono_ms());
 }
 
 /* When the number of comparisons last grew. */
@@ -378,7 +455,7 @@ static void note_verify(struct gs_node *node, uint64_t runs, uint64_t now_ms) {
 
 static void on_status(uv_timer_t *timer) {
     struct gs_node *node = timer->data;
-    struct gs_node_status status = {.store_ok = !node->reloading && !node->store_away, .loop_mono_ms = mono_ms()};
+    struct gs_node_status status = {.store_ok = !node->reloading && !node->store_away, .loop_mono_ms = gs_mono_ms()};
     struct gs_transport_stats links = {0};
     if (node->core != NULL) {
         gs_core_get_stats(node->core, &status.core);
@@ -397,8 +474,13 @@ static void on_status(uv_timer_t *timer) {
     status.handshakes_failed = links.handshake_failed;
     status.links_established = links.established;
     status.frames_refused = links.closed_bad_frame;
-    status.resident_bytes = resident_bytes();
+    status.resident_bytes = gs_resident_bytes();
+    status.log_healed = node->log_healed;
+    status.log_damaged = node->log_damaged;
+    status.snapshot_chunks = node->snapshot_chunks + status.core.snapshot_chunks;
+    status.snapshots_refused = node->snapshots_refused + status.core.snapshots_refused;
     gs_gateway_set_status(node->gateway, &status);
+    look_after_log(node);
 }
 
 static void on_note_failed(void *context, const char *name, int error) {
@@ -421,11 +503,11 @@ static int cut_log(struct gs_node *node, struct gs_store **store, struct gs_prob
         return error;
     }
     node->has_cut = false;
-    fprintf(stderr,
-            "globalstate: a decision about a fork: %llu batches were taken out of the log from record %llu on; %llu of "
-            "them are written again here\n",
-            (unsigned long long)(report.ours + report.others), (unsigned long long)report.first,
-            (unsigned long long)report.ours);
+    gs_log(GS_LOG_WARNING, "fork_decided",
+           "a decision about a fork: %llu batches were taken out of the log from record %llu on; %llu of them are "
+           "written again here",
+           (unsigned long long)(report.ours + report.others), (unsigned long long)report.first,
+           (unsigned long long)report.ours);
     return gs_store_open(node->config.database_url, store, problem);
 }
 
@@ -442,16 +524,22 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     }
     struct gs_core_config config = node->config.core;
     randombytes_buf(config.seed, sizeof config.seed);
-    config.now_ms = wall_ms();
-    struct gs_recovery_report report;
+    config.now_ms = gs_wall_ms();
+    struct gs_recovery_report report = {0};
     const struct gs_recovery_notes notes = {.visit = visit_notes, .context = node};
-    error = gs_recover_core(store, &config, &notes, &core, &report, problem);
+    error = store->damaged ? gs_problem_set(problem, GS_ECORRUPT, NULL, "the newest record of an origin is damaged")
+                           : gs_recover_core(store, &config, &notes, &core, &report, problem);
     if (error != 0) {
         struct gs_problem cause = *problem;
-        store->methods->close(store);
         char shown[GS_STORE_URL_SHOWN_MAX];
         gs_store_url_shown(node->config.database_url, shown);
-        return gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown, cause.detail);
+        gs_problem_set(problem, error, "DATABASE_URL", "cannot recover from %s: %s", shown, cause.detail);
+        if (error != GS_ECORRUPT || node->config.seed_count == 0 || store->methods->heal == NULL) {
+            store->methods->close(store);
+            return error;
+        }
+        /* Somebody may have what is damaged: the node begins without a core, and heals its log first. */
+        snprintf(node->damage, sizeof node->damage, "%s", problem->detail);
     }
     if (report.damage[0] != '\0') {
         gs_log(GS_LOG_WARNING, "damage_forgotten", "%s: it was forgotten, and all states were made anew from the log",
@@ -481,7 +569,7 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
                                            .truncated = on_truncated,
                                            .away = on_away};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
-    error = gs_history_pool_attach(history, store);
+    error = node->core != NULL ? gs_history_pool_attach(history, store) : 0;
     if (error == 0) {
         error = gs_store_thread_start(node->config.loop, store, &callbacks, &node->store);
     }
@@ -492,8 +580,16 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
         node->core = NULL;
         return gs_problem_set(problem, error, "DATABASE_URL", "cannot start the store's thread, or read its past");
     }
-    gs_history_pool_set_hurry(history, hurry, node->store);
-    gs_book_keeper_begin(node->books, node->core);
+    if (node->core != NULL) {
+        gs_history_pool_set_hurry(history, hurry, node->store);
+        gs_book_keeper_begin(node->books, node->core);
+        gs_stager_load(node->stager, node->core);
+    } else {
+        gs_log(GS_LOG_ERROR, "log_damaged", "%s; fetching what is damaged from other regions before the start",
+               node->damage);
+        node->reloading = true;
+        heal(node);
+    }
     return 0;
 }
 
@@ -523,6 +619,9 @@ static void on_retry(uv_timer_t *timer) {
         retry_later(node);
         return;
     }
+    if (node->core == NULL) {
+        return; /* its log is healed first */
+    }
     gs_log(GS_LOG_INFO, "store_back", "the store is back; recovered");
     node->reloading = false;
     node->retry_ms = 0;
@@ -539,6 +638,8 @@ static void part_closed(struct gs_node *node) {
     void *context = node->closed_context;
     gs_book_keeper_close(node->books);
     gs_gateway_free(node->gateway);
+    gs_healer_free(node->healer);
+    gs_stager_free(node->stager);
     free(node);
     if (closed != NULL) {
         closed(context);
@@ -548,25 +649,42 @@ static void part_closed(struct gs_node *node) {
 static void on_store_closed_for_reload(void *context) {
     struct gs_node *node = context;
     node->store_closing = false;
+    gs_healer_reset(node->healer);
     if (node->closing > 0) {
         part_closed(node);
+    } else if (!node->stopping && node->installed) {
+        node->installed = false;
+        uv_timer_start(&node->retry, on_retry, 0, 0); /* nothing is wrong with the store */
     } else if (!node->stopping) {
         retry_later(node);
     }
+}
+
+static const char *why_reload(const struct gs_node *node) {
+    return node->has_cut        ? "a decision about a fork takes some of the log"
+           : node->installed    ? "a snapshot is installed"
+           : node->core == NULL ? "the log is healed"
+                                : "a commit failed";
 }
 
 /* The one road back from a failed commit: forget everything, and recover as at a start. A node that stops only forgets:
  * what the failed core holds must not be used any more. */
 static void begin_reload(struct gs_node *node) {
     if (!node->stopping) {
-        gs_log(GS_LOG_ERROR, node->has_cut ? "fork_decided" : "commit_failed", "%s; recovering from the store",
-               node->has_cut ? "a decision about a fork takes some of the log" : "a commit failed");
+        gs_log(GS_LOG_WARNING, "reload", "%s; recovering from the store", why_reload(node));
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
+    node->core_waits = node->heal_refused = false;
     node->reloading = true;
     node->store_away = false;
     uv_timer_stop(&node->timer);
     uv_timer_stop(&node->grace);
+    if (node->core != NULL) {
+        struct gs_core_stats stats;
+        gs_core_get_stats(node->core, &stats);
+        node->snapshot_chunks += stats.snapshot_chunks;
+        node->snapshots_refused += stats.snapshots_refused;
+    }
     gs_core_free(node->core);
     node->core = NULL;
     gs_view_cache_clear(gs_gateway_cache(node->gateway));
@@ -656,12 +774,24 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     gs_gateway_set_target(node->gateway, config->queue_target_ms);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
+    const struct gs_healer_config healer = {.cluster = config->core.cluster,
+                                            .links = list_links,
+                                            .send = send_question,
+                                            .liar = on_liar,
+                                            .healed = on_healed_record,
+                                            .finished = on_heal_finished,
+                                            .context = node};
     bool books = gs_book_keeper_new(config->database_url, &node->books) == 0;
+    char stage[4096];
+    snprintf(stage, sizeof stage, "%s.stage", config->notes_directory);
+    node->healer = gs_healer_new(&healer);
+    node->stager = gs_stager_new(stage, &config->core.cluster, on_installed, node);
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
     bool pulse = gs_gateway_start_pulse(node->gateway, config->request_niceness) == 0;
-    int error = node->notes != NULL && node->rebuilder != NULL && books && pulse
-                    ? 0
-                    : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
+    int error =
+        node->notes != NULL && node->rebuilder != NULL && node->healer != NULL && node->stager != NULL && books && pulse
+            ? 0
+            : gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     error = error != 0 ? error : start_transport(node, problem);
     if (error == 0) {
         error = start_store(node, problem);
@@ -676,7 +806,7 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
         uv_run(config->loop, UV_RUN_DEFAULT);
         return error;
     }
-    step(node, &(struct gs_core_event){.type = GS_CORE_START});
+    step(node, &(struct gs_core_event){.type = GS_CORE_START}); /* if there is a core */
     uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);
     *ret_node = node;
     return 0;

@@ -35,6 +35,8 @@ struct gs_node_config {
     void (*failed)(void *context, const char *reason);
     /* An aggregate in memory was not what the log makes of it, and was replaced. Called on the loop. */
     void (*repaired)(void *context, const char *name);
+    /* A record of the log (`text` says which) was damaged, and was fetched again. Called on the loop. */
+    void (*healed)(void *context, uint64_t position, const char *text);
     void *context;
 };
 

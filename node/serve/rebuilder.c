@@ -12,6 +12,7 @@ struct job {
     struct gs_core_rebuild rebuild;
     int error;
     uint64_t version;
+    gs_hlc updated;
     struct gs_buffer state;
 };
 
@@ -82,6 +83,7 @@ static void rebuild_one(struct gs_rebuilder *rebuilder, const struct gs_past *pa
                                  gs_slice_make(slash + 1, strlen(slash + 1)), &point, &state, &problem);
     if (job->error == 0) {
         job->version = state.version;
+        job->updated = state.updated;
         job->error = gs_aggregate_encode(state.aggregate, GS_ENCODE_FULL, &job->state);
     }
     gs_past_state_close(&state);
@@ -121,7 +123,7 @@ static void on_worked(uv_work_t *work, int status) {
     rebuilder->round = NULL;
     for (struct job *job = round; job != NULL && !forgotten; job = job->next) {
         rebuilder->rebuilt(rebuilder->context, job->rebuild.number, status != 0 ? GS_ESHUTDOWN : job->error,
-                           job->version, gs_slice_make(job->state.bytes, job->state.length));
+                           job->version, job->updated, gs_slice_make(job->state.bytes, job->state.length));
         forgotten = rebuilder->forgotten; /* by what the answer led to */
     }
     rebuilder->working = false; /* not before: what answers lead to must neither begin a round nor end it all */
@@ -180,7 +182,7 @@ void gs_rebuilder_put(struct gs_rebuilder *rebuilder, struct gs_core_rebuild *re
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL || !copy_trust(rebuilder, trust)) {
         free(job);
-        rebuilder->rebuilt(rebuilder->context, rebuild->number, GS_ENOMEM, 0, (struct gs_slice){0});
+        rebuilder->rebuilt(rebuilder->context, rebuild->number, GS_ENOMEM, 0, 0, (struct gs_slice){0});
         return;
     }
     job->rebuild = *rebuild;

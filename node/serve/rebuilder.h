@@ -12,7 +12,8 @@
 struct gs_rebuilder;
 
 /* On the loop, for each request; `state` is borrowed for the call. */
-typedef void (*gs_rebuilt_fn)(void *context, uint64_t number, int error, uint64_t version, struct gs_slice state);
+typedef void (*gs_rebuilt_fn)(void *context, uint64_t number, int error, uint64_t version, gs_hlc updated,
+                              struct gs_slice state);
 
 /* Borrows everything. NULL when out of memory. */
 struct gs_rebuilder *gs_rebuilder_new(uv_loop_t *loop, struct gs_history_pool *history, gs_rebuilt_fn rebuilt,

@@ -69,3 +69,18 @@ bool gs_log_may_replace(struct gs_slice old, struct gs_slice replacement) {
     }
     return wants.error == 0 && wants_left == 0;
 }
+
+int gs_log_row_of(uint64_t position, struct gs_slice bytes, struct gs_log_row *ret_row) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    if (gs_record_parse(bytes, &record) != 0 ||
+        gs_batch_parse_head(record.batch.bytes, record.batch.length, &head) != 0) {
+        return GS_EFORMAT;
+    }
+    *ret_row = (struct gs_log_row){.position = position,
+                                   .origin = head.origin,
+                                   .first_seq = head.first_seq,
+                                   .last_seq = gs_batch_last_seq(&head),
+                                   .record = bytes};
+    return 0;
+}

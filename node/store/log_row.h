@@ -25,5 +25,7 @@ int gs_log_row_head(const struct gs_log_row *row, struct gs_head *ret_head);
 /* Whether a record may take the place of another one: the same batch, byte for byte, and no data beside it that the
  * other does not have. */
 bool gs_log_may_replace(struct gs_slice old, struct gs_slice replacement);
+/* The row that a record makes at a position; it borrows the record. GS_EFORMAT. */
+int gs_log_row_of(uint64_t position, struct gs_slice record, struct gs_log_row *ret_row);
 
 #endif

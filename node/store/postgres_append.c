@@ -118,8 +118,8 @@ static void accept_chain(struct gs_postgres *postgres) {
  * spares the caller the trouble. */
 int gs_postgres_append(struct gs_store *store, struct gs_slice records, uint32_t count) {
     struct gs_postgres *postgres = gs_postgres_of(store);
-    if (postgres->failed) {
-        return GS_EIO;
+    if (postgres->failed || store->damaged) {
+        return postgres->failed ? GS_EIO : GS_ECORRUPT;
     }
     int error = gs_chain_check(&postgres->chain, records, count);
     if (error != 0) {

@@ -119,6 +119,10 @@ int gs_postgres_scrub(struct gs_store *store);
 /* postgres_truncate.c */
 int gs_postgres_truncate(struct gs_store *store, const struct gs_truncation *truncation,
                          struct gs_truncated *ret_truncated);
+/* postgres_heal.c */
+int gs_postgres_inspect(struct gs_store *store, uint64_t after, uint32_t rows_max, gs_store_row_fn visit, void *context,
+                        uint64_t *ret_last);
+int gs_postgres_heal(struct gs_store *store, const uint64_t *positions, const struct gs_slice *records, uint32_t count);
 
 /* postgres_history.c */
 int gs_postgres_open_history(struct gs_store *store, struct gs_history_reader **ret_reader);

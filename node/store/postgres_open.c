@@ -137,6 +137,8 @@ static const struct gs_store_methods postgres_methods = {
     .rewrite = gs_postgres_rewrite,
     .scrub = gs_postgres_scrub,
     .truncate = gs_postgres_truncate,
+    .inspect = gs_postgres_inspect,
+    .heal = gs_postgres_heal,
     .close = postgres_close,
 };
 

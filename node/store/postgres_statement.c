@@ -25,6 +25,9 @@ static const struct {
     {"heads", TAILS(ROW_COLUMNS), GS_PG_WRITER},
     {"seqs", TAILS("origin, last_seq"), GS_PG_WRITER},
     {"replay", "SELECT " ROW_COLUMNS " FROM delta_log WHERE position > $1::bigint ORDER BY position", GS_PG_WRITER},
+    {"inspect", "SELECT " ROW_COLUMNS " FROM delta_log WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint",
+     GS_PG_WRITER},
+    {"take_out", "DELETE FROM delta_log WHERE position = $1::bigint", GS_PG_WRITER},
     {"event",
      "SELECT " ROW_COLUMNS " FROM delta_log WHERE origin = $1::bytea AND last_seq > $2::bigint "
      "ORDER BY last_seq LIMIT 1",
@@ -207,7 +210,11 @@ int gs_pg_log_state(struct gs_postgres *postgres, uint64_t *ret_last_position, s
         if (error == 0) {
             error = gs_log_row_head(&row, &head);
         }
-        if (error == 0) {
+        bool leave_out = error == GS_ECORRUPT && (postgres->next_position == 0 || postgres->base.damaged);
+        if (leave_out) { /* the database is sound, a row of it is not: it can be put right */
+            postgres->base.damaged = true;
+            error = 0;
+        } else if (error == 0) {
             error = gs_vector_set(ret_heads, &head);
         }
     }

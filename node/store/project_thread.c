@@ -44,6 +44,9 @@ static void run(void *argument) {
         int error = thread->store->methods->project(thread->store, UINT32_MAX, &more);
         GS_FAILPOINT("project.after");
         uv_mutex_lock(&thread->mutex);
+        if (error == GS_ECORRUPT) {
+            thread->store->met_damage = true;
+        }
         if (error != 0) {
             thread->hurry = false; /* or whoever waits would keep it busy with failing */
             thread->grown = true;

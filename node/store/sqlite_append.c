@@ -69,24 +69,17 @@ static int checkpoint_if_due(struct gs_sqlite *sqlite) {
     return 0;
 }
 
-int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position) {
-    const struct gs_log_row row = {
-        .position = position,
-        .origin = link->origin,
-        .first_seq = link->first_seq,
-        .last_seq = link->last_seq,
-        .record = link->record,
-    };
+int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_log_row *row) {
     uint8_t checksum[GS_LOG_CHECKSUM_SIZE];
-    gs_log_row_checksum(&row, checksum);
+    gs_log_row_checksum(row, checksum);
     sqlite3_stmt *statement = sqlite->statements[GS_SQLITE_INSERT];
     const int results[] = {
-        sqlite3_bind_int64(statement, 1, (int64_t)row.position),
-        sqlite3_bind_blob(statement, 2, row.origin.bytes, GS_ORIGIN_SIZE, SQLITE_STATIC),
-        sqlite3_bind_int64(statement, 3, (int64_t)row.first_seq),
-        sqlite3_bind_int64(statement, 4, (int64_t)row.last_seq),
+        sqlite3_bind_int64(statement, 1, (int64_t)row->position),
+        sqlite3_bind_blob(statement, 2, row->origin.bytes, GS_ORIGIN_SIZE, SQLITE_STATIC),
+        sqlite3_bind_int64(statement, 3, (int64_t)row->first_seq),
+        sqlite3_bind_int64(statement, 4, (int64_t)row->last_seq),
         sqlite3_bind_blob(statement, 5, checksum, sizeof checksum, SQLITE_STATIC),
-        sqlite3_bind_blob(statement, 6, row.record.bytes, (int)row.record.length, SQLITE_STATIC),
+        sqlite3_bind_blob(statement, 6, row->record.bytes, (int)row->record.length, SQLITE_STATIC),
     };
     int result = SQLITE_OK;
     for (size_t i = 0; i < sizeof results / sizeof results[0] && result == SQLITE_OK; i++) {
@@ -99,10 +92,21 @@ int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link,
     return result;
 }
 
+int gs_sqlite_insert_link(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position) {
+    const struct gs_log_row row = {
+        .position = position,
+        .origin = link->origin,
+        .first_seq = link->first_seq,
+        .last_seq = link->last_seq,
+        .record = link->record,
+    };
+    return gs_sqlite_insert(sqlite, &row);
+}
+
 static int write_links(struct gs_sqlite *sqlite) {
     int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
     for (uint32_t i = 0; i < sqlite->chain.link_count && result == SQLITE_OK; i++) {
-        result = gs_sqlite_insert(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
+        result = gs_sqlite_insert_link(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
     }
     if (result != SQLITE_OK) {
         return gs_sqlite_undo(sqlite, result, false);
@@ -115,8 +119,8 @@ static int write_links(struct gs_sqlite *sqlite) {
 
 int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t count) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
-    if (sqlite->failed) {
-        return GS_EIO;
+    if (sqlite->failed || store->damaged) {
+        return sqlite->failed ? GS_EIO : GS_ECORRUPT;
     }
     int error = gs_chain_check(&sqlite->chain, records, count);
     if (error != 0) {

@@ -29,7 +29,7 @@ static int append_kept(struct gs_sqlite *sqlite, struct gs_slice kept, uint32_t 
         error = gs_chain_check(&sqlite->chain, kept, count);
     }
     for (uint32_t i = 0; error == 0 && i < count && *ret_result == SQLITE_OK; i++) {
-        *ret_result = gs_sqlite_insert(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
+        *ret_result = gs_sqlite_insert_link(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
     }
     return error;
 }

@@ -21,10 +21,11 @@ static int load_head(struct gs_sqlite *sqlite, const gs_origin *origin) {
     if (error == 0 && !gs_origin_equal(&head.origin, origin)) {
         error = GS_ECORRUPT;
     }
-    if (error == 0) {
-        error = gs_vector_set(&sqlite->chain.heads, &head);
+    if (error == GS_ECORRUPT) {
+        sqlite->base.damaged = true; /* the database is sound, a row of it is not: it can be put right */
+        return 0;
     }
-    return error;
+    return error != 0 ? error : gs_vector_set(&sqlite->chain.heads, &head);
 }
 
 /* The least origin after `*origin` (any, if it is NULL): 0, GS_ENOTFOUND or an error. */

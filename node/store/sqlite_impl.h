@@ -94,8 +94,9 @@ int gs_sqlite_problem(struct gs_problem *problem, sqlite3 *db, const char *path,
 
 /* sqlite_append.c */
 int gs_sqlite_append(struct gs_store *store, struct gs_slice records, uint32_t count);
-/* One row of the log. SQLITE_OK or an SQLite error. */
-int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position);
+/* One row of the log, inside of a transaction. SQLITE_OK or an SQLite error. */
+int gs_sqlite_insert(struct gs_sqlite *sqlite, const struct gs_log_row *row);
+int gs_sqlite_insert_link(struct gs_sqlite *sqlite, const struct gs_chain_link *link, uint64_t position);
 /* An earlier process may have ended after an fsync of the WAL that failed: then what is read from it is not on disk.
  * So at open all of the WAL is written to the database, and that fsynced. Where there is no room for that
  * the log can be read, but nothing is appended until there is. SQLITE_OK (also without room) or an SQLite error. */
@@ -147,13 +148,18 @@ int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, 
 int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);
 int gs_sqlite_scrub(struct gs_store *store);
 
+/* sqlite_heal.c */
+int gs_sqlite_inspect(struct gs_store *store, uint64_t after, uint32_t rows_max, gs_store_row_fn visit, void *context,
+                      uint64_t *ret_last);
+int gs_sqlite_heal(struct gs_store *store, const uint64_t *positions, const struct gs_slice *records, uint32_t count);
+
 /* sqlite_state.c: the row (version, position, updated, hash, state) on which `statement` stands. GS_ECORRUPT,
  * GS_ENOMEM. */
 int gs_sqlite_state_load(sqlite3_stmt *statement, struct gs_slice type, struct gs_slice id,
                          struct gs_kept_state *ret_state);
 
-/* sqlite_heads.c: fills chain.heads and next_position from the log and its base, which is read. GS_ECORRUPT, GS_EIO,
- * GS_ENOMEM. */
+/* sqlite_heads.c: fills chain.heads and next_position from the log and its base, which is read; an origin whose last
+ * record is damaged is left out, and the store marked as damaged. GS_ECORRUPT, GS_EIO, GS_ENOMEM. */
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite);
 
 #endif

@@ -44,6 +44,8 @@ static const struct gs_store_methods sqlite_methods = {
     .cut = gs_sqlite_cut,
     .rewrite = gs_sqlite_rewrite,
     .scrub = gs_sqlite_scrub,
+    .inspect = gs_sqlite_inspect,
+    .heal = gs_sqlite_heal,
     .close = sqlite_close,
 };
 

@@ -33,6 +33,15 @@ struct gs_kept_visitor {
 /* Hands over the next part of what is installed; `ret_keep` is borrowed until the next call, NULL at the end. Parts
  * without a checkpoint have an empty `core`; the last checkpoint counts. Non-zero ends the installation. */
 typedef int (*gs_store_part_fn)(void *context, const struct gs_keep **ret_keep);
+/* A row of the log as it lies on the disk, good or not. */
+struct gs_stored_row {
+    uint64_t position;
+    bool intact;      /* its checksum matches */
+    gs_origin origin; /* as its columns say */
+    uint64_t first_seq, last_seq;
+    struct gs_slice record; /* borrowed */
+};
+typedef int (*gs_store_row_fn)(void *context, const struct gs_stored_row *row);
 
 struct gs_store_methods {
     const char *name; /* "sqlite", "postgres", "memory" */
@@ -117,6 +126,16 @@ struct gs_store_methods {
      * reader still stands before it: to be tried again), GS_ESTORE, GS_EIO. */
     int (*scrub)(struct gs_store *store);
 
+    /* NULL (both): the engine cannot. Visits up to `rows_max` rows after position `after`, those that are there,
+     * whatever they hold; `ret_last` is the position of the last one visited (`after`: there are no more). The
+     * visitor's result, GS_EIO, GS_ECORRUPT (the database itself cannot be read), GS_ESTORE. */
+    int (*inspect)(struct gs_store *store, uint64_t after, uint32_t rows_max, gs_store_row_fn visit, void *context,
+                   uint64_t *ret_last);
+    /* Puts each record in the place of the row at its position, atomically and durably: they were damaged, and the
+     * caller has verified these (node/store/damage.h). GS_ECORRUPT: afterwards two rows would hold one event, nothing
+     * was written; GS_ESTORE, GS_EIO, GS_EFORMAT. */
+    int (*heal)(struct gs_store *store, const uint64_t *positions, const struct gs_slice *records, uint32_t count);
+
     void (*close)(struct gs_store *store); /* frees `store` */
 };
 
@@ -129,6 +148,11 @@ struct gs_store {
      * they are not known before the first append or slice. */
     _Atomic uint64_t stored;
     _Atomic uint64_t projected;
+    /* Somebody has met a record that is damaged; whoever deals with that resets it. Any thread may look. */
+    _Atomic bool met_damage;
+    /* The newest record of some origin is damaged: nothing is appended, and the origin is missing in what
+     * `read_lacking` says, until the log is healed. */
+    bool damaged;
 };
 
 /* Opens what `url` names: "sqlite:PATH" (made if absent), "postgres://…" (or postgresql://; any URL that libpq takes,

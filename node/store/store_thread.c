@@ -23,7 +23,7 @@ enum {
     APART_YIELD_MS = 20          /* … gives way so long */
 };
 
-enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP, JOB_REWRITE, JOB_TRUNCATE };
+enum job_type { JOB_APPEND, JOB_READ, JOB_KEEP, JOB_REWRITE, JOB_TRUNCATE, JOB_CALL };
 
 struct job {
     struct job *next;
@@ -40,6 +40,9 @@ struct job {
     size_t bytes_max;
     bool more;
     bool scrub;
+    int (*call)(struct gs_store *store, void *context);
+    void (*called)(void *context, int error);
+    void *context;
 };
 
 struct job_list {
@@ -202,9 +205,14 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
     } else if (job->type == JOB_TRUNCATE) {
         job->error = store->methods->truncate(store, job->truncation, &job->truncated);
         memcpy(job->reason, store->trouble, sizeof job->reason);
+    } else if (job->type == JOB_CALL) {
+        job->error = job->call(store, job->context);
     } else {
         job->error =
             store->methods->read_lacking(store, &job->have, job->bytes_max, &job->records, &job->count, &job->more);
+        if (job->error == GS_ECORRUPT) {
+            store->met_damage = true;
+        }
     }
 }
 
@@ -218,6 +226,9 @@ static void index_slice(struct gs_store_thread *thread) {
     GS_FAILPOINT("project.before");
     int error = store->methods->project(store, late ? INDEX_SLICE_LATE : INDEX_SLICE, &more);
     GS_FAILPOINT("project.after");
+    if (error == GS_ECORRUPT) {
+        store->met_damage = true;
+    }
     uv_mutex_lock(&thread->mutex);
     thread->behind = error == 0 && more;
     thread->records_behind = thread->behind ? thread->records_behind : 0;
@@ -263,7 +274,7 @@ static void run(void *argument) {
             bool stopping = thread->stopping;
             uv_mutex_unlock(&thread->mutex);
             perform(thread, job, stopping);
-            if (job->type == JOB_APPEND && job->error == 0) {
+            if ((job->type == JOB_APPEND || job->type == JOB_CALL) && job->error == 0) {
                 note_append(thread, job->count);
             }
             uv_mutex_lock(&thread->mutex);
@@ -300,6 +311,8 @@ static void deliver(const struct gs_store_callbacks *callbacks, const struct job
         callbacks->rewritten(callbacks->context, job->tag, job->error);
     } else if (job->type == JOB_TRUNCATE) {
         callbacks->truncated(callbacks->context, job->error, &job->truncated, job->reason);
+    } else if (job->type == JOB_CALL) {
+        job->called(job->context, job->error);
     } else {
         callbacks->log_read(callbacks->context, job->tag, job->error,
                             gs_slice_make(job->records.bytes, job->records.length), job->count, job->more);
@@ -445,6 +458,23 @@ int gs_store_thread_read(struct gs_store_thread *thread, uint64_t tag, struct gs
     *have = (struct gs_vector){0};
     submit(thread, job);
     return 0;
+}
+
+int gs_store_thread_call(struct gs_store_thread *thread, int (*call)(struct gs_store *store, void *context),
+                         void (*called)(void *context, int error), void *context) {
+    struct job *job;
+    int error = make_job(thread, JOB_CALL, 0, &job);
+    if (error == 0) {
+        job->call = call;
+        job->called = called;
+        job->context = context;
+        submit(thread, job);
+    }
+    return error;
+}
+
+bool gs_store_thread_met_damage(struct gs_store_thread *thread) {
+    return atomic_exchange(&thread->store->met_damage, false);
 }
 
 void gs_store_thread_keep(struct gs_store_thread *thread, struct gs_keep *keep) {

@@ -52,6 +52,14 @@ int gs_store_thread_rewrite(struct gs_store_thread *thread, uint64_t tag, struct
 /* Takes `truncation`; what becomes of it is told by `truncated`; if it cannot be handed over, it is freed and nothing
  * is told. */
 void gs_store_thread_truncate(struct gs_store_thread *thread, struct gs_truncation *truncation);
+/* Runs `call` on the store's thread, in turn with appends and reads, then `called` on the loop with its result.
+ * `context` is the thread's until then, or until the thread is stopped and its `closed` was called: then `called` never
+ * comes. Errors as gs_store_thread_read. */
+int gs_store_thread_call(struct gs_store_thread *thread, int (*call)(struct gs_store *store, void *context),
+                         void (*called)(void *context, int error), void *context);
+
+/* True once after a read or the index has met a damaged record. Not after stop. */
+bool gs_store_thread_met_damage(struct gs_store_thread *thread);
 
 /* Somebody waits for the index over the log to catch up. Any thread may call it, as long as the store's is not stopped.
  */

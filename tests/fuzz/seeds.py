@@ -136,6 +136,23 @@ def comparisons(_):
     yield b"\x93\x08\x07\x01"
 
 
+def snapshots(data):
+    """One of each kind: ASK, ROOT, OPEN, NODES, WANT, CHUNK, PART, CORE, RANGE, RECORDS, END."""
+    head = b"\xc4\x10" + bytes(range(16)) + b"\xcd\x01\x00" + b"\xc4\x20" + bytes(32)
+    signature, records = b"\xc4\x40" + bytes(64), batches(data)
+    yield b"\x92\x00\x07"
+    yield b"\x99\x01\x07\x93" + head + b"\xc4\x20" + bytes(32) + b"\x05\x06\x02\xc4\x20" + bytes(32) + signature
+    yield b"\x93\x02\x07\x92\xc4\x01\x00\xc4\x03\x03\xab\xc0"
+    yield b"\x93\x03\x07\x91\xc4\x54" + bytes([128, 0, 0, 1]) + (bytes(39) + b"\x01") + (bytes(39) + b"\x02")
+    yield b"\x93\x04\x07\xc4\x02\x01\x70"
+    yield b"\x95\x05\x07\xc4\x02\x01\x70\xc4\x03abc" + signature
+    yield b"\x93\x06\x07\x01"
+    yield b"\x94\x07\x07\x01\xc4\x03abc"
+    yield b"\x95\x08\x07\xc4\x10" + bytes(16) + b"\x04\x09"
+    yield b"\x95\x09\x07\xc4\x10" + bytes(16) + b"\x04" + bytes([0x90 | len(records)]) + b"".join(records)
+    yield b"\x93\x0a\x07\x01"
+
+
 SEEDS = {
     "head": lambda data: ((text + "\r\n").encode() for text in HEADS),
     "jwt": tokens,
@@ -148,6 +165,7 @@ SEEDS = {
     "message": messages,
     "member": members,
     "compare": comparisons,
+    "snapshot": snapshots,
     "link": lambda data: map(bytes, LINK),
 }
 

@@ -51,13 +51,7 @@ struct sim_plan {
     bool rights;           /* clients make, spend and give rights of bounded counters */
     bool kill_points;      /* nodes die at named places of their work, and not only between two steps */
     uint64_t retention_ms; /* logs forget what is older; 0: nothing */
-    uint32_t seeds;   /* who knows whose address at first; see enum sim_seeds */
-    bool patient;     /* the safety phase lasts long enough for somebody to be taken for dead */
-    bool leaves;      /* nodes leave and come back */
-    bool retires;     /* the last node is retired for good, whatever it does meanwhile */
-    bool rights;      /* clients make, spend and give rights of bounded counters */
-    bool kill_points; /* nodes die at named places of their work, and not only between two steps */
-    bool forks;       /* a member signs two histories, and an operator decides: forker.h */
+    bool forks;            /* a member signs two histories, and an operator decides: forker.h */
     uint64_t chaos_ms;
     uint64_t settle_ms;
 };

@@ -1,0 +1,158 @@
+"""Empty regions that take a snapshot of another one, and the log from there.
+
+usage: test_bootstrap.py GLOBALSTATE
+"""
+import os, re, sys, threading, unittest
+
+from cluster import REGIONS, Cluster, wait_for
+
+PROGRAM = sys.argv.pop(1)
+EU, US, AP = REGIONS
+AGGREGATES, ROUNDS = 2000, 4
+NAME = "a name that is as long as it needs to be, so that states are not tiny: "
+
+
+class Bootstrap(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster(PROGRAM, start=False, GS_BOOTSTRAP_EVENTS="200")
+        self.addCleanup(self.cluster.close)
+        self.eu, self.us, self.ap = self.cluster[EU], self.cluster[US], self.cluster[AP]
+
+    def fill(self):
+        """Two regions that have more log than state."""
+        for node in (self.eu, self.us):
+            node.start(wait=False)
+        for node in (self.eu, self.us):
+            node.wait_ready()
+        for number, node in enumerate((self.eu, self.us)):
+            client = node.client(timeout=60)
+            for at in range(0, AGGREGATES * ROUNDS, 1000):
+                events = [{"aggregateType": "player", "eventType": "t", "aggregateId": f"p{(at + i) % AGGREGATES}",
+                           "ops": [{"op": "increment", "path": "/gold", "by": 1},
+                                   {"op": "set", "path": f"/name{number}", "value": NAME + str(at + i)}]}
+                          for i in range(1000)]
+                self.assertEqual(client.call("POST", "/events", {"events": events}).status, 201)
+            client.close()
+        self.key = {"Idempotency-Key": "once"}
+        self.request = {"aggregateType": "player", "aggregateId": "p1", "eventType": "gift",
+                        "ops": [{"op": "increment", "path": "/gold", "by": 1000}]}
+        self.first = self.eu.call("POST", "/events", self.request, headers=self.key)
+        self.assertEqual(self.first.status, 201)
+        wait_for("both agree", lambda: self.eu.status()["vector"] == self.us.status()["vector"])
+
+    def job(self):
+        try:
+            jobs = [job for job in self.ap.call("GET", "/sync").json["items"] if job["mode"] == "bootstrap"]
+        except (OSError, EOFError, KeyError, TypeError):
+            return None
+        return jobs[0] if jobs else None
+
+    def finished(self, resumed):
+        """The job, once it is over; its percentages have not gone back."""
+        seen = [0]
+
+        def over():
+            job = self.job()
+            if job is None or job["resumed"] < resumed:
+                return None
+            self.assertGreaterEqual(job["progress"]["percent"], seen[0] if job["resumed"] == resumed else 0, job)
+            seen[0] = job["progress"]["percent"]
+            return job if job["status"] in ("completed", "failed", "cancelled") else None
+        return wait_for(lambda: f"the bootstrap ends: {self.job()}", over, 60)
+
+    def check(self, *others):
+        self.ap.wait_ready()
+        wait_for("all agree", lambda: all(node.status()["vector"] == self.ap.status()["vector"] for node in others))
+        for node in others:
+            self.assertEqual(self.ap.states("player"), node.states("player"))
+        # A request that was carried out elsewhere, before, is recognised.
+        again = self.ap.call("POST", "/events", self.request, headers=self.key)
+        self.assertEqual((again.status, again.json["eventId"]), (200, self.first.json["eventId"]))
+        self.assertEqual(self.ap.call("POST", "/events", {**self.request, "aggregateId": "new"}).status, 201)
+        self.assertIn("a snapshot is installed", self.ap.log())
+        self.assertFalse(os.path.exists(os.path.join(self.ap.directory, "data", "notes.stage")))
+
+    def chunks(self):
+        text = self.ap.call("GET", "/metrics").body.decode()
+        return int(re.search(r"^gs_snapshot_chunks_total (\d+)", text, re.M)[1])
+
+    def test_while_writes_go_on(self):
+        self.fill()
+        stop = threading.Event()
+
+        def write():
+            client, at = self.eu.client(), 0
+            while not stop.is_set():
+                at += 1
+                client.call("POST", "/events", {"aggregateType": "player", "aggregateId": f"p{at * 7 % AGGREGATES}",
+                                                "eventType": "w", "ops": self.request["ops"]})
+            client.close()
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            self.ap.start(wait=False)
+            job = self.finished(1)
+        finally:
+            stop.set()
+            writer.join()
+        self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
+        self.check(self.eu, self.us)
+        self.ap.kill()  # a start from the snapshot and the log after it
+        self.ap.start()
+        self.check(self.eu, self.us)
+        self.ap.stop()
+        data = os.path.join(self.ap.directory, "data")
+        done = self.cluster.run("verify", "--store", "sqlite:" + os.path.join(data, "globalstate.db"), "--trust",
+                                self.cluster.trust_file)
+        self.assertEqual(done.returncode, 0, done.stdout[:2000])
+
+    def half_way(self):
+        self.ap.extra["GS_BOOTSTRAP_RATE"] = "250000"
+        self.ap.start(wait=False)
+
+        def is_half_way():
+            job = self.job()
+            return job if job and 30 <= job["progress"]["percent"] < 65 else None
+        return wait_for(lambda: f"it is half-way: {self.job()}", is_half_way)
+
+    def test_killed_half_way(self):
+        self.fill()
+        self.half_way()
+        stage = os.path.join(self.ap.directory, "data", "notes.stage")
+        wait_for("some of it is staged", lambda: os.path.exists(stage) and os.path.getsize(stage) > 250000)
+        self.ap.kill()
+        del self.ap.extra["GS_BOOTSTRAP_RATE"]
+        self.ap.start(wait=False)
+        job = self.finished(1)
+        self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
+        second = self.chunks()
+        self.check(self.eu, self.us)
+        # All of it, for comparison: an empty region once more.
+        self.ap.kill()
+        for name in os.listdir(os.path.join(self.ap.directory, "data")):
+            self.cluster_remove(os.path.join(self.ap.directory, "data", name))
+        self.ap.start(wait=False)
+        self.finished(1)
+        self.assertLess(second, 0.75 * self.chunks())
+
+    def cluster_remove(self, path):
+        if os.path.isdir(path):
+            for name in os.listdir(path):
+                os.remove(os.path.join(path, name))
+            os.rmdir(path)
+        else:
+            os.remove(path)
+
+    def test_sender_dies_half_way(self):
+        self.fill()
+        sender = self.half_way()["peers"][0]["region"]
+        self.cluster[sender].kill()
+        other = self.us if sender == EU else self.eu
+        job = self.finished(1)
+        self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
+        self.assertEqual(job["peers"][0]["region"], other.region)
+        self.check(other)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
