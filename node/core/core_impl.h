@@ -1,38 +1,4 @@
-/* What the files of the replica core share. Private to node/core/.
- *
- *   core.c         lifecycle and the step switch
- *   recover.c      the log at start, incarnations
- *   start.c        the question before the first write: who holds more of us?
- *   instances.c    runs of processes: two that live at once with one key are told apart, and one stops
- *   registry.c     origins: their heads, names, and what they had witnessed
- *   cells.c        aggregates by name, and their views
- *   write.c        a client's write: preconditions, preparation, acceptance
- *   read.c         views, listing, status
- *   group.c        the open group and the commit in flight
- *   away.c         the store is away for a while
- *   remote.c       a peer's batch: checks, application
- *   rights.c       whether a batch spends what its origin does not hold; transfer.c: who is meant by a transfer
- *   held.c         batches that must not be applied, yet or at all
- *   forks.c        origins that have signed two histories; fork_*.c: what is decided about them (fork.h)
- *   closing.c      origins that have ended are closed (closing_proof.c, closing_drive.c)
- *   digest.c       the tree of hashes over all aggregates
- *   scrub.c        … and memory compared with it
- *   compare.c      digests compared with peers: what both sides share, and the side that answers
- *   verify.c       … the side that asks, down to the field that differs
- *   mend.c         aggregates rebuilt from the log
- *   jobs.c         sync jobs: what an operator starts and watches
- *   vouch.c        which signatures vouch for the batches of a message
- *   causal.c       the queue of batches that wait for what they depend on
- *   late.c         what these lack, asked for when it does not come by itself
- *   sync.c         vectors, pushes, pulls
- *   members.c      who belongs to the cluster, and where; detector.c, probes.c: who lives (members.h)
- *   credit.c       how far answers to pulls run ahead
- *   lag.c          how far behind peers are with our own log
- *   ranges.c       events of one origin that a peer asks for by number
- *   damage_wait.c  the own log could not be read: what waits until it is healed
- *   ledger.c       which concurrent writes met here; ledger_read.c shows them
- *   witness.c      what other origins had applied, batch by batch
- *   idempotency.c  which requests have been carried out
+/* What the files of the replica core share. Private to node/core/; README.md says what each file is.
  *
  * Two kinds of state: *applied* is what memory holds; *stored* is what the store has confirmed. Applied runs ahead of
  * stored by the open group and the commit in flight; only stored things are shown, sent or answered. */

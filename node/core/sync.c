@@ -350,6 +350,47 @@ static int receive_ping(struct gs_peer_state *peer, const struct gs_message *mes
     return gs_update_send(update, peer->id, &answer);
 }
 
+static int take(struct gs_core *core, struct gs_peer_state *peer, struct gs_message *message,
+                struct gs_update *update) {
+    switch (message->kind) {
+    case GS_MESSAGE_VECTOR:
+        return receive_vector(core, peer, message, update);
+    case GS_MESSAGE_BATCHES:
+        return receive_batches(core, peer, message, update);
+    case GS_MESSAGE_PING:
+        return receive_ping(peer, message, update);
+    case GS_MESSAGE_STATEMENT:
+        return gs_instances_statement(core, peer, &message->statement, update);
+    case GS_MESSAGE_FORK:
+        return gs_forks_message(core, peer, message, update);
+    case GS_MESSAGE_FORK_ASK:
+        return gs_fork_asked(core, peer, message, update);
+    case GS_MESSAGE_FORK_SAY:
+        return gs_fork_told(core, peer, message, update);
+    case GS_MESSAGE_DECISION:
+        return gs_decision_message(core, peer, message, update);
+    case GS_MESSAGE_COMPARE:
+        return gs_compares_message(core, peer, message, update);
+    case GS_MESSAGE_HOLDINGS:
+        return gs_start_holdings(core, peer, message, update);
+    case GS_MESSAGE_MEMBERS:
+        return gs_members_message(core, peer, message, update);
+    case GS_MESSAGE_PROBE:
+        return gs_probes_asked(core, peer, message, update);
+    case GS_MESSAGE_PACKED: /* decoded as batches */
+        break;
+    case GS_MESSAGE_CREDIT:
+        return gs_credit_granted(peer, message->credit) ? answer_pull(core, peer, true, update) : 0;
+    case GS_MESSAGE_PROBE_ANSWER:
+        return gs_probes_answered(core, peer, message, update);
+    case GS_MESSAGE_PONG:
+        peer->acked_mono_ms = core->mono_ms;
+        peer->round_trip_ms = core->mono_ms >= message->time_ms ? core->mono_ms - message->time_ms : 0;
+        break;
+    }
+    return 0;
+}
+
 int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
     struct gs_peer_state *peer = gs_peer_find(core, event->peer.peer);
     if (peer == NULL) {
@@ -373,56 +414,7 @@ int gs_sync_message(struct gs_core *core, const struct gs_core_event *event, str
     peer->heard_mono_ms = core->mono_ms;
     core->members.look_mono_ms = peer->doubted ? 0 : core->members.look_mono_ms;
     peer->traffic.bytes_in += event->peer.message.length;
-    switch (message.kind) {
-    case GS_MESSAGE_VECTOR:
-        error = receive_vector(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_BATCHES:
-        error = receive_batches(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_PING:
-        error = receive_ping(peer, &message, update);
-        break;
-    case GS_MESSAGE_STATEMENT:
-        error = gs_instances_statement(core, peer, &message.statement, update);
-        break;
-    case GS_MESSAGE_FORK:
-        error = gs_forks_message(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_FORK_ASK:
-        error = gs_fork_asked(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_FORK_SAY:
-        error = gs_fork_told(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_DECISION:
-        error = gs_decision_message(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_COMPARE:
-        error = gs_compares_message(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_HOLDINGS:
-        error = gs_start_holdings(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_MEMBERS:
-        error = gs_members_message(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_PROBE:
-        error = gs_probes_asked(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_PACKED: /* decoded as batches */
-        break;
-    case GS_MESSAGE_CREDIT:
-        error = gs_credit_granted(peer, message.credit) ? answer_pull(core, peer, true, update) : 0;
-        break;
-    case GS_MESSAGE_PROBE_ANSWER:
-        error = gs_probes_answered(core, peer, &message, update);
-        break;
-    case GS_MESSAGE_PONG:
-        peer->acked_mono_ms = core->mono_ms;
-        peer->round_trip_ms = core->mono_ms >= message.time_ms ? core->mono_ms - message.time_ms : 0;
-        break;
-    }
+    error = take(core, peer, &message, update);
     gs_message_close(&message);
     return error;
 }

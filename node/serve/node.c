@@ -1,21 +1,12 @@
 #include "node/serve/node.h"
-#include "node/serve/cut_log.h"
 
-#include "gossip/transport_uv.h"
 #include "node/serve/advertise.h"
-#include "node/serve/book_keeper.h"
 #include "node/serve/cut_log.h"
-#include "node/serve/gateway_loop.h"
-#include "node/serve/healer.h"
 #include "node/serve/log.h"
-#include "node/serve/note_writer.h"
+#include "node/serve/node_impl.h"
 #include "node/serve/process.h"
-#include "node/serve/rebuilder.h"
 #include "node/serve/recovery.h"
-#include "node/serve/rewriter.h"
-#include "node/serve/stager.h"
 #include "node/store/failpoint.h"
-#include "node/store/store_thread.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -30,48 +21,7 @@ enum {
     COMMANDS_PER_WAKE = 1024 /* then links, store and timers get their turn */
 };
 
-struct gs_node {
-    struct gs_node_config config;
-    struct gs_core *core;
-    struct gs_gateway *gateway;
-    struct gs_transport *transport;
-    struct gs_store_thread *store;
-    struct gs_note_writer *notes;
-    struct gs_book_keeper *books; /* NULL: the store is not PostgreSQL */
-    struct gs_rebuilder *rebuilder;
-    struct gs_rewriter rewriter;
-    struct gs_healer *healer;
-    char damage[GS_PROBLEM_DETAIL_MAX]; /* why there is no core: its log must be healed first; empty: that is not so */
-    struct gs_stager *stager;
-    uint64_t snapshot_chunks, snapshots_refused; /* by earlier cores */
-    bool installed;                              /* the core goes for one that begins with a snapshot */
-    uint64_t log_healed, log_damaged;            /* records, ever; now */
-    char store_name[16];
-    uv_async_t wake;
-    uv_timer_t timer;                  /* the core's next deadline */
-    uv_timer_t status;                 /* refreshes what /health shows */
-    uv_timer_t retry;                  /* the next attempt to recover */
-    uint64_t retry_ms;                 /* after which it comes */
-    uv_timer_t grace;                  /* for a store that is away */
-    uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
-    bool has_cut;                      /* before the next recovery, this is taken out of the log */
-    struct gs_cut cut;
-    bool core_waits;    /* the core has asked for the log to be healed */
-    bool heal_refused;  /* … and hears soon that it is not going to be, now */
-    bool reloading;     /* there is no core: the store is being read again */
-    bool store_away;    /* a commit is tried again and again */
-    bool store_closing; /* the old store's thread has not ended yet */
-    bool stopping;
-    uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */
-    uint32_t link_count;
-    uint32_t closing; /* handles, transport and store that are not closed yet */
-    void (*closed)(void *context);
-    void *closed_context;
-};
-
-static void begin_reload(struct gs_node *node);
-
-static void fail(struct gs_node *node, const char *reason) {
+void gs_node_fail(struct gs_node *node, const char *reason) {
     if (!node->stopping) {
         node->stopping = true;
         node->config.failed(node->config.context, reason);
@@ -124,16 +74,6 @@ static void pass(bool by, const char *failpoint) {
         GS_FAILPOINT(failpoint);
     }
     (void)failpoint;
-}
-
-static void step(struct gs_node *node, struct gs_core_event *event);
-
-/* Looks for damage in the log and heals it, if the engine can. */
-static void heal(struct gs_node *node) {
-    gs_healer_begin(node->healer, node->store, node->config.core.trust, node->core == NULL, gs_mono_ms());
-    if (!gs_healer_busy(node->healer) && node->core_waits) {
-        node->heal_refused = true;
-    }
 }
 
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
@@ -193,7 +133,7 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     gs_stager_carry_out(node->stager, node->store, update);
     if (update->damaged) {
         node->core_waits = true;
-        heal(node);
+        gs_node_heal(node);
     }
     for (uint32_t i = 0; i < update->note_count; i++) {
         if (!gs_book_keeper_note(node->books, update->notes[i].name, &update->notes[i].bytes)) {
@@ -203,7 +143,7 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     return error;
 }
 
-static void step(struct gs_node *node, struct gs_core_event *event) {
+void gs_node_step(struct gs_node *node, struct gs_core_event *event) {
     if (node->core == NULL) {
         return;
     }
@@ -222,21 +162,22 @@ static void step(struct gs_node *node, struct gs_core_event *event) {
     }
     gs_update_clear(&update);
     if (halt) {
-        fail(node, "another node that runs with this region's key began earlier and is alive: this one stops (a cloned "
-                   "disk? give it a key of its own, or stop the other one)");
+        gs_node_fail(
+            node, "another node that runs with this region's key began earlier and is alive: this one stops (a cloned "
+                  "disk? give it a key of its own, or stop the other one)");
     }
     if (append_error != 0 && !reload) {
-        step(node,
-             &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = commit, .error = append_error}});
+        gs_node_step(
+            node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = commit, .error = append_error}});
     } else if (reload) {
-        begin_reload(node);
+        gs_node_reload(node);
     } else if (!node->stopping) {
         uv_timer_start(&node->timer, on_timer, next > event->mono_ms ? next - event->mono_ms : 1, 0);
     }
 }
 
 static void on_timer(uv_timer_t *timer) {
-    step(timer->data, &(struct gs_core_event){.type = GS_CORE_TICK});
+    gs_node_step(timer->data, &(struct gs_core_event){.type = GS_CORE_TICK});
 }
 
 static void on_wake(uv_async_t *wake) {
@@ -254,7 +195,7 @@ static void on_wake(uv_async_t *wake) {
             gs_rewriter_take(&node->rewriter, node->gateway, node->store_away ? NULL : node->store, command);
             continue;
         }
-        step(node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
+        gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_COMMAND, .command = command});
     }
     if (taken == COMMANDS_PER_WAKE) {
         uv_async_send(wake); /* callers nudge only an empty queue */
@@ -268,9 +209,9 @@ static void nudge(void *context) {
 static void on_appended(void *context, uint64_t tag, int error) {
     struct gs_node *node = context;
     if (error == GS_EIO || error == GS_ECORRUPT) {
-        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+        gs_node_fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     } else if (error == GS_EBUSY) {
-        fail(node, "another node has taken over this node's store, so this one stops");
+        gs_node_fail(node, "another node has taken over this node's store, so this one stops");
     } else if (error == GS_EWENTBACK) {
         gs_log(
             GS_LOG_ERROR, "store_went_back",
@@ -282,19 +223,19 @@ static void on_appended(void *context, uint64_t tag, int error) {
             node->config.core.lost.seq = gs_vector_seq(gs_core_stored(node->core), &origin);
         }
     }
-    step(node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = tag, .error = error}});
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_STORED, .stored = {.commit = tag, .error = error}});
 }
 
 static void on_rewritten(void *context, uint64_t tag, int error) {
     struct gs_node *node = context;
     if (error == GS_EIO) {
-        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+        gs_node_fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     }
     gs_rewriter_done(&node->rewriter, node->gateway, tag, error);
 }
 
 static void on_grace_over(uv_timer_t *timer) {
-    step(timer->data, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
+    gs_node_step(timer->data, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
 }
 
 static void on_away(void *context, bool away, const char *reason) {
@@ -308,37 +249,40 @@ static void on_away(void *context, bool away, const char *reason) {
     } else {
         gs_log(GS_LOG_INFO, "store_back", "the store is back");
         uv_timer_stop(&node->grace);
-        step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
+        gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
     }
 }
 
 static void on_rebuilt(void *context, uint64_t number, int error, uint64_t version, gs_hlc updated,
                        struct gs_slice state) {
-    step(context,
-         &(struct gs_core_event){
-             .type = GS_CORE_REBUILT,
-             .rebuilt = {.number = number, .error = error, .version = version, .updated = updated, .state = state}});
+    gs_node_step(
+        context,
+        &(struct gs_core_event){
+            .type = GS_CORE_REBUILT,
+            .rebuilt = {.number = number, .error = error, .version = version, .updated = updated, .state = state}});
 }
 
 static void on_kept(void *context, int error) {
-    step(context, &(struct gs_core_event){.type = GS_CORE_KEPT, .kept = error});
+    gs_node_step(context, &(struct gs_core_event){.type = GS_CORE_KEPT, .kept = error});
 }
 
 static void on_truncated(void *context, int error, const struct gs_truncated *result, const char *reason) {
     struct gs_node *node = context;
     if (error == GS_EIO) {
-        fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
+        gs_node_fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     } else if (error != 0 && error != GS_ESHUTDOWN) {
         gs_log(GS_LOG_WARNING, "truncation_failed", "old records stay for now: %s",
                reason[0] != '\0' ? reason : gs_error_message(error));
     }
-    step(node, &(struct gs_core_event){.type = GS_CORE_TRUNCATED, .truncated = {.error = error, .result = result}});
+    gs_node_step(node,
+                 &(struct gs_core_event){.type = GS_CORE_TRUNCATED, .truncated = {.error = error, .result = result}});
 }
 
 static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more) {
-    step(context, &(struct gs_core_event){
-                      .type = GS_CORE_LOG_READ,
-                      .log_read = {.peer = tag, .error = error, .more = more, .count = count, .records = records}});
+    gs_node_step(context,
+                 &(struct gs_core_event){
+                     .type = GS_CORE_LOG_READ,
+                     .log_read = {.peer = tag, .error = error, .more = more, .count = count, .records = records}});
 }
 
 static void on_peer_up(void *context, uint64_t link_id, const gs_public_key *key, const char *region) {
@@ -353,12 +297,13 @@ static void on_peer_up(void *context, uint64_t link_id, const gs_public_key *key
     char address[GS_TRANSPORT_ADDRESS_MAX + 1];
     gs_transport_address(node->transport, link_id, address);
     event.peer.address = gs_slice_make(address, strlen(address));
-    step(node, &event);
+    gs_node_step(node, &event);
 }
 
 static void on_message(void *context, uint64_t link_id, struct gs_slice message) {
     gs_healer_message(((struct gs_node *)context)->healer, link_id, message, gs_mono_ms());
-    step(context, &(struct gs_core_event){.type = GS_CORE_MESSAGE, .peer = {.peer = link_id, .message = message}});
+    gs_node_step(context,
+                 &(struct gs_core_event){.type = GS_CORE_MESSAGE, .peer = {.peer = link_id, .message = message}});
 }
 
 static void on_peer_down(void *context, uint64_t link_id, int error) {
@@ -368,119 +313,14 @@ static void on_peer_down(void *context, uint64_t link_id, int error) {
             node->links[i] = node->links[--node->link_count];
         }
     }
-    step(node,
-         &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = link_id, .replaced = error == GS_EBUSY}});
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_PEER_DOWN,
+                                               .peer = {.peer = link_id, .replaced = error == GS_EBUSY}});
 }
 
 static void on_installed(void *context, int error) {
     struct gs_node *node = context;
     node->installed = error == 0;
-    step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
-}
-
-static uint32_t list_links(void *context, uint64_t *ret_links, uint32_t max) {
-    const struct gs_node *node = context;
-    uint32_t count = node->link_count < max ? node->link_count : max;
-    memcpy(ret_links, node->links, count * sizeof *ret_links);
-    return count;
-}
-
-static void send_question(void *context, uint64_t link, struct gs_slice message) {
-    struct gs_node *node = context;
-    (void)gs_transport_send(node->transport, link, GS_LANE_CONTROL, message.bytes,
-                            message.length); /* unanswered, another is asked */
-}
-
-static void on_liar(void *context, uint64_t link) {
-    struct gs_node *node = context;
-    char address[GS_TRANSPORT_ADDRESS_MAX + 1];
-    gs_transport_address(node->transport, link, address);
-    gs_log(GS_LOG_WARNING, "peer_lied", "%s has sent records that their origin has not signed", address);
-    (void)gs_transport_drop(node->transport, link);
-}
-
-static void on_healed_record(void *context, uint64_t position, const char *text) {
-    struct gs_node *node = context;
-    node->log_healed++;
-    node->config.healed(node->config.context, position, text);
-}
-
-static void on_heal_finished(void *context, uint32_t healed, uint32_t left, const char *reason) {
-    struct gs_node *node = context;
-    node->log_damaged = left;
-    if (left > 0) {
-        gs_log(GS_LOG_ERROR, "log_damaged", "%u records of the log are damaged: %s", left, reason);
-    }
-    if (node->stopping) {
-        return;
-    }
-    if (node->core == NULL && node->damage[0] != '\0') {
-        char cause[GS_PROBLEM_DETAIL_MAX];
-        memcpy(cause, node->damage, sizeof cause);
-        node->damage[0] = '\0';
-        if (healed == 0 || left > 0) {
-            fail(node, cause);
-        } else {
-            begin_reload(node);
-        }
-        return;
-    }
-    node->core_waits = false;
-    step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.records = healed, .left = left}});
-}
-
-/* What may have met damage, or waits for it to be healed, is looked after now and then. */
-static void look_after_log(struct gs_node *node) {
-    if (node->store == NULL || node->stopping) {
-        return;
-    }
-    if (node->heal_refused) {
-        node->heal_refused = node->core_waits = false;
-        step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.left = 1}});
-        return;
-    }
-    if (gs_store_thread_met_damage(node->store) && node->core != NULL) {
-        heal(node);
-    }
-    gs_healer_tick(node->healer, gs_mono_ms());
-}
-
-/* When the number of comparisons last grew. */
-static void note_verify(struct gs_node *node, uint64_t runs, uint64_t now_ms) {
-    if (runs > node->verify_runs) {
-        node->verify_runs = runs;
-        node->verified_ms = now_ms;
-    }
-}
-
-static void on_status(uv_timer_t *timer) {
-    struct gs_node *node = timer->data;
-    struct gs_node_status status = {.store_ok = !node->reloading && !node->store_away, .loop_mono_ms = gs_mono_ms()};
-    struct gs_transport_stats links = {0};
-    if (node->core != NULL) {
-        gs_core_get_stats(node->core, &status.core);
-        status.peers_alive = status.core.peers;
-        status.peer_count = gs_core_peer_lags(node->core, status.peers, GS_NODE_PEERS_SHOWN);
-        note_verify(node, status.core.verify_runs, status.loop_mono_ms);
-        gs_book_keeper_look(node->books, node->core);
-    }
-    gs_transport_stats_read(node->transport, &links);
-    status.verified_ago_ms = node->verified_ms > 0 ? status.loop_mono_ms - node->verified_ms : UINT64_MAX;
-    memcpy(status.store_name, node->store_name, sizeof status.store_name);
-    status.store_behind = node->store != NULL ? gs_store_thread_behind(node->store) : 0;
-    status.peers_configured = node->config.seed_count;
-    status.bytes_in = links.bytes_in;
-    status.bytes_out = links.bytes_out;
-    status.handshakes_failed = links.handshake_failed;
-    status.links_established = links.established;
-    status.frames_refused = links.closed_bad_frame;
-    status.resident_bytes = gs_resident_bytes();
-    status.log_healed = node->log_healed;
-    status.log_damaged = node->log_damaged;
-    status.snapshot_chunks = node->snapshot_chunks + status.core.snapshot_chunks;
-    status.snapshots_refused = node->snapshots_refused + status.core.snapshots_refused;
-    gs_gateway_set_status(node->gateway, &status);
-    look_after_log(node);
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
 }
 
 static void on_note_failed(void *context, const char *name, int error) {
@@ -588,7 +428,7 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
         gs_log(GS_LOG_ERROR, "log_damaged", "%s; fetching what is damaged from other regions before the start",
                node->damage);
         node->reloading = true;
-        heal(node);
+        gs_node_heal(node);
     }
     return 0;
 }
@@ -626,7 +466,7 @@ static void on_retry(uv_timer_t *timer) {
     node->reloading = false;
     node->retry_ms = 0;
     drop_links(node);
-    step(node, &(struct gs_core_event){.type = GS_CORE_START});
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_START});
     node->config.core.lost.seq = 0;
 }
 
@@ -669,7 +509,7 @@ static const char *why_reload(const struct gs_node *node) {
 
 /* The one road back from a failed commit: forget everything, and recover as at a start. A node that stops only forgets:
  * what the failed core holds must not be used any more. */
-static void begin_reload(struct gs_node *node) {
+void gs_node_reload(struct gs_node *node) {
     if (!node->stopping) {
         gs_log(GS_LOG_WARNING, "reload", "%s; recovering from the store", why_reload(node));
     }
@@ -755,7 +595,7 @@ static void wait_for_store(struct gs_node *node, const struct gs_problem *proble
     gs_log(GS_LOG_ERROR, "store_away", "the store is away: %s; waiting for it", problem->detail);
     node->reloading = true;
     retry_later(node);
-    uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);
+    uv_timer_start(&node->status, gs_node_on_status, 0, STATUS_INTERVAL_MS);
 }
 
 int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node, struct gs_problem *problem) {
@@ -774,17 +614,10 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     gs_gateway_set_target(node->gateway, config->queue_target_ms);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
-    const struct gs_healer_config healer = {.cluster = config->core.cluster,
-                                            .links = list_links,
-                                            .send = send_question,
-                                            .liar = on_liar,
-                                            .healed = on_healed_record,
-                                            .finished = on_heal_finished,
-                                            .context = node};
     bool books = gs_book_keeper_new(config->database_url, &node->books) == 0;
     char stage[4096];
     snprintf(stage, sizeof stage, "%s.stage", config->notes_directory);
-    node->healer = gs_healer_new(&healer);
+    node->healer = gs_node_new_healer(node);
     node->stager = gs_stager_new(stage, &config->core.cluster, on_installed, node);
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
     bool pulse = gs_gateway_start_pulse(node->gateway, config->request_niceness) == 0;
@@ -806,8 +639,8 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
         uv_run(config->loop, UV_RUN_DEFAULT);
         return error;
     }
-    step(node, &(struct gs_core_event){.type = GS_CORE_START}); /* if there is a core */
-    uv_timer_start(&node->status, on_status, 0, STATUS_INTERVAL_MS);
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_START}); /* if there is a core */
+    uv_timer_start(&node->status, gs_node_on_status, 0, STATUS_INTERVAL_MS);
     *ret_node = node;
     return 0;
 }
@@ -822,7 +655,7 @@ void gs_node_shut(struct gs_node *node) {
 
 void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *context) {
     if (!node->stopping) { /* one that failed does not leave: it is missed */
-        step(node, &(struct gs_core_event){.type = GS_CORE_LEAVE});
+        gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_LEAVE});
     }
     node->stopping = true;
     node->closed = closed;

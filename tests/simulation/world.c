@@ -126,9 +126,39 @@ static bool put_off(struct sim_world *world, struct sim_event *event) {
     return true;
 }
 
+/* What happens to a node that lives; what was on its way to an earlier life is nothing any more. */
+static void dispatch_to_node(struct sim_world *world, struct sim_node *node, struct sim_event *event) {
+    switch (event->type) {
+    case SIM_PEER_DOWN:
+        sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = event->number}});
+        break;
+    case SIM_DISK_DONE:
+        sim_node_disk_done(world, node, event);
+        break;
+    case SIM_KEPT:
+        sim_keep_done(world, node);
+        break;
+    case SIM_LOG_READ:
+        sim_node_log_read(world, node, event);
+        break;
+    case SIM_REBUILD:
+        sim_node_rebuilt(world, node, event);
+        break;
+    case SIM_TRUNCATED:
+        sim_truncate_done(world, node);
+        break;
+    case SIM_TIMER:
+        if (node->timer_ms == world->now_ms) {
+            sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_TICK});
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void dispatch(struct sim_world *world, struct sim_event *event) {
     struct sim_node *node = &world->nodes[event->node];
-    bool valid = node->core != NULL && event->epoch == node->epoch;
     if (put_off(world, event)) {
         return;
     }
@@ -136,44 +166,8 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
     case SIM_DELIVER:
         sim_deliver(world, event);
         break;
-    case SIM_PEER_DOWN:
-        if (valid) {
-            sim_node_step(world, node,
-                          &(struct gs_core_event){.type = GS_CORE_PEER_DOWN, .peer = {.peer = event->number}});
-        }
-        break;
-    case SIM_DISK_DONE:
-        if (valid) {
-            sim_node_disk_done(world, node, event);
-        }
-        break;
-    case SIM_KEPT:
-        if (valid) {
-            sim_keep_done(world, node);
-        }
-        break;
-    case SIM_LOG_READ:
-        if (valid) {
-            sim_node_log_read(world, node, event);
-        }
-        break;
-    case SIM_REBUILD:
-        if (valid) {
-            sim_node_rebuilt(world, node, event);
-        }
-        break;
-    case SIM_TIMER:
-        if (valid && node->timer_ms == world->now_ms) {
-            sim_node_step(world, node, &(struct gs_core_event){.type = GS_CORE_TICK});
-        }
-        break;
     case SIM_CLIENT:
         sim_client_act(world, (uint32_t)event->number);
-        break;
-    case SIM_TRUNCATED:
-        if (valid) {
-            sim_truncate_done(world, node);
-        }
         break;
     case SIM_FAULT:
         sim_fault(world);
@@ -198,6 +192,10 @@ static void dispatch(struct sim_world *world, struct sim_event *event) {
         sim_reseed(world);
         sim_schedule(world, RELINK_MS, (struct sim_event){.type = SIM_RELINK});
         break;
+    default:
+        if (node->core != NULL && event->epoch == node->epoch) {
+            dispatch_to_node(world, node, event);
+        }
     }
 }
 
