@@ -99,22 +99,6 @@ static struct job *pop(struct job_list *list) {
     return job;
 }
 
-/* What is to be stored passes what is only to be read: our own writes do not wait while a peer catches up. */
-static struct job *pop_urgent(struct job_list *list) {
-    struct job *before = NULL;
-    struct job *job = list->first;
-    while (job != NULL && job->type == JOB_READ) {
-        before = job;
-        job = job->next;
-    }
-    if (job == NULL || before == NULL || job->type != JOB_APPEND) {
-        return pop(list);
-    }
-    before->next = job->next;
-    list->last = before->next != NULL ? list->last : before;
-    return job;
-}
-
 static void job_free(struct job *job) {
     gs_buffer_close(&job->records);
     gs_vector_close(&job->have);
@@ -269,7 +253,7 @@ static void run(void *argument) {
     uv_mutex_lock(&thread->mutex);
     start_projector(thread);
     for (;;) {
-        struct job *job = pop_urgent(&thread->waiting);
+        struct job *job = pop(&thread->waiting);
         if (job != NULL) {
             bool stopping = thread->stopping;
             uv_mutex_unlock(&thread->mutex);
