@@ -301,25 +301,26 @@ struct gs_core_stats {
     uint64_t import_waiting;    /* now, events that are still to be */
     uint64_t import_refused;    /* now, those of them that could not be */
     uint64_t commits;
-    uint64_t requests_known;    /* now, idempotency keys that are remembered */
-    uint64_t conflicts_known;   /* now, in the ledger */
-    uint64_t keep_behind;       /* now, changes that a start would have to replay at most */
-    uint64_t conflicts;         /* recorded in the ledger, those of recovery included */
-    uint64_t aggregates;        /* now */
-    uint64_t aggregate_bytes;   /* now */
-    uint64_t causal_bytes;      /* now, waiting for what they depend on */
-    uint64_t incarnations;      /* how often this core took a new incarnation */
-    uint64_t verify_runs;       /* comparisons of digests with a peer that came to an end */
-    uint64_t verify_differing;  /* aggregates that were found to differ */
-    uint64_t verify_repaired;   /* aggregates replaced by what the log makes of them */
-    uint64_t pull_bytes;        /* sent in answers to pulls */
-    uint64_t push_bytes;        /* sent unasked */
-    uint64_t truncated;         /* records removed */
-    uint32_t behind_base;       /* now, linked peers whose log no longer has what we lack: a snapshot is needed */
-    uint64_t snapshot_chunks;   /* taken over from others */
-    uint64_t snapshots_refused; /* whose sender was caught */
-    uint32_t peers;             /* now, linked */
-    uint32_t members;           /* now, other trusted keys that are known to run, or to have run */
+    uint64_t requests_known;     /* now, idempotency keys that are remembered */
+    uint64_t conflicts_known;    /* now, in the ledger */
+    uint64_t keep_behind;        /* now, changes that a start would have to replay at most */
+    uint64_t conflicts;          /* recorded in the ledger, those of recovery included */
+    uint64_t aggregates;         /* now */
+    uint64_t aggregate_bytes;    /* now */
+    uint64_t causal_bytes;       /* now, waiting for what they depend on */
+    uint64_t incarnations;       /* how often this core took a new incarnation */
+    uint64_t verify_runs;        /* comparisons of digests with a peer that came to an end */
+    uint64_t verify_differing;   /* aggregates that were found to differ */
+    uint64_t verify_repaired;    /* aggregates replaced by what the log makes of them */
+    uint64_t pull_bytes;         /* sent in answers to pulls */
+    uint64_t push_bytes;         /* sent unasked */
+    uint64_t truncated;          /* records removed */
+    uint64_t truncations_failed; /* steps of that */
+    uint32_t behind_base;        /* now, linked peers whose log no longer has what we lack: a snapshot is needed */
+    uint64_t snapshot_chunks;    /* taken over from others */
+    uint64_t snapshots_refused;  /* whose sender was caught */
+    uint32_t peers;              /* now, linked */
+    uint32_t members;            /* now, other trusted keys that are known to run, or to have run */
     uint32_t members_alive, members_suspect, members_dead, members_left; /* of these */
     uint32_t distress;    /* now, 0 … 8: how far we doubt our own observations of others */
     uint64_t probes;      /* rounds of questions to others about a member that is silent here */

@@ -513,6 +513,8 @@ int gs_read_command(struct gs_core *core, struct gs_command *command, struct gs_
 int gs_list_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 int gs_status_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 /* What is known of the region of a key, as GET /peers shows it. */
+/* acknowledged.c: {"gone":…,"acknowledged":[…]} */
+void gs_status_write_log(const struct gs_core *core, struct gs_buffer *out);
 void gs_status_write_peer(const struct gs_core *core, const struct gs_trust_entry *trusted, struct gs_buffer *out);
 /* origins.c */
 int gs_origins_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);

@@ -148,6 +148,7 @@ static void write_counters(const struct gs_core *core, struct gs_buffer *out) {
         {"refutations", stats->refutations},
         {"distress", core->members.distress},
         {"recordsRemoved", stats->truncated},
+        {"removalsFailed", stats->truncations_failed},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         gs_buffer_printf(out, "%s\"%s\":%llu", i > 0 ? "," : "", counters[i].name,
@@ -179,7 +180,9 @@ int gs_status_command(struct gs_core *core, struct gs_command *command, struct g
     write_stable(core, out);
     gs_buffer_text(out, ",\"counters\":{");
     write_counters(core, out);
-    gs_buffer_text(out, "},\"peers\":[");
+    gs_buffer_text(out, "},\"log\":");
+    gs_status_write_log(core, out);
+    gs_buffer_text(out, ",\"peers\":[");
     bool first = true;
     for (uint32_t i = 0; i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];

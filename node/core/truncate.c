@@ -88,6 +88,7 @@ int gs_truncate_consider(struct gs_core *core, struct gs_update *update) {
 int gs_truncate_done(struct gs_core *core, int error, const struct gs_truncated *truncated) {
     core->truncating = false;
     if (error != 0) {
+        core->stats.truncations_failed++;
         core->truncate_mono_ms = core->mono_ms + TROUBLE_MS;
         return 0;
     }
