@@ -349,6 +349,8 @@ void sim_node_cut(struct sim_world *world, struct sim_node *node, const struct g
     sim_disk_note(world, &node->disk, &self);
     memcpy(kept.notes, node->disk.notes, sizeof kept.notes);
     memset(node->disk.notes, 0, sizeof node->disk.notes);
+    gs_keep_free(node->pending_keep); /* the store has written it before, or never will */
+    node->pending_keep = NULL;
     sim_disk_clear(&node->disk);
     node->disk = kept;
     sim_node_disk_changed(node);
