@@ -122,7 +122,9 @@ static void test_lag_outlives_the_link(void **state) {
     struct gs_command *command = ask_json(fixture, GS_COMMAND_STATUS, &answered);
     assert_int_equal(answered, 1);
     char *json = copy_json(gs_slice_make(command->json.bytes, command->json.length));
-    const char *peer = strstr(json, "\"region\":\"region-0\"");
+    const char *peer = strstr(json, "\"peers\":[");
+    assert_non_null(peer);
+    peer = strstr(peer, "\"region\":\"region-0\"");
     assert_non_null(peer);
     assert_non_null(strstr(peer, "\"state\":\"dead\""));
     assert_true(strstr(peer, "\"lag\":{\"events\":0,") < strstr(peer, "\"vector\":"));
