@@ -116,9 +116,10 @@ static int begin_with(struct gs_core *core, const struct gs_peer_state *peer, st
     return ask(core, &question, update);
 }
 
+/* A peer whose log no longer has what we lack can help with a snapshot only, however little it is. */
 static bool is_useful(const struct gs_core *core, const struct gs_peer_state *peer) {
-    return !is_avoided(&core->bootstrap, &peer->key) &&
-           gs_vector_lacking(&core->stored, &peer->told) >= threshold(core);
+    uint64_t least = peer->has_lost ? 1 : threshold(core);
+    return !is_avoided(&core->bootstrap, &peer->key) && gs_vector_lacking(&core->stored, &peer->told) >= least;
 }
 
 int gs_bootstrap_consider(struct gs_core *core, struct gs_peer_state *peer, struct gs_update *update) {
@@ -154,7 +155,7 @@ static int take_root(struct gs_core *core, const struct gs_peer_state *peer, str
     }
     uint64_t besides = (uint64_t)answer->part_count * GS_SNAPSHOT_PART_BYTES;
     uint64_t log = events * GS_BOOTSTRAP_EVENT_BYTES;
-    if (bootstrap->staged.root == NULL && answer->bytes + besides / 2 >= log) {
+    if (!peer->has_lost && bootstrap->staged.root == NULL && answer->bytes + besides / 2 >= log) {
         const struct gs_snapshot end = {.op = GS_SNAPSHOT_END, .session = bootstrap->session};
         int error = gs_snapshot_send(bootstrap->link, &end, update);
         return error != 0 ? error : give_up(core, "the log is shorter than a snapshot", update);

@@ -328,6 +328,12 @@ static int receive_batches(struct gs_core *core, struct gs_peer_state *peer, con
         peer->owed += peer->pulling && peer->owed < GS_CREDIT_PARTS ? 1 : 0;
         peer->pull_mono_ms = core->mono_ms;
     }
+    if (peer->has_lost) {
+        int error = gs_bootstrap_consider(core, peer, update);
+        if (error != 0) {
+            return error;
+        }
+    }
     if (core->bootstrap.active) {
         return 0; /* they come with the log, after the snapshot */
     }

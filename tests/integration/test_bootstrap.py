@@ -2,7 +2,7 @@
 
 usage: test_bootstrap.py GLOBALSTATE
 """
-import os, re, sys, threading, unittest
+import os, re, signal, sys, threading, unittest
 
 from cluster import REGIONS, Cluster, wait_for
 
@@ -152,6 +152,33 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
         self.assertEqual(job["peers"][0]["region"], other.region)
         self.check(other)
+
+
+class Late(unittest.TestCase):
+    """A region that is added when the others' logs no longer have all that it lacks, however little that is."""
+
+    def test_what_is_gone_comes_as_a_snapshot(self):
+        cluster = Cluster(PROGRAM, regions=(EU, AP), start=False, GS_RETENTION="*=1s")
+        self.addCleanup(cluster.close)
+        eu, ap = cluster[EU], cluster[AP]
+        cluster.write(cluster.trust_file, eu.trust_line + "\n")
+        eu.start()
+        client = eu.client()
+        event = {"aggregateType": "player", "aggregateId": "p", "eventType": "t",
+                 "ops": [{"op": "increment", "path": "/gold", "by": 1}]}
+
+        def forgotten():
+            self.assertEqual(client.call("POST", "/events", {"events": [event] * 20}).status, 201)
+            return eu.status()["counters"]["recordsRemoved"] > 0
+        wait_for("old events are gone", forgotten, every=0.5)
+        client.close()
+        cluster.write(cluster.trust_file, eu.trust_line + "\n" + ap.trust_line + "\n")
+        eu.send_signal(signal.SIGHUP)
+        ap.start(wait=False)
+        wait_for(lambda: f"ap-south has all; it says: {ap.log()[-1000:]}",
+                 lambda: ap.ready() and ap.states("player") and ap.states("player") == eu.states("player"), 30)
+        self.assertIn("a snapshot is installed", ap.log())
+        wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
 
 
 if __name__ == "__main__":
