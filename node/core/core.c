@@ -312,6 +312,9 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         update->has_cut = cuts;
         update->cut = core->cut;
     }
+    if (cuts && error == 0) {
+        error = gs_decisions_keep(core, update);
+    }
     int failed = gs_import_answered(core, update);
     error = error != 0 ? error : failed;
     update->next_mono_ms = next_deadline(core);

@@ -267,7 +267,8 @@ struct gs_update {
     bool damaged;      /* the log could not be read: look for what is damaged, fetch it again, then step with HEALED */
     bool forget_views; /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
-    bool has_cut;          /* with `reload`: before recovery, take this out of the store (node/core/cut.h) */
+    bool has_cut; /* with `reload`: before recovery, take this out of the store (node/core/cut.h), once the notes
+                     of this update are durable: what was decided must not be forgotten when its event goes */
     struct gs_cut cut;
     bool reload; /* the core is of no more use: close it and recover a new one from the store */
     bool halt;   /* another node runs with our key, and began earlier: this one must stop for good */

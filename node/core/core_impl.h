@@ -650,6 +650,8 @@ bool gs_decision_expects(struct gs_core *core, struct gs_origin_state *origin, c
 /* True if the batch is the first of a branch that was decided against. */
 bool gs_decision_forbids(const struct gs_core *core, const struct gs_batch_head *head);
 int gs_decisions_start(struct gs_core *core);
+/* The notes of all decisions once more: a note may be lost, and a cut may take the event itself out of the log. */
+int gs_decisions_keep(const struct gs_core *core, struct gs_update *update);
 /* Events of a verified batch were applied, or its record came by itself: any decisions in it are taken over. */
 int gs_decisions_note(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events);
 int gs_decision_message(struct gs_core *core, struct gs_peer_state *peer, const struct gs_message *message,

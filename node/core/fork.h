@@ -45,6 +45,7 @@
 #define GS_NOTE_FORK "fork-"
 #define GS_NOTE_DECIDED "decided-"
 #define GS_NOTE_IMPORT "import-"
+#define GS_NOTE_CUT "-cut" /* the end of the name of a decision that is kept before a cut */
 #define GS_NOTE_LEFT "left-"
 
 enum {

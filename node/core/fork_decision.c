@@ -64,8 +64,8 @@ struct gs_decision *gs_decision_find(const struct gs_core *core, const gs_origin
     return NULL;
 }
 
-/* Each decision has a note of its own. */
-static int keep_note(struct gs_core *core, const gs_origin *origin, const struct gs_decided *decided) {
+/* Each decision has a note of its own, and another one before a cut: that one is durable before the cut is made. */
+static int keep_note(const gs_origin *origin, const struct gs_decided *decided, bool cuts, struct gs_update *update) {
     char name[GS_NOTE_NAME_MAX + 1] = GS_NOTE_DECIDED;
     char *at = name + sizeof GS_NOTE_DECIDED - 1;
     struct gs_buffer note = {0};
@@ -73,8 +73,22 @@ static int keep_note(struct gs_core *core, const gs_origin *origin, const struct
     at += 2 * GS_ORIGIN_SIZE;
     *at++ = '-';
     sodium_bin2hex(at, 2 * 8 + 1, decided->by.bytes, 8);
+    at += 2 * 8;
+    memcpy(at, cuts ? GS_NOTE_CUT : "", cuts ? sizeof GS_NOTE_CUT : 1);
     gs_buffer_append(&note, decided->record.bytes, decided->record.length);
-    return gs_update_note(&core->later, name, &note);
+    return gs_update_note(update, name, &note);
+}
+
+int gs_decisions_keep(const struct gs_core *core, struct gs_update *update) {
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < core->decision_count; i++) {
+        const struct gs_decision *decision = &core->decisions[i];
+        for (uint32_t j = 0; error == 0 && j < decision->count; j++) {
+            const struct gs_decided *decided = &decision->decided[j];
+            error = decided->record.length > 0 ? keep_note(&decision->origin, decided, true, update) : 0;
+        }
+    }
+    return error;
 }
 
 static bool same_choice(const struct gs_fork_verdict *a, const struct gs_fork_verdict *b) {
@@ -138,7 +152,7 @@ static int adopt(struct gs_core *core, const gs_origin *of, struct gs_decided *d
     for (uint32_t i = 0; i < core->peer_count; i++) {
         core->peers[i].decisions_mono_ms = 0;
     }
-    return place->record.length > 0 && !core->recovering ? keep_note(core, of, place) : 0;
+    return place->record.length > 0 && !core->recovering ? keep_note(of, place, false, &core->later) : 0;
 }
 
 static bool read_id(struct gs_slice id, gs_origin *ret_origin) {

@@ -7,6 +7,7 @@
 #include "node/serve/process.h"
 #include "node/serve/recovery.h"
 #include "node/store/failpoint.h"
+#include "node/store/notes.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -76,6 +77,21 @@ static void pass(bool by, const char *failpoint) {
     (void)failpoint;
 }
 
+/* A decision that a cut follows: its event may go with what is cut. */
+static bool must_be_durable(const char *name) {
+    size_t length = strlen(name);
+    return length >= sizeof GS_NOTE_CUT && strcmp(name + length - (sizeof GS_NOTE_CUT - 1), GS_NOTE_CUT) == 0;
+}
+
+/* Without the note there is no cut: the next core decides again. */
+static void put_now(const struct gs_node *node, struct gs_update *update, const struct gs_core_note *note) {
+    if (gs_notes_put(node->config.notes_directory, note->name, gs_slice_make(note->bytes.bytes, note->bytes.length)) !=
+        0) {
+        gs_log(GS_LOG_ERROR, "note_failed", "the note %s could not be written: the log is not cut", note->name);
+        update->has_cut = false;
+    }
+}
+
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
 static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
@@ -136,7 +152,9 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
         gs_node_heal(node);
     }
     for (uint32_t i = 0; i < update->note_count; i++) {
-        if (!gs_book_keeper_note(node->books, update->notes[i].name, &update->notes[i].bytes)) {
+        if (update->has_cut && must_be_durable(update->notes[i].name)) {
+            put_now(node, update, &update->notes[i]);
+        } else if (!gs_book_keeper_note(node->books, update->notes[i].name, &update->notes[i].bytes)) {
             gs_note_writer_put(node->notes, update->notes[i].name, &update->notes[i].bytes);
         }
     }

@@ -308,7 +308,7 @@ static void carry_out(struct sim_world *world, struct sim_node *node, enum gs_co
     }
     for (uint32_t i = 0; i < update->note_count; i++) {
         /* Notes may be lost. */
-        if (world->healed || !sim_chance(&world->rng, 5)) {
+        if (update->has_cut || world->healed || !sim_chance(&world->rng, 5)) {
             sim_disk_note(world, &node->disk, &update->notes[i]);
         }
     }
