@@ -90,6 +90,7 @@ static void test_a_keep_that_failed(void **state) {
     core_write(fixture, "a", "[{'op':'set','path':'/x','value':1}]");
     core_tick(fixture, 200);
     core_step(fixture, (struct gs_core_event){.type = GS_CORE_KEPT, .kept = GS_ESTORE});
+    assert_null(fixture->update.truncation);
     assert_null(wait_for(fixture));
 }
 
