@@ -34,6 +34,11 @@ void gs_cut_begin(struct gs_cut_walk *walk, const struct gs_cut *cut, const gs_p
 int gs_cut_next(struct gs_cut_walk *walk, struct gs_slice record, enum gs_cut_fate *ret_fate);
 void gs_cut_close(struct gs_cut_walk *walk);
 
+/* A record that is taken out may hold decisions about forks, which must not be forgotten: the note that keeps them, if
+ * so
+ * (`note` is appended to), to be durable before the cut. 0, GS_ENOMEM, or what is wrong with the record. */
+int gs_cut_decision(struct gs_slice record, char ret_name[81], struct gs_buffer *note, bool *ret_found);
+
 /* The note that keeps records for import: its form is [1, [record, …]], and `number` makes names different. */
 void gs_cut_note_name(bool ours, const gs_hash *first, uint32_t number, char ret_name[81]);
 void gs_cut_note_begin(uint32_t count, struct gs_buffer *out);

@@ -65,16 +65,21 @@ struct gs_decision *gs_decision_find(const struct gs_core *core, const gs_origin
 }
 
 /* Each decision has a note of its own, and another one before a cut: that one is durable before the cut is made. */
-static int keep_note(const gs_origin *origin, const struct gs_decided *decided, bool cuts, struct gs_update *update) {
-    char name[GS_NOTE_NAME_MAX + 1] = GS_NOTE_DECIDED;
-    char *at = name + sizeof GS_NOTE_DECIDED - 1;
-    struct gs_buffer note = {0};
+static void name_note(const gs_origin *origin, const gs_origin *by, bool cuts, char ret_name[81]) {
+    memcpy(ret_name, GS_NOTE_DECIDED, sizeof GS_NOTE_DECIDED);
+    char *at = ret_name + sizeof GS_NOTE_DECIDED - 1;
     sodium_bin2hex(at, 2 * GS_ORIGIN_SIZE + 1, origin->bytes, GS_ORIGIN_SIZE);
     at += 2 * GS_ORIGIN_SIZE;
     *at++ = '-';
-    sodium_bin2hex(at, 2 * 8 + 1, decided->by.bytes, 8);
+    sodium_bin2hex(at, 2 * 8 + 1, by->bytes, 8);
     at += 2 * 8;
     memcpy(at, cuts ? GS_NOTE_CUT : "", cuts ? sizeof GS_NOTE_CUT : 1);
+}
+
+static int keep_note(const gs_origin *origin, const struct gs_decided *decided, bool cuts, struct gs_update *update) {
+    char name[81];
+    struct gs_buffer note = {0};
+    name_note(origin, &decided->by, cuts, name);
     gs_buffer_append(&note, decided->record.bytes, decided->record.length);
     return gs_update_note(update, name, &note);
 }
@@ -184,6 +189,33 @@ static bool find_verdict(const struct gs_event_change *change, gs_origin *ret_or
         }
     }
     return false;
+}
+
+int gs_cut_decision(struct gs_slice bytes, char ret_name[81], struct gs_buffer *note, bool *ret_found) {
+    struct gs_record record;
+    struct gs_batch_head head;
+    struct gs_arena arena = {0};
+    struct gs_event *events = NULL;
+    *ret_found = false;
+    int error = gs_record_parse(bytes, &record);
+    error = error != 0 ? error : gs_batch_parse_head(record.batch.bytes, record.batch.length, &head);
+    error = error != 0 ? error : gs_batch_decode(&head, &arena, &events);
+    for (uint32_t i = 0; error == 0 && !*ret_found && i < head.count; i++) {
+        for (uint32_t j = 0; !*ret_found && j < events[i].change_count; j++) {
+            struct gs_fork_verdict verdict;
+            gs_origin origin;
+            *ret_found = find_verdict(&events[i].changes[j], &origin, &verdict);
+            if (*ret_found) {
+                name_note(&origin, &head.origin, true, ret_name);
+            }
+        }
+    }
+    gs_arena_close(&arena);
+    if (*ret_found) {
+        gs_forks_write_bare(&record, note);
+        error = note->failed;
+    }
+    return error;
 }
 
 int gs_decisions_note(struct gs_core *core, const struct gs_batch_head *head, const struct gs_event *events) {

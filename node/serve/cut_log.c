@@ -68,6 +68,18 @@ static bool follows_point(const struct cutting *cutting, struct gs_slice bytes) 
            gs_origin_equal(&head.origin, &cutting->walk.cut.origin) && head.first_seq == cutting->walk.cut.seq + 1;
 }
 
+static int keep_decision(const struct cutting *cutting, struct gs_slice record) {
+    struct gs_buffer note = {0};
+    char name[81];
+    bool found = false;
+    int error = gs_cut_decision(record, name, &note, &found);
+    if (error == 0 && found) {
+        error = gs_notes_put(cutting->notes_directory, name, gs_slice_make(note.bytes, note.length));
+    }
+    gs_buffer_close(&note);
+    return error;
+}
+
 static int on_record(void *context, uint64_t position, struct gs_slice record) {
     struct cutting *cutting = context;
     enum gs_cut_fate fate = GS_CUT_KEEPS;
@@ -81,7 +93,8 @@ static int on_record(void *context, uint64_t position, struct gs_slice record) {
         cutting->reaches = follows_point(cutting, record);
     }
     if (fate != GS_CUT_KEEPS) {
-        return put_away(cutting, fate == GS_CUT_OURS, record);
+        error = keep_decision(cutting, record);
+        return error != 0 ? error : put_away(cutting, fate == GS_CUT_OURS, record);
     }
     gs_buffer_append(&cutting->kept, record.bytes, record.length);
     cutting->kept_count++;

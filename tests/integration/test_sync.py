@@ -78,6 +78,10 @@ class Sync(unittest.TestCase):
         listed = [item["syncId"] for item in node.call("GET", "/sync").json["items"]]
         self.assertEqual(listed[0], some["syncId"])
         self.assertIn(done["syncId"], listed)
+        notes = os.path.join(node.directory, "data", "notes")
+        wait_for("the job's note is on disk", lambda: any(
+            "completed" in open(os.path.join(notes, name), encoding="latin-1").read()
+            for name in os.listdir(notes) if done["syncId"] in name))
         node.kill()  # what is over survives
         node.start()
         self.assertEqual(self.get(node, done["syncId"]), done)

@@ -304,6 +304,18 @@ void sim_forker_close(struct sim_world *world) {
 }
 
 /* What is to be imported is on the disk before the log is cut; a crash between the two does it all again. */
+static void keep_decision(struct sim_world *world, struct sim_node *node, const struct sim_record *record) {
+    struct gs_core_note note = {0};
+    bool found = false;
+    if (gs_cut_decision(gs_slice_make(record->bytes, record->length), note.name, &note.bytes, &found) != 0) {
+        sim_fail(world, "node %u cannot read a record that it cuts", node->index);
+    }
+    if (found) {
+        sim_disk_note(world, &node->disk, &note);
+    }
+    gs_buffer_close(&note.bytes);
+}
+
 void sim_node_cut(struct sim_world *world, struct sim_node *node, const struct gs_cut *cut) {
     struct gs_cut_walk walk;
     struct sim_disk kept = {0};
@@ -325,7 +337,10 @@ void sim_node_cut(struct sim_world *world, struct sim_node *node, const struct g
                                          .count = (uint32_t)(record->head.seq - record->first_seq + 1),
                                          .hash = record->head.hash};
             sim_disk_append(&kept, record->bytes, record->length, &head);
-        } else if (fate == GS_CUT_OURS) {
+            continue;
+        }
+        keep_decision(world, node, record);
+        if (fate == GS_CUT_OURS) {
             first = count++ == 0 ? record->head.hash : first;
             gs_buffer_append(&ours, record->bytes, record->length);
         }

@@ -234,15 +234,22 @@ static void compare_ledgers(struct sim_world *world, const struct sim_node *node
     }
 }
 
+static bool has_proposal(const struct gs_closings *closings, const struct gs_proposal *p) {
+    for (uint32_t i = 0; i < closings->proposal_count; i++) {
+        const struct gs_proposal *q = &closings->proposals[i];
+        if (gs_origin_equal(&p->of, &q->of) && gs_origin_equal(&p->by, &q->by) && p->seq == q->seq) {
+            return p->clock == q->clock && p->over == q->over && p->vote_count == q->vote_count;
+        }
+    }
+    return false;
+}
+
 /* What is decided about the end of origins; who has voted, since a closing to come is judged by that. */
 static bool same_closings(const struct gs_closings *a, const struct gs_closings *b) {
     bool same = a->proposal_count == b->proposal_count && a->closed_count == b->closed_count &&
                 a->retired_count == b->retired_count;
     for (uint32_t i = 0; same && i < a->proposal_count; i++) {
-        const struct gs_proposal *p = &a->proposals[i];
-        const struct gs_proposal *q = &b->proposals[i];
-        same = gs_origin_equal(&p->of, &q->of) && gs_origin_equal(&p->by, &q->by) && p->seq == q->seq &&
-               p->clock == q->clock && p->over == q->over && p->vote_count == q->vote_count;
+        same = has_proposal(b, &a->proposals[i]); /* in any order: which of two counts, their clocks say */
     }
     for (uint32_t i = 0; same && i < a->closed_count; i++) {
         same = gs_origin_equal(&a->closed[i].of, &b->closed[i].of) && a->closed[i].final == b->closed[i].final &&
