@@ -146,11 +146,14 @@ static int adopt(struct gs_core *core, const gs_origin *of, struct gs_decided *d
         gs_buffer_close(&decided->record);
         return failed;
     }
+    bool followed = decision->state == GS_DECISION_FOLLOWED && decision->keeps;
     *place = *decided;
     sum_up(decision);
-    decision->state = GS_DECISION_OPEN;
+    /* One more who decides the same changes nothing: what of the log shows the branch may be gone by now. */
+    followed = followed && decision->keeps;
+    decision->state = followed ? GS_DECISION_FOLLOWED : GS_DECISION_OPEN;
     struct gs_origin_state *origin = gs_registry_find(core, of);
-    if (origin != NULL) {
+    if (origin != NULL && !followed) {
         gs_forks_freeze(core, origin);
         gs_causal_clear(core, origin);
     }
