@@ -125,6 +125,7 @@ static int erase_region(const char *url, const char *token, const char *actor, b
             report.events += number_of(answer, "events");
             report.erased += number_of(answer, "erased");
             report.records += number_of(answer, "records");
+            progress.total = number_of(answer, "of");
             gs_progress_update(&progress, number_of(answer, "lookedThrough"));
             more = go_on(answer, &body);
         }

@@ -71,6 +71,7 @@ static bool print_kills(uint64_t seeds) {
 /* The same world with a member that forks, and without what would make checks moot. */
 static void add_fork(struct sim_plan *plan) {
     plan->forks = true;
+    plan->retention_ms = 0; /* a fork whose point is gone from every log cannot be decided any more */
     plan->byzantine = plan->rights = false;
     plan->wiped_disks = plan->restored_disks = plan->lying_disks = plan->retires = false;
 }
