@@ -55,7 +55,10 @@ static int show_page(struct gs_region_view *region, const char *subject, const c
             struct gs_reader reader;
             gs_reader_init(&reader, next.bytes, next.length);
             struct gs_slice text = gs_read_str(&reader, SIZE_MAX);
-            *ret_next = strndup((const char *)text.bytes, text.length);
+            *ret_next = calloc(1, text.length + 1); /* no strndup: the text has no end of its own */
+            if (*ret_next != NULL) {
+                memcpy(*ret_next, text.bytes, text.length);
+            }
             status = *ret_next == NULL ? gs_cli_fail("export", "out of memory") : 0;
         }
     }

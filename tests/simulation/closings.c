@@ -1,4 +1,5 @@
 /* The check "closed": lives of keys that have ended. */
+#include "node/core/core_impl.h"
 #include "tests/simulation/checks.h"
 
 #include <globalstate/rights.h>
@@ -33,9 +34,23 @@ bool sim_is_out(const struct sim_world *world, uint32_t node) {
     return world->retiring && node == world->plan.nodes - 1;
 }
 
+static bool is_forgotten(const struct sim_world *world) {
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        const struct gs_core *core = world->nodes[i].core;
+        if (core == NULL || core->closings.retired_count > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void sim_retire(struct sim_world *world) {
     struct sim_node *node = &world->nodes[sim_below(&world->rng, world->plan.nodes - 1)];
+    if (world->retired && is_forgotten(world)) {
+        world->retired = false; /* a disk has lied: nobody knows of it any more, and the operator orders it again */
+    }
     if (world->retired) {
+        sim_schedule(world, 5000, (struct sim_event){.type = SIM_RETIRE});
         return;
     }
     sim_schedule(world, 500, (struct sim_event){.type = SIM_RETIRE}); /* the command may be lost with its node */
