@@ -2,6 +2,7 @@
  *
  * A decision is an ordinary event, written to the aggregate gs.fork/ORIGIN: it travels to every region, and stays in
  * the history with who made it. */
+#include "node/http/decision.h"
 #include "node/http/handlers.h"
 #include "node/http/text.h"
 #include "node/http/writing.h"
@@ -191,61 +192,18 @@ static int make_verdict(struct gs_http_request *request, struct gs_slice id, con
     return error;
 }
 
-static int make_op(struct gs_arena *arena, const char *name, struct gs_slice value, struct gs_op *ret_op) {
-    struct gs_slice *path = gs_arena_alloc(arena, sizeof *path);
-    if (path == NULL) {
-        return GS_ENOMEM;
-    }
-    *path = gs_text_slice(name);
-    *ret_op = (struct gs_op){.kind = GS_OP_SET, .path = {.depth = 1, .names = path}, .value = value};
-    return 0;
-}
-
-static int make_write(struct gs_http_request *request, struct gs_slice id, const struct wish *wish,
-                      const struct gs_fork_verdict *verdict, struct gs_command *command) {
-    struct gs_arena *arena = &command->arena;
-    struct gs_op *ops = gs_arena_alloc(arena, 2 * sizeof *ops);
-    struct gs_write_change *change = gs_arena_alloc(arena, sizeof *change);
-    struct gs_write *write = gs_arena_alloc(arena, sizeof *write);
-    struct gs_buffer bytes = {0};
-    gs_fork_verdict_write(verdict, &bytes);
-    struct gs_slice value = gs_slice_make(gs_arena_copy(arena, bytes.bytes, bytes.length), bytes.length);
-    gs_buffer_close(&bytes);
-    if (ops == NULL || change == NULL || write == NULL || value.bytes == NULL ||
-        make_op(arena, "decision", value, &ops[0]) != 0 || make_op(arena, "reason", wish->reason, &ops[1]) != 0) {
-        return GS_ENOMEM;
-    }
-    *change = (struct gs_write_change){
-        .aggregate_type = gs_text_slice(GS_FORK_TYPE),
-        .aggregate_id = id,
-        .kind = GS_WRITE_OPS,
-        .ops = ops,
-        .op_count = 2,
-        .prefix = "",
-    };
-    *write = (struct gs_write){
-        .event_type = gs_text_slice("gs.fork.decided"),
-        .actor = request->principal->subject,
-        .internal = true,
-        .change_count = 1,
-        .changes = change,
-    };
-    command->writes = write;
-    command->write_count = 1;
-    return 0;
-}
-
 static int write_decision(struct gs_http_request *request, struct gs_slice id, const struct wish *wish,
                           const struct gs_fork_verdict *verdict, struct gs_http_fault *fault) {
-    struct gs_command *command = gs_command_new(GS_COMMAND_WRITE);
-    if (command == NULL || make_write(request, id, wish, verdict, command) != 0) {
-        gs_command_free(command);
-        return gs_fault_set(fault, GS_ENOMEM);
-    }
-    gs_gateway_call(request->context->gateway, command);
-    int error = gs_http_command_fault(command, fault);
-    error = error != 0 ? error : gs_http_result_fault(&command->results[0], fault);
-    gs_command_free(command);
+    struct gs_buffer value = {0};
+    gs_fork_verdict_write(verdict, &value);
+    const struct gs_http_decision decision = {.type = GS_FORK_TYPE,
+                                              .id = id,
+                                              .event_type = "gs.fork.decided",
+                                              .member = "decision",
+                                              .value = gs_slice_make(value.bytes, value.length),
+                                              .reason = wish->reason};
+    int error = value.failed != 0 ? gs_fault_set(fault, GS_ENOMEM) : gs_http_decide(request, &decision, fault);
+    gs_buffer_close(&value);
     return error;
 }
 

@@ -2,6 +2,7 @@
  *
  * A release is an ordinary event, written to the aggregate gs.quarantine/ID: it travels to every region, and stays in
  * the history with who did it. */
+#include "node/http/decision.h"
 #include "node/http/handlers.h"
 #include "node/http/text.h"
 #include "node/http/writing.h"
@@ -77,60 +78,16 @@ static int read_reason(struct gs_http_request *request, struct gs_arena *arena, 
     return 0;
 }
 
-static int make_op(struct gs_arena *arena, const char *name, struct gs_slice value, struct gs_op *ret_op) {
-    struct gs_slice *path = gs_arena_alloc(arena, sizeof *path);
-    if (path == NULL) {
-        return GS_ENOMEM;
-    }
-    *path = gs_text_slice(name);
-    *ret_op = (struct gs_op){.kind = GS_OP_SET, .path = {.depth = 1, .names = path}, .value = value};
-    return 0;
-}
-
-static int make_release(struct gs_http_request *request, struct gs_slice id, struct gs_slice reason,
-                        struct gs_command *command) {
-    static const uint8_t yes[] = {0xc3};
-    struct gs_arena *arena = &command->arena;
-    struct gs_op *ops = gs_arena_alloc(arena, 2 * sizeof *ops);
-    struct gs_write_change *change = gs_arena_alloc(arena, sizeof *change);
-    struct gs_write *write = gs_arena_alloc(arena, sizeof *write);
-    if (ops == NULL || change == NULL || write == NULL ||
-        make_op(arena, "released", gs_slice_make(yes, sizeof yes), &ops[0]) != 0 ||
-        make_op(arena, "reason", reason, &ops[1]) != 0) {
-        return GS_ENOMEM;
-    }
-    *change = (struct gs_write_change){
-        .aggregate_type = gs_text_slice("gs.quarantine"),
-        .aggregate_id = id,
-        .kind = GS_WRITE_OPS,
-        .ops = ops,
-        .op_count = 2,
-        .prefix = "",
-    };
-    *write = (struct gs_write){
-        .event_type = gs_text_slice("gs.release"),
-        .actor = request->principal->subject,
-        .internal = true,
-        .change_count = 1,
-        .changes = change,
-    };
-    command->writes = write;
-    command->write_count = 1;
-    return 0;
-}
-
 static int write_release(struct gs_http_request *request, struct gs_slice id, struct gs_slice reason,
                          struct gs_http_fault *fault) {
-    struct gs_command *command = gs_command_new(GS_COMMAND_WRITE);
-    if (command == NULL || make_release(request, id, reason, command) != 0) {
-        gs_command_free(command);
-        return gs_fault_set(fault, GS_ENOMEM);
-    }
-    gs_gateway_call(request->context->gateway, command);
-    int error = gs_http_command_fault(command, fault);
-    error = error != 0 ? error : gs_http_result_fault(&command->results[0], fault);
-    gs_command_free(command);
-    return error;
+    static const uint8_t yes[] = {0xc3};
+    const struct gs_http_decision decision = {.type = "gs.quarantine",
+                                              .id = id,
+                                              .event_type = "gs.release",
+                                              .member = "released",
+                                              .value = gs_slice_make(yes, sizeof yes),
+                                              .reason = reason};
+    return gs_http_decide(request, &decision, fault);
 }
 
 static int check_releasable(struct gs_http_request *request, struct gs_slice id, struct gs_http_fault *fault) {
