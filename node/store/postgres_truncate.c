@@ -1,5 +1,6 @@
 /* A step is a handful of statements, however many aggregates it touches: what is to be cut and dropped is gathered, and
  * goes in arrays. Its commit waits for the disk, and so for everything that was kept before it. */
+#include "node/store/failpoint.h"
 #include "node/store/postgres_copy.h"
 #include "node/store/postgres_impl.h"
 #include "node/store/truncate.h"
@@ -111,7 +112,9 @@ static int drop(void *context, uint64_t position) {
 static int set_base(void *context, const struct gs_base *base) {
     struct step *step = context;
     int error = flush_cuts(step);
+    GS_FAILPOINT("truncate.drop");
     error = error == 0 ? flush_drops(step) : error;
+    GS_FAILPOINT("truncate.base");
     return error == 0 ? gs_pg_write_base(&step->postgres->link, base) : error;
 }
 
@@ -145,6 +148,9 @@ static int take_step(struct step *step, const struct gs_truncation *truncation, 
     error = error == 0 ? check_lease(postgres) : error;
     error = error == 0 ? gs_truncate_step(&engine, truncation, ret_base, ret_truncated) : error;
     if (error == 0) {
+        if (ret_base->position > 0) {
+            GS_FAILPOINT("truncate.commit");
+        }
         error = gs_pg_link_command(link, "COMMIT");
     } else if (link->conn != NULL) {
         char trouble[GS_PG_TROUBLE_MAX];
@@ -171,6 +177,7 @@ int gs_postgres_truncate(struct gs_store *store, const struct gs_truncation *tru
         return gs_pg_trouble(postgres, error == GS_EIO ? GS_ESTORE : error);
     }
     if (base.position > 0) {
+        GS_FAILPOINT("truncate.after");
         gs_base_close(&store->log_base);
         store->log_base = base;
     }

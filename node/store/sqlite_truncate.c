@@ -1,3 +1,4 @@
+#include "node/store/failpoint.h"
 #include "node/store/sqlite_impl.h"
 #include "node/store/truncate.h"
 
@@ -111,6 +112,7 @@ static int cut(void *context, struct gs_slice type, struct gs_slice id, uint64_t
     if (error == 0) {
         error = run(step, GS_SQLITE_EVENTS_DROP, NULL, NULL, (const uint64_t[]){number, gone}, 2, NULL, NULL);
     }
+    GS_FAILPOINT("truncate.states");
     if (error == 0) {
         error = run(step, GS_SQLITE_STATES_DROP, &type, &id, (const uint64_t[]){oldest, 0}, 1, NULL, NULL);
     }
@@ -119,12 +121,14 @@ static int cut(void *context, struct gs_slice type, struct gs_slice id, uint64_t
 
 static int drop(void *context, uint64_t position) {
     const uint64_t numbers[] = {position, 0};
+    GS_FAILPOINT("truncate.drop");
     int error = run(context, GS_SQLITE_RECORD_DROP, NULL, NULL, numbers, 1, NULL, NULL);
     return error == 0 ? run(context, GS_SQLITE_VERSIONS_DROP, NULL, NULL, numbers, 1, NULL, NULL) : error;
 }
 
 static int set_base(void *context, const struct gs_base *base) {
     struct step *step = context;
+    GS_FAILPOINT("truncate.base");
     return fail(step, gs_sqlite_write_base(step->sqlite, base));
 }
 
@@ -157,12 +161,16 @@ int gs_sqlite_truncate(struct gs_store *store, const struct gs_truncation *trunc
         return undone == GS_EIO || step.result != SQLITE_OK ? undone : error;
     }
     /* Synced, as an append is: and everything that was kept before it is in the same file before it. */
+    if (base.position > 0) {
+        GS_FAILPOINT("truncate.commit");
+    }
     int result = gs_sqlite_run(sqlite, GS_SQLITE_COMMIT);
     if (result != SQLITE_OK) {
         gs_base_close(&base);
         return gs_sqlite_undo(sqlite, result, true);
     }
     if (base.position > 0) {
+        GS_FAILPOINT("truncate.after");
         gs_base_close(&store->log_base);
         store->log_base = base;
     }

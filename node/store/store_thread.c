@@ -187,6 +187,7 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
     } else if (job->type == JOB_REWRITE) {
         job->error = gs_store_rewrite_all(store, gs_slice_make(job->records.bytes, job->records.length), job->scrub);
     } else if (job->type == JOB_TRUNCATE) {
+        GS_FAILPOINT("truncate.before");
         job->error = store->methods->truncate(store, job->truncation, &job->truncated);
         memcpy(job->reason, store->trouble, sizeof job->reason);
     } else if (job->type == JOB_CALL) {

@@ -264,6 +264,9 @@ static bool store(struct sim_world *world, struct sim_node *node, enum gs_core_e
         update->keep = NULL;
     }
     if (update->truncation != NULL) {
+        if (sim_dies_at(world, node, SIM_TRUNCATE_BEFORE)) {
+            return false;
+        }
         sim_truncate_start(world, node, update->truncation);
         update->truncation = NULL;
     }

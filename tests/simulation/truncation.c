@@ -129,6 +129,10 @@ void sim_truncate_done(struct sim_world *world, struct sim_node *node) {
     if (done.truncated.error != 0) {
         sim_fail(world, "truncation: node %u: %s", node->index, gs_error_name(done.truncated.error));
     }
+    if (truncated.records > 0 && sim_dies_at(world, node, SIM_TRUNCATE_AFTER)) {
+        gs_vector_close(&truncated.heads);
+        return;
+    }
     sim_node_step(world, node, &done);
     gs_vector_close(&truncated.heads);
 }

@@ -169,6 +169,8 @@ enum sim_kill_point {
     SIM_ACK_AFTER,
     SIM_KEEP_BEFORE,
     SIM_KEEP_AFTER,
+    SIM_TRUNCATE_BEFORE,
+    SIM_TRUNCATE_AFTER, /* records are gone, and the core has not heard of it */
     SIM_KILL_POINTS
 };
 extern const char *const sim_kill_point_names[SIM_KILL_POINTS];
