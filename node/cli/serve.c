@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024, CACHE_BYTES = 256 * 1024 * 1024 };
+enum { IDEMPOTENCY_ENTRIES = 4 * 1024 * 1024 };
 
 #define IDEMPOTENCY_MS (UINT64_C(24) * 3600 * 1000)
 
@@ -239,7 +239,8 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .advertise_addr = config->advertise_addr,
         .seeds = config->seeds,
         .seed_count = config->seed_count,
-        .cache_bytes = CACHE_BYTES,
+        .cache_bytes = (size_t)config->l1_bytes,
+        .breaker_threshold = config->breaker_threshold,
         .queue_target_ms = config->queue_target_ms,
         .request_niceness = service->request_niceness,
         .failed = on_failed,
@@ -292,6 +293,20 @@ static int start_http(struct service *service, struct gs_problem *problem) {
     return error;
 }
 
+/* Settings of the design whose parts this program does not have: whoever sets one should know. */
+static void warn_of_unused(void) {
+    static const struct {
+        const char *name, *what;
+    } unused[] = {{"REDIS_URL", "a cache in Redis"}, {"STREAM_ADDR", "streams over WebSocket"}};
+    for (size_t i = 0; i < sizeof unused / sizeof unused[0]; i++) {
+        const char *value = getenv(unused[i].name);
+        if (value != NULL && value[0] != '\0') {
+            gs_log(GS_LOG_WARNING, "setting_unused", "%s is set, but this program does not have %s", unused[i].name,
+                   unused[i].what);
+        }
+    }
+}
+
 static int run(struct service *service, struct gs_problem *problem) {
     service->request_niceness = gs_priority_raise();
     int error = start_node(service, problem);
@@ -308,6 +323,7 @@ static int run(struct service *service, struct gs_problem *problem) {
     }
     gs_log(GS_LOG_INFO, "started", "region %s serves HTTP on %s (port %u), gossip on %s", service->config.region,
            service->config.server_addr, gs_http_server_port(service->http), service->config.gossip_addr);
+    warn_of_unused();
     uv_run(&service->loop, UV_RUN_DEFAULT);
     return 0;
 }

@@ -14,6 +14,7 @@ struct gs_history_pool {
     struct gs_history_reader *lent[GS_HISTORY_READERS]; /* of the attached store */
     uint32_t idle_count, lent_count;
     bool attached;
+    struct gs_breaker breaker;
     void (*hurry)(void *context);
     void *hurry_context;
 };
@@ -23,6 +24,7 @@ struct gs_history_pool *gs_history_pool_new(void) {
     if (pool == NULL) {
         return NULL;
     }
+    gs_breaker_set(&pool->breaker, 0);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -64,6 +66,18 @@ void gs_history_pool_set_hurry(struct gs_history_pool *pool, void (*hurry)(void 
     pthread_mutex_unlock(&pool->lock);
 }
 
+void gs_history_pool_set_breaker(struct gs_history_pool *pool, uint32_t threshold) {
+    pthread_mutex_lock(&pool->lock);
+    gs_breaker_set(&pool->breaker, threshold);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void gs_history_pool_breaker(struct gs_history_pool *pool, struct gs_breaker *ret_breaker) {
+    pthread_mutex_lock(&pool->lock);
+    *ret_breaker = pool->breaker;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void gs_history_pool_detach(struct gs_history_pool *pool) {
     pthread_mutex_lock(&pool->lock);
     while (pool->idle_count > 0) {
@@ -72,6 +86,7 @@ void gs_history_pool_detach(struct gs_history_pool *pool) {
     }
     pool->lent_count = 0;
     pool->attached = false;
+    gs_breaker_succeeded(&pool->breaker); /* of the next store nothing is known */
     pool->hurry = NULL;
     pthread_cond_broadcast(&pool->returned);
     pthread_mutex_unlock(&pool->lock);
@@ -94,21 +109,43 @@ static bool is_past(const struct timespec *deadline) {
     return now.tv_sec > deadline->tv_sec || (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
 }
 
+static uint64_t mono_ms(void) {
+    struct timespec now = later(0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Whoever gets one says how it went (note). */
 static int take(struct gs_history_pool *pool, const struct timespec *deadline, struct gs_history_reader **ret_reader) {
     int error = 0;
     pthread_mutex_lock(&pool->lock);
-    while (error == 0 && pool->attached && pool->idle_count == 0) {
+    uint64_t now_ms = mono_ms();
+    while (error == 0 && pool->attached && pool->idle_count == 0 && !gs_breaker_refuses(&pool->breaker, now_ms)) {
         error = pthread_cond_timedwait(&pool->returned, &pool->lock, deadline);
+        now_ms = mono_ms();
     }
     if (!pool->attached) {
         error = GS_ESTORE;
     } else if (error != 0) {
         error = GS_EOVERLOADED;
+    } else if (!gs_breaker_try(&pool->breaker, now_ms)) {
+        error = GS_ESTORE;
     } else {
         *ret_reader = pool->lent[pool->lent_count++] = pool->idle[--pool->idle_count];
     }
     pthread_mutex_unlock(&pool->lock);
     return error;
+}
+
+/* Did the store answer? Others may wait for a reader in vain. */
+static void note(struct gs_history_pool *pool, bool answered) {
+    pthread_mutex_lock(&pool->lock);
+    if (answered) {
+        gs_breaker_succeeded(&pool->breaker);
+    } else {
+        gs_breaker_failed(&pool->breaker, mono_ms());
+        pthread_cond_broadcast(&pool->returned);
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void hurry(struct gs_history_pool *pool) {
@@ -151,6 +188,7 @@ int gs_history_borrow(struct gs_history_pool *pool, struct gs_history_reader **r
         return error;
     }
     error = settle(pool, reader, &deadline);
+    note(pool, error != GS_ESTORE && error != GS_EIO);
     if (error != 0) {
         gs_history_return(pool, reader);
         return error;

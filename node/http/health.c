@@ -50,6 +50,9 @@ static void write_checks(const struct health *health, struct gs_buffer *out) {
     const struct gs_node_status *node = &health->node;
     gs_buffer_printf(out, ",\"checks\":{\"store\":{\"status\":\"%s\",\"engine\":", node->store_ok ? "ok" : "down");
     gs_json_write_string(node->store_name, strnlen(node->store_name, sizeof node->store_name), out);
+    gs_buffer_printf(out, ",\"breaker\":\"%s\",\"failures\":%" PRIu32 ",\"historyBreaker\":\"%s\"",
+                     gs_breaker_name(node->store_breaker.state), node->store_breaker.failures,
+                     gs_breaker_name(node->history_breaker.state));
     gs_buffer_printf(out,
                      "},\"core\":{\"status\":\"%s\",\"lastTurnMs\":%" PRIu64 ",\"aggregates\":%" PRIu64
                      ",\"residentBytes\":%" PRIu64 "}",

@@ -2,6 +2,7 @@
 #include "node/http/handlers.h"
 #include "node/http/metrics.h"
 
+#include <inttypes.h>
 #include <sys/resource.h>
 
 struct number {
@@ -150,6 +151,25 @@ static void write_waits(const struct gs_node_status *node, struct gs_buffer *out
     }
 }
 
+/* 0 closed, 1 half-open, 2 open: more is worse. */
+static unsigned level_of(const struct gs_breaker *breaker) {
+    return breaker->state == GS_BREAKER_CLOSED ? 0 : breaker->state == GS_BREAKER_HALF_OPEN ? 1 : 2;
+}
+
+static void write_breakers(const struct gs_node_status *node, struct gs_buffer *out) {
+    gs_buffer_printf(out,
+                     "# HELP gs_breaker_state Of the store's circuit breakers: 0 closed, 1 half-open, 2 open.\n"
+                     "# TYPE gs_breaker_state gauge\n"
+                     "gs_breaker_state{path=\"write\"} %u\ngs_breaker_state{path=\"history\"} %u\n",
+                     level_of(&node->store_breaker), level_of(&node->history_breaker));
+    gs_buffer_printf(out,
+                     "# HELP gs_breaker_opened_total How often they opened since the store was last read.\n"
+                     "# TYPE gs_breaker_opened_total counter\n"
+                     "gs_breaker_opened_total{path=\"write\"} %" PRIu64
+                     "\ngs_breaker_opened_total{path=\"history\"} %" PRIu64 "\n",
+                     node->store_breaker.opened, node->history_breaker.opened);
+}
+
 static void write_process(const struct gs_http_context *context, struct gs_buffer *out) {
     struct rusage usage = {0};
     struct gs_connections *connections = (struct gs_connections *)(uintptr_t)&context->connections;
@@ -179,6 +199,7 @@ int gs_handle_metrics(struct gs_http_request *request, struct gs_http_response *
     write_lags(&node, out);
     write_node(&node, out);
     write_waits(&node, out);
+    write_breakers(&node, out);
     write_process(request->context, out);
     gs_metrics_write(&request->context->metrics, out);
     response->status = 200;

@@ -1,5 +1,7 @@
 #include "node/serve/config.h"
 
+#include "node/store/breaker.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,8 @@ enum setting {
     CORS_ORIGINS,
     HTTP_LOG,
     QUEUE_TARGET,
+    L1_BYTES,
+    BREAKER_THRESHOLD,
     TLS,
     MAX_SKEW,
     AUDIT_DAYS,
@@ -92,6 +96,10 @@ static const struct {
     [QUEUE_TARGET] =
         {"GS_QUEUE_TARGET", "queue-target", "100",
          "milliseconds that requests may wait for the core and the disk before new ones are refused; 0: any"},
+    [L1_BYTES] = {"GS_L1_BYTES", "l1-bytes", "268435456",
+                  "bytes of answers to reads that are kept in memory, 1 MiB to 1 TiB"},
+    [BREAKER_THRESHOLD] = {"CIRCUIT_BREAKER_THRESHOLD", "circuit-breaker-threshold", "5",
+                           "failures of the store in a row after which requests no longer wait for it, 1..1000"},
     [TLS] = {"GS_TLS", "tls", "off", "off: TLS ends at a proxy in front (deploy/up.sh --tls)"},
     [AUDIT_DAYS] = {"GS_AUDIT_DAYS", "audit-days", "365", "days that the audit log is kept; 0: for ever"},
     [RETENTION] = {"GS_RETENTION", "retention", "forever",
@@ -187,8 +195,16 @@ static int read_number(const char *values[SETTING_COUNT], enum setting setting, 
 
 static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_config *config, struct gs_problem *problem) {
     uint64_t threads = 0;
+    uint64_t failures = 0;
     int error = read_number(values, HTTP_THREADS, 4, 16384, &threads, problem);
     config->http_threads = (uint32_t)threads;
+    if (error == 0) {
+        error = read_number(values, BREAKER_THRESHOLD, 1, GS_BREAKER_THRESHOLD_MAX, &failures, problem);
+        config->breaker_threshold = (uint32_t)failures;
+    }
+    if (error == 0) {
+        error = read_number(values, L1_BYTES, UINT64_C(1) << 20, UINT64_C(1) << 40, &config->l1_bytes, problem);
+    }
     if (error == 0) {
         error = read_number(values, AUDIT_DAYS, 0, 36500, &config->audit_days, problem);
     }

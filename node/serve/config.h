@@ -41,6 +41,8 @@ struct gs_serve_config {
     const char *trusted_proxies; /* "" : none */
     const char *cors_origins;    /* "" : none */
     uint32_t queue_target_ms;
+    uint32_t breaker_threshold;
+    uint64_t l1_bytes;
     uint32_t http_log; /* 0 off, 1 errors, 2 refusals, 3 all */
     uint64_t max_skew_ms;
     uint64_t audit_days; /* 0: for ever */

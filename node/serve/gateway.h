@@ -39,6 +39,7 @@ struct gs_node_status {
     uint32_t peer_count;
     uint64_t verified_ago_ms; /* since a comparison with a peer last came to an end; UINT64_MAX: none yet */
     bool store_ok;
+    struct gs_breaker store_breaker, history_breaker; /* of writes; of reads of the past */
     char store_name[16];
     uint64_t store_behind; /* records stored that history and SQL do not show yet */
     uint32_t peers_alive;

@@ -18,7 +18,7 @@ enum {
     STATUS_INTERVAL_MS = 100,
     RELOAD_DELAY_MS = 1000,  /* then doubled … */
     RELOAD_LAST_MS = 4000,   /* … up to this */
-    AWAY_GRACE_MS = 1000,    /* for a store that is away: writes wait so long, then they are refused */
+    AWAY_GRACE_MS = 1000,    /* for a store that is away: writes wait so long, or until the breaker opens */
     COMMANDS_PER_WAKE = 1024 /* then links, store and timers get their turn */
 };
 
@@ -252,22 +252,33 @@ static void on_rewritten(void *context, uint64_t tag, int error) {
     gs_rewriter_done(&node->rewriter, node->gateway, tag, error);
 }
 
-static void on_grace_over(uv_timer_t *timer) {
-    gs_node_step(timer->data, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
+/* Nobody waits for the store any more. */
+static void refuse_writes(struct gs_node *node) {
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_STORE_AWAY});
 }
 
-static void on_away(void *context, bool away, const char *reason) {
+static void on_grace_over(uv_timer_t *timer) {
+    refuse_writes(timer->data);
+}
+
+static void on_away(void *context, bool away, bool open, const char *reason) {
     struct gs_node *node = context;
-    node->store_away = away;
-    if (away) {
+    if (away && !node->store_away) {
         gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
         gs_log(GS_LOG_ERROR, "store_away", "the store is away: %s; reads go on, writes are refused until it is back",
                reason);
         uv_timer_start(&node->grace, on_grace_over, AWAY_GRACE_MS, 0);
-    } else {
+    } else if (!away && node->store_away) {
         gs_log(GS_LOG_INFO, "store_back", "the store is back");
         uv_timer_stop(&node->grace);
+    }
+    bool back = !away && node->store_away;
+    node->store_away = away;
+    if (back) {
         gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_STORE_BACK});
+    } else if (open && uv_is_active((uv_handle_t *)&node->grace) != 0) {
+        uv_timer_stop(&node->grace);
+        refuse_writes(node);
     }
 }
 
@@ -425,7 +436,8 @@ static int start_store(struct gs_node *node, struct gs_problem *problem) {
                                            .kept = on_kept,
                                            .rewritten = on_rewritten,
                                            .truncated = on_truncated,
-                                           .away = on_away};
+                                           .away = on_away,
+                                           .breaker_threshold = node->config.breaker_threshold};
     struct gs_history_pool *history = gs_gateway_history(node->gateway);
     error = node->core != NULL ? gs_history_pool_attach(history, store) : 0;
     if (error == 0) {
@@ -630,6 +642,7 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
         return gs_problem_set(problem, GS_ENOMEM, "", "out of memory");
     }
     gs_gateway_set_target(node->gateway, config->queue_target_ms);
+    gs_history_pool_set_breaker(gs_gateway_history(node->gateway), config->breaker_threshold);
     init_handles(node);
     node->notes = gs_note_writer_new(config->loop, config->notes_directory, on_note_failed, node);
     bool books = gs_book_keeper_new(config->database_url, &node->books) == 0;

@@ -29,8 +29,9 @@ struct gs_node_config {
     const char *const *seeds;
     uint32_t seed_count;
     size_t cache_bytes;
-    int request_niceness;     /* of the threads that call the gateway (priority.h) */
-    uint32_t queue_target_ms; /* admission.h */
+    int request_niceness;       /* of the threads that call the gateway (priority.h) */
+    uint32_t queue_target_ms;   /* admission.h */
+    uint32_t breaker_threshold; /* failures of the store in a row; 0: GS_BREAKER_THRESHOLD */
     /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
     void (*failed)(void *context, const char *reason);
     /* An aggregate in memory was not what the log makes of it, and was replaced. Called on the loop. */

@@ -27,6 +27,13 @@ void gs_node_on_status(uv_timer_t *timer) {
     status.verified_ago_ms = node->verified_ms > 0 ? status.loop_mono_ms - node->verified_ms : UINT64_MAX;
     memcpy(status.store_name, node->store_name, sizeof status.store_name);
     status.store_behind = node->store != NULL ? gs_store_thread_behind(node->store) : 0;
+    gs_history_pool_breaker(gs_gateway_history(node->gateway), &status.history_breaker);
+    if (node->store != NULL) {
+        gs_store_thread_breaker(node->store, &status.store_breaker);
+    }
+    if (node->reloading && node->damage[0] == '\0') { /* there is none to write to until it is read again */
+        status.store_breaker.state = GS_BREAKER_OPEN;
+    }
     status.peers_configured = node->config.seed_count;
     status.bytes_in = links.bytes_in;
     status.bytes_out = links.bytes_out;

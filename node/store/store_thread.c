@@ -55,7 +55,7 @@ struct gs_store_thread {
     uv_async_t async;
     struct gs_store *store; /* the thread's; NULL if it should end without closing it */
 
-    uv_mutex_t mutex; /* guards the next nine */
+    uv_mutex_t mutex; /* guards the next ten */
     uv_cond_t wake;
     struct job_list waiting;
     struct job_list done;
@@ -64,6 +64,7 @@ struct gs_store_thread {
     bool ended; /* the store is closed, the thread returns */
     bool away;
     char reason[GS_PROBLEM_DETAIL_MAX]; /* why it is */
+    struct gs_breaker breaker;          /* of appends */
 
     struct gs_project_thread *projector; /* writes the index apart; NULL: this thread does */
 
@@ -74,8 +75,8 @@ struct gs_store_thread {
     /* The loop's own. */
     struct gs_store_callbacks callbacks;
     uint32_t outstanding;
-    bool told_away; /* what the loop has been told */
-    bool stopped;   /* stop was called: nothing is delivered any more */
+    bool told_away, told_open; /* what the loop has been told */
+    bool stopped;              /* stop was called: nothing is delivered any more */
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -108,17 +109,36 @@ static void job_free(struct job *job) {
     free(job);
 }
 
-static void set_away(struct gs_store_thread *thread, bool away, const char *reason) {
+static uint64_t now_ms(void) {
+    return uv_hrtime() / 1000000;
+}
+
+/* An attempt to append found the store away. Whether the breaker is open. */
+static bool note_away(struct gs_store_thread *thread, const char *reason) {
     uv_mutex_lock(&thread->mutex);
-    if (thread->away != away) {
-        thread->away = away;
+    gs_breaker_failed(&thread->breaker, now_ms());
+    bool open = thread->breaker.state != GS_BREAKER_CLOSED;
+    if (!thread->away) {
         memcpy(thread->reason, reason, sizeof thread->reason);
+    }
+    thread->away = true;
+    uv_async_send(&thread->async);
+    uv_mutex_unlock(&thread->mutex);
+    return open;
+}
+
+static void note_back(struct gs_store_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    gs_breaker_succeeded(&thread->breaker);
+    if (thread->away) {
+        thread->away = false;
         uv_async_send(&thread->async);
     }
     uv_mutex_unlock(&thread->mutex);
 }
 
-/* Waits before the next attempt; false when the thread is to stop. A wake-up for a new job does not shorten it. */
+/* Waits before the next attempt, and lets it through; false when the thread is to stop. A wake-up for a new job does
+ * not shorten it. */
 static bool pause_append(struct gs_store_thread *thread, uint64_t ms) {
     const uint64_t end = uv_hrtime() + ms * 1000000;
     uv_mutex_lock(&thread->mutex);
@@ -126,6 +146,7 @@ static bool pause_append(struct gs_store_thread *thread, uint64_t ms) {
         (void)uv_cond_timedwait(&thread->wake, &thread->mutex, end - now);
     }
     bool go_on = !thread->stopping;
+    (void)gs_breaker_try(&thread->breaker, now_ms()); /* it says yes: nobody else tries, and the pause is over */
     uv_mutex_unlock(&thread->mutex);
     return go_on;
 }
@@ -152,15 +173,16 @@ static int append(struct gs_store_thread *thread, const struct job *job) {
     GS_FAILPOINT("append.before");
     int error = store->methods->append(store, records, job->count);
     for (uint64_t ms = GS_STORE_RETRY_FIRST_MS; error == GS_ESTORE; ms *= 2) {
-        set_away(thread, true, store->trouble);
-        if (!pause_append(thread, ms < GS_STORE_RETRY_LAST_MS ? ms : GS_STORE_RETRY_LAST_MS)) {
+        ms = note_away(thread, store->trouble) && ms < GS_BREAKER_PAUSE_MS ? GS_BREAKER_PAUSE_MS : ms;
+        ms = ms < GS_STORE_RETRY_LAST_MS ? ms : GS_STORE_RETRY_LAST_MS;
+        if (!pause_append(thread, ms)) {
             return GS_ESHUTDOWN;
         }
         error = store->methods->append(store, records, job->count);
     }
     if (error == 0) {
         GS_FAILPOINT("append.after");
-        set_away(thread, false, store->trouble);
+        note_back(thread);
     }
     return error;
 }
@@ -324,13 +346,16 @@ static void on_async(uv_async_t *async) {
     struct job_list done = thread->done;
     bool ended = thread->ended;
     bool away = thread->away;
+    bool open = thread->breaker.state != GS_BREAKER_CLOSED;
     char reason[sizeof thread->reason];
     memcpy(reason, thread->reason, sizeof reason);
     thread->done = (struct job_list){0};
     uv_mutex_unlock(&thread->mutex);
-    if (away != thread->told_away && !thread->stopped && thread->callbacks.away != NULL) {
+    bool news = away != thread->told_away || open != thread->told_open;
+    if (news && !thread->stopped && thread->callbacks.away != NULL) {
         thread->told_away = away;
-        thread->callbacks.away(thread->callbacks.context, away, reason);
+        thread->told_open = open;
+        thread->callbacks.away(thread->callbacks.context, away, open, reason);
     }
     for (struct job *job = pop(&done); job != NULL; job = pop(&done)) {
         thread->outstanding--;
@@ -385,6 +410,7 @@ int gs_store_thread_start(uv_loop_t *loop, struct gs_store *store, const struct 
     }
     thread->store = store;
     thread->callbacks = *callbacks;
+    gs_breaker_set(&thread->breaker, callbacks->breaker_threshold);
     int error = start(loop, thread);
     if (error != 0) {
         free(thread);
@@ -508,6 +534,12 @@ void gs_store_thread_hurry(struct gs_store_thread *thread) {
 
 uint64_t gs_store_thread_behind(const struct gs_store_thread *thread) {
     return records_behind(thread->store);
+}
+
+void gs_store_thread_breaker(struct gs_store_thread *thread, struct gs_breaker *ret_breaker) {
+    uv_mutex_lock(&thread->mutex);
+    *ret_breaker = thread->breaker;
+    uv_mutex_unlock(&thread->mutex);
 }
 
 void gs_store_thread_stop(struct gs_store_thread *thread, void (*closed)(void *context), void *context) {

@@ -4,10 +4,11 @@
  * delays a commit by one chunk at most; so does the index over the log (gs_store_methods.project), which is written
  * when there is nothing else to do, when it has fallen behind, or when somebody waits for it. An append that finds
  * the store away or full (GS_ESTORE) is tried again until it succeeds: its completion comes late, but exactly once.
- * Meanwhile the loop is told, and reads fail. */
+ * Meanwhile the loop is told, and once more when the breaker opens (breaker.h): then nobody is to wait for it. */
 #ifndef GS_NODE_STORE_STORE_THREAD_H
 #define GS_NODE_STORE_STORE_THREAD_H
 
+#include "node/store/breaker.h"
 #include "node/store/store.h"
 
 #include <uv.h>
@@ -15,9 +16,9 @@
 struct gs_store_thread;
 
 enum {
-    GS_STORE_JOBS_MAX = 256,       /* handed over and not yet completed */
-    GS_STORE_RETRY_FIRST_MS = 100, /* then doubled … */
-    GS_STORE_RETRY_LAST_MS = 2000  /* … up to this */
+    GS_STORE_JOBS_MAX = 256,      /* handed over and not yet completed */
+    GS_STORE_RETRY_FIRST_MS = 50, /* then doubled, and a breaker's pause if that is open … */
+    GS_STORE_RETRY_LAST_MS = 2000 /* … up to this */
 };
 
 /* Called on the loop's thread, in the order in which the work was handed over. `records` are borrowed for the call. */
@@ -30,8 +31,10 @@ struct gs_store_callbacks {
     void (*log_read)(void *context, uint64_t tag, int error, struct gs_slice records, uint32_t count, bool more);
     /* May be NULL, if nothing is ever rewritten. */
     void (*rewritten)(void *context, uint64_t tag, int error);
-    /* An append found the store away, or an append succeeded after that. `reason` is one line. May be NULL. */
-    void (*away)(void *context, bool away, const char *reason);
+    /* An append found the store away, the breaker opened, or an append succeeded after that. `open`: new writes are
+     * better refused than kept waiting. `reason` is one line. May be NULL. */
+    void (*away)(void *context, bool away, bool open, const char *reason);
+    uint32_t breaker_threshold; /* failures in a row; 0: GS_BREAKER_THRESHOLD */
 };
 
 /* Takes `store` on success. GS_ENOMEM, GS_EIO (no thread or no handle to be had). */
@@ -67,6 +70,9 @@ void gs_store_thread_hurry(struct gs_store_thread *thread);
 
 /* Records that are stored and not yet projected. Not after stop. */
 uint64_t gs_store_thread_behind(const struct gs_store_thread *thread);
+
+/* A copy of the breaker of appends. Not after stop. */
+void gs_store_thread_breaker(struct gs_store_thread *thread, struct gs_breaker *ret_breaker);
 
 /* Finishes queued appends (unless the store is away; queued reads are dropped), closes the store, joins the thread;
  * then `closed` is called on the loop. No completion comes after this call, which may be made from within one. A second

@@ -233,7 +233,9 @@ class Settings(Cli):
             self.one_line(self.serve(**{name: ""}), 2, name)
 
     def test_invalid(self):
-        cases = [("GS_REGION", "a b"), ("GS_REGION", "x" * 200), ("GS_MAX_SKEW", "-1"), ("GS_MAX_SKEW", "1m"),
+        cases = [("GS_REGION", "a b"), ("GS_REGION", "x" * 200), ("CIRCUIT_BREAKER_THRESHOLD", "0"),
+                 ("CIRCUIT_BREAKER_THRESHOLD", "five"),
+                 ("GS_L1_BYTES", "1000"), ("GS_MAX_SKEW", "-1"), ("GS_MAX_SKEW", "1m"),
                  ("GS_SYNC_INTERVAL", "0"), ("GS_HTTP_THREADS", "many"), ("GS_HTTP_THREADS", "99999999999999999999"),
                  ("GS_AUTH", "maybe"), ("GS_SEEDS", "nowhere"), ("GS_START_WAIT", "1.5")]
         for name, value in cases:
@@ -414,8 +416,10 @@ class Life(Cli):
         self.assertEqual(self.node.call("GET", "/state/t/x", bearer="").json["state"], {"n": 1})
 
     def test_nobody_listens_where_seeds_point(self):
-        """A node alone serves; its health says so."""
+        """A node alone serves; its health says so. A setting that does nothing is named."""
+        self.node.extra["REDIS_URL"] = "redis://127.0.0.1:1"
         self.node.start()
+        wait_for("it warns", lambda: "REDIS_URL is set" in self.node.log())
         health = self.node.call("GET", "/health", bearer="").json
         self.assertEqual((health["status"], health["checks"]["gossip"]["status"]), ("degraded", "degraded"))
         self.assertEqual(self.node.call("PATCH", "/state/t/x", WRITE).status, 200)

@@ -81,6 +81,37 @@ class OnPostgres(unittest.TestCase):
                 self.assertIn("the store is back", node.log())
                 self.check_events(server, node)
 
+    def breakers(self, node):
+        """Of writes and of history, by /metrics; /health must say the same."""
+        lines = node.call("GET", "/metrics").body.decode().splitlines()
+        values = [int(line.split()[1]) for line in lines if line.startswith("gs_breaker_state{")]
+        store = node.call("GET", "/health").json["checks"]["store"]
+        names = ["closed", "half-open", "open"]
+        return values, [names.index(store[field]) for field in ("breaker", "historyBreaker")]
+
+    def test_the_breaker(self):
+        """At the first failure nobody waits any more, reads of the past neither; it closes by itself."""
+        with Postgres() as server, on_server(server, ("eu-west",), start=False) as cluster:
+            node = cluster["eu-west"]
+            node.extra["CIRCUIT_BREAKER_THRESHOLD"] = "1"
+            node.start()
+            self.assertEqual(node.call("POST", "/events", EVENT).status, 201)
+            self.assertEqual(node.call("GET", "/events/a/b").status, 200)
+            self.assertEqual(self.breakers(node), ([0, 0], [0, 0]))
+            server.stop()
+            began = time.monotonic()
+            self.assertEqual(node.call("POST", "/events", EVENT).status, 503)
+            self.assertLess(time.monotonic() - began, 0.7)  # five failures take longer
+            for _ in range(3):
+                self.assertEqual(node.call("GET", "/events/a/b").status, 503)
+            wait_for("it is open", lambda: [min(1, n) for n in self.breakers(node)[0]] == [1, 1])
+            server.start()
+            wait_for("writes are back", lambda: node.call("POST", "/events", EVENT).status == 201)
+            wait_for("history is back", lambda: node.call("GET", "/events/a/b").status == 200)
+            wait_for("both are closed", lambda: self.breakers(node) == ([0, 0], [0, 0]))
+            self.assertIn('gs_breaker_opened_total{path="write"} 1', node.call("GET", "/metrics").body.decode())
+            self.assertIn('gs_breaker_opened_total{path="history"} 1', node.call("GET", "/metrics").body.decode())
+
     def test_reads_go_on_while_it_is_away(self):
         with Postgres() as server, on_server(server, ("eu-west",)) as cluster:
             node = cluster["eu-west"]

@@ -19,7 +19,8 @@ struct seen {
     uint32_t stop_after; /* completions; then stop from within one */
     uint32_t closed;
     uint32_t away_count; /* how often it was told */
-    bool away;
+    uint32_t opened;     /* … that the breaker is open */
+    bool away, open;
     char reason[64];
     uv_thread_t loop_thread;
     struct gs_store_thread *thread;
@@ -56,10 +57,12 @@ static void on_log_read(void *context, uint64_t tag, int error, struct gs_slice 
     note(seen, tag, error);
 }
 
-static void on_away(void *context, bool away, const char *reason) {
+static void on_away(void *context, bool away, bool open, const char *reason) {
     struct seen *seen = context;
-    seen->away_count++;
+    seen->away_count += away != seen->away ? 1 : 0;
+    seen->opened += open && !seen->open ? 1 : 0;
     seen->away = away;
+    seen->open = open;
     (void)snprintf(seen->reason, sizeof seen->reason, "%s", reason);
 }
 
@@ -70,16 +73,23 @@ struct running {
     struct test_author author;
 };
 
-static struct running *start(struct gs_store *store) {
+static struct running *start_with(struct gs_store *store, uint32_t breaker_threshold) {
     struct running *running = calloc(1, sizeof *running);
     TEST_REQUIRE(running != NULL);
     assert_int_equal(uv_loop_init(&running->loop), 0);
     running->seen.loop_thread = uv_thread_self();
-    const struct gs_store_callbacks callbacks = {
-        .context = &running->seen, .appended = on_appended, .log_read = on_log_read, .away = on_away};
+    const struct gs_store_callbacks callbacks = {.context = &running->seen,
+                                                 .appended = on_appended,
+                                                 .log_read = on_log_read,
+                                                 .away = on_away,
+                                                 .breaker_threshold = breaker_threshold};
     assert_int_equal(gs_store_thread_start(&running->loop, store, &callbacks, &running->seen.thread), 0);
     test_author_init(&running->author, 1);
     return running;
+}
+
+static struct running *start(struct gs_store *store) {
+    return start_with(store, 0);
 }
 
 static struct running *start_url(const char *url) {
@@ -279,14 +289,19 @@ static void leaving_close(struct gs_store *store) {
     free(store);
 }
 
-static struct running *start_leaving(int failures, int final, struct leaving_store **ret_store) {
+static struct running *start_leaving_with(int failures, int final, uint32_t breaker_threshold,
+                                          struct leaving_store **ret_store) {
     static const struct gs_store_methods methods = {
         .name = "leaving", .append = leaving_append, .close = leaving_close};
     struct leaving_store *leaving = calloc(1, sizeof *leaving);
     TEST_REQUIRE(leaving != NULL);
     *leaving = (struct leaving_store){.base.methods = &methods, .failures = failures, .final = final};
     *ret_store = leaving;
-    return start(&leaving->base);
+    return start_with(&leaving->base, breaker_threshold);
+}
+
+static struct running *start_leaving(int failures, int final, struct leaving_store **ret_store) {
+    return start_leaving_with(failures, final, 0, ret_store);
 }
 
 static void test_tries_again_until_it_is_back(void **state) {
@@ -305,8 +320,33 @@ static void test_tries_again_until_it_is_back(void **state) {
     run_until(running, 5);
     assert_false(running->seen.away);
     assert_int_equal(running->seen.away_count, 2);
+    assert_int_equal(running->seen.opened, 0); /* three are not five */
     assert_int_equal(running->seen.error, 0);
     assert_int_equal(leaving->tried, 8);
+    gs_store_thread_stop(running->seen.thread, on_closed, &running->seen);
+    finish(running);
+}
+
+static void test_the_breaker_opens(void **state) {
+    (void)state;
+    struct leaving_store *leaving;
+    struct gs_breaker breaker;
+    struct running *running = start_leaving_with(4, 0, 2, &leaving);
+    assert_int_equal(append(running, 1), 0);
+    while (running->seen.opened == 0) {
+        (void)uv_run(&running->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(leaving->tried, 2); /* read while the thread pauses */
+    gs_store_thread_breaker(running->seen.thread, &breaker);
+    assert_int_equal(breaker.state, GS_BREAKER_OPEN);
+    assert_int_equal(breaker.failures, 2);
+    run_until(running, 1);
+    assert_false(running->seen.open);
+    assert_int_equal(running->seen.opened, 1);
+    assert_int_equal(running->seen.error, 0);
+    gs_store_thread_breaker(running->seen.thread, &breaker);
+    assert_int_equal(breaker.state, GS_BREAKER_CLOSED);
+    assert_int_equal(breaker.opened, 1);
     gs_store_thread_stop(running->seen.thread, on_closed, &running->seen);
     finish(running);
 }
@@ -343,7 +383,8 @@ int main(void) {
         cmocka_unit_test(test_completions_in_order),  cmocka_unit_test(test_errors_come_back),
         cmocka_unit_test(test_stop_with_queued_work), cmocka_unit_test(test_stop_within_a_completion),
         cmocka_unit_test(test_queue_is_bounded),      cmocka_unit_test(test_tries_again_until_it_is_back),
-        cmocka_unit_test(test_away_and_then_lost),    cmocka_unit_test(test_stop_while_it_is_away),
+        cmocka_unit_test(test_the_breaker_opens),     cmocka_unit_test(test_away_and_then_lost),
+        cmocka_unit_test(test_stop_while_it_is_away),
     };
     return cmocka_run_group_tests_name("store_thread", tests, NULL, NULL);
 }
