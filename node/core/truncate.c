@@ -7,7 +7,7 @@
 
 enum {
     LOOK_MS = 1000,     /* between two looks, if there is nothing to do */
-    STEP_MS = 20,       /* between two steps, if there is */
+    STEP_MS = 5,        /* between two steps, if there is */
     TROUBLE_MS = 60000, /* after one that failed */
 };
 

@@ -18,8 +18,8 @@
 #include <globalstate/hlc.h>
 
 enum {
-    GS_TRUNCATE_RECORDS_MAX = 256, /* looked at in one step */
-    GS_TRUNCATE_CHANGES_MAX = 2048 /* … and changes in them; the last record may go past it */
+    GS_TRUNCATE_RECORDS_MAX = 128, /* looked at in one step */
+    GS_TRUNCATE_CHANGES_MAX = 256 /* … and changes in them; the last record may go past it */
 };
 
 struct gs_truncation {

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { RECORDS = 30, MINUTE_MS = 60000 };
+enum { RECORDS = 30, MINUTE_MS = 60000, EVENTS_MAX = 16 };
 
 #define START_MS UINT64_C(1767225600000)
 
@@ -38,32 +38,41 @@ static bool has(uint32_t record, int type) {
     return record % 3 == 0 || record % 3 == (type == 0 ? 1 : 2);
 }
 
-static void append(struct truncating *truncating) {
-    struct gs_event event = {.event_type = text("test.event"), .actor = text("tester")};
-    struct gs_event_change changes[2] = {0};
-    struct gs_buffer record = {0};
-    uint32_t number = ++truncating->records;
-    event.seq = truncating->author.next_seq;
-    event.clock = gs_hlc_from_ms(START_MS + (uint64_t)number * MINUTE_MS);
-    event.changes = changes;
-    for (int type = 0; type < 2; type++) {
+/* The changes of an event, in the order of their names. */
+static void fill(struct truncating *truncating, uint32_t number, struct gs_event *event,
+                 struct gs_event_change changes[2]) {
+    event->changes = changes;
+    for (int type = 1; type >= 0; type--) {
         if (has(number, type)) {
-            changes[event.change_count++] = (struct gs_event_change){
+            changes[event->change_count++] = (struct gs_event_change){
                 .aggregate_type = text(types[type]),
                 .aggregate_id = text(ids[type]),
-                .delta = {.origin = truncating->author.origin, .seq = event.seq, .clock = event.clock}};
+                .delta = {.origin = truncating->author.origin, .seq = event->seq, .clock = event->clock}};
             truncating->versions[type]++;
         }
     }
-    if (event.change_count == 2) { /* in the order of their names */
-        struct gs_event_change first = changes[0];
-        changes[0] = changes[1];
-        changes[1] = first;
+}
+
+/* A record of so many events, all alike. */
+static void append_events(struct truncating *truncating, uint32_t count) {
+    struct gs_event events[EVENTS_MAX] = {0};
+    struct gs_event_change changes[EVENTS_MAX][2] = {0};
+    struct gs_buffer record = {0};
+    uint32_t number = ++truncating->records;
+    for (uint32_t i = 0; i < count; i++) {
+        events[i] = (struct gs_event){.event_type = text("test.event"), .actor = text("tester")};
+        events[i].seq = truncating->author.next_seq + i;
+        events[i].clock = gs_hlc_from_ms(START_MS + (uint64_t)number * MINUTE_MS + i);
+        fill(truncating, number, &events[i], changes[i]);
     }
-    test_author_seal(&truncating->author, &event, 1, NULL, 0, &record);
+    test_author_seal(&truncating->author, events, count, NULL, 0, &record);
     struct gs_store *store = truncating->fixture->store;
     assert_int_equal(store->methods->append(store, gs_slice_make(record.bytes, record.length), 1), 0);
     gs_buffer_close(&record);
+}
+
+static void append(struct truncating *truncating) {
+    append_events(truncating, 1);
 }
 
 static void project(struct truncating *truncating) {
@@ -336,17 +345,22 @@ static void test_states_at_the_base(void **state) {
     assert_int_equal(find_state(truncating, 1, UINT64_MAX), truncating->versions[1]);
 }
 
-static void test_bounded_steps(void **state) {
-    struct truncating *truncating = *state;
-    while (truncating->records < 600) {
-        append(truncating);
-    }
+/* All that there is, up to now. */
+static void allow_all(struct truncating *truncating) {
     project(truncating);
     keep(truncating);
     struct gs_head head = test_author_head(&truncating->author);
     assert_int_equal(gs_vector_set(&truncating->request.stable, &head), 0);
     truncating->request.low = truncating->records;
-    truncating->request.now_ms = START_MS + 601 * MINUTE_MS;
+    truncating->request.now_ms = START_MS + (truncating->records + 1) * MINUTE_MS;
+}
+
+static void test_bounded_steps(void **state) {
+    struct truncating *truncating = *state;
+    while (truncating->records < 2 * GS_TRUNCATE_RECORDS_MAX + 10) {
+        append(truncating);
+    }
+    allow_all(truncating);
     step(truncating, "1s");
     assert_true(truncating->result.more);
     assert_int_equal(truncating->result.position, GS_TRUNCATE_RECORDS_MAX);
@@ -356,12 +370,33 @@ static void test_bounded_steps(void **state) {
     assert_true(truncating->result.more);
     step(truncating, "1s");
     assert_false(truncating->result.more);
-    assert_log(truncating, 600, 600);
+    assert_log(truncating, truncating->records, truncating->records);
     reopen(truncating);
-    assert_log(truncating, 600, 600);
     append(truncating);
     project(truncating);
-    assert_log(truncating, 600, 600);
+    assert_log(truncating, truncating->records - 1, truncating->records - 1);
+}
+
+/* Records of many changes: a step ends with the one that goes past the bound. */
+static void test_bounded_changes(void **state) {
+    struct truncating *truncating = *state;
+    while (truncating->records < GS_TRUNCATE_RECORDS_MAX) {
+        append_events(truncating, EVENTS_MAX);
+    }
+    allow_all(truncating);
+    step(truncating, "1s");
+    assert_true(truncating->result.more);
+    uint64_t changes = 0;
+    for (uint32_t number = RECORDS + 1; number < truncating->result.position; number++) {
+        changes += (number % 3 == 0 ? 2u : 1u) * EVENTS_MAX;
+    }
+    assert_true(truncating->result.position > RECORDS);
+    assert_true(changes < GS_TRUNCATE_CHANGES_MAX);
+    assert_true(changes + (2 * RECORDS) + (2 * EVENTS_MAX) >= GS_TRUNCATE_CHANGES_MAX);
+    while (truncating->result.more) {
+        step(truncating, "1s");
+    }
+    assert_log(truncating, truncating->records, truncating->records);
 }
 
 int main(void) {
@@ -375,6 +410,7 @@ int main(void) {
         ON_ALL(test_nothing_that_somebody_needs),
         ON_ALL(test_states_at_the_base),
         ON_ALL(test_bounded_steps),
+        ON_ALL(test_bounded_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ from postgres import Postgres  # noqa: E402
 
 EVENTS = 30  # a request: so that states are kept for looking back, too
 REQUESTS = 40  # a life, at most
-LIFE_SECONDS = 20  # which no life on a machine that works takes
+LIFE_SECONDS = 60  # which no life takes, even on a machine that is busy otherwise
 CUT_SECONDS = 4  # for something to become old enough to go
 KINDS = ("ledger", "passing")  # aggregate types, in turn; events of the second go
 RETENTION = "passing=1s"
@@ -65,17 +65,18 @@ class Run:
 
     def call(self, client, *arguments, **options):
         """An answer, or Died; 503s of a node that has just started are waited for."""
-        end = time.monotonic() + LIFE_SECONDS
+        end, seen = time.monotonic() + LIFE_SECONDS, None
         while True:
             try:
-                answer = client.call(*arguments, **options)
+                answer = seen = client.call(*arguments, **options)
                 if answer.status != 503:
                     return answer
-            except (OSError, EOFError, AssertionError, ValueError):
-                pass
+            except (OSError, EOFError, AssertionError, ValueError) as error:
+                seen = error
             if not self.node.alive():
                 raise Died
-            assert time.monotonic() < end, f"no answer; its log: {self.node.log()[-2000:]}"
+            assert time.monotonic() < end, \
+                f"{arguments[:2]}, armed {self.node.extra.get('TEST_FAILPOINT')}: {seen}; its log: {self.node.log()[-2000:]}"
             time.sleep(0.004)
 
     def write(self, client):
