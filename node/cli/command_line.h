@@ -14,6 +14,7 @@ int gs_cli_sync(int argc, char **argv);
 int gs_cli_replay(int argc, char **argv);
 int gs_cli_events(int argc, char **argv);
 int gs_cli_verify(int argc, char **argv);
+int gs_cli_salvage(int argc, char **argv);
 int gs_cli_erase(int argc, char **argv);
 int gs_cli_export(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const struct {
     {"forks", gs_cli_forks, "show regions that have signed two histories; decide which one is kept"},
     {"export", gs_cli_export, "everything that a region has written down about one subject"},
     {"erase", gs_cli_erase, "take the data of one actor's events out of regions' logs; the chains stay whole"},
+    {"salvage", gs_cli_salvage, "give up what nobody can heal in a stopped node's log; shows it first"},
     {"verify", gs_cli_verify, "walk a stopped node's whole log and all that is kept beside it; name what is damaged"},
 };
 

@@ -18,7 +18,8 @@ enum {
     GIVE_UP_MS = 15000,    /* without progress, if it is not patient */
     COMPLAIN_FIRST_MS = 5000,
     COMPLAIN_MS = 60000,
-    AGAIN_MS = 30000 /* after it gave up */
+    AGAIN_MS = 30000, /* after it gave up */
+    SHOWN_BYTES = 6   /* of an origin, in a complaint */
 };
 
 enum stage { IDLE, WALKING, FETCHING, WRITING };
@@ -256,11 +257,17 @@ static void give_up(struct gs_healer *healer, uint64_t mono_ms) {
 
 static void complain(struct gs_healer *healer, const struct gs_damage_gap *gap, uint64_t mono_ms) {
     if (mono_ms >= healer->complain_mono_ms) {
+        char name[2 * SHOWN_BYTES + 1];
+        for (int i = 0; i < SHOWN_BYTES; i++) {
+            snprintf(name + 2 * i, 3, "%02x", gap->origin.bytes[i]);
+        }
         healer->complain_mono_ms = mono_ms + COMPLAIN_MS;
-        gs_log(GS_LOG_ERROR, "log_damaged",
-               "%u records of the log are damaged; nobody who can be reached has the events after %llu that belong "
-               "there: waiting for a region that does",
-               healer->damage.row_count, (unsigned long long)gap->at.seq);
+        gs_log(
+            GS_LOG_ERROR, "log_damaged",
+            "%u records of the log are damaged; nobody who can be reached has the events of origin %s… after %llu that "
+            "belong there: waiting for a region that does. If there is none any more, stop the node: `globalstate "
+            "salvage` shows what is lost without them, and goes on without them if you say so",
+            healer->damage.row_count, name, (unsigned long long)gap->at.seq);
     }
 }
 

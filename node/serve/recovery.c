@@ -96,11 +96,12 @@ static int name_damage(const struct recovery *recovery, int error, struct gs_pro
 
 /* Where records are gone, the kept states are the only copy here. */
 static int name_loss(const struct gs_store *store, const struct gs_problem *damage, struct gs_problem *problem) {
-    return gs_problem_set(
-        problem, GS_ECORRUPT, NULL,
-        "%s, and the log begins after record %llu: this store has to be made anew from another region",
-        damage->detail[0] != '\0' ? damage->detail : "the kept states do not fit the log",
-        (unsigned long long)store->log_base.position);
+    return gs_problem_set(problem, GS_ECORRUPT, NULL,
+                          "%s, and the log begins after record %llu: what it stands on is lost here. Move the store "
+                          "away and start empty: the "
+                          "node takes a snapshot from another region (what only this store had is lost)",
+                          damage->detail[0] != '\0' ? damage->detail : "the kept states do not fit the log",
+                          (unsigned long long)store->log_base.position);
 }
 
 /* Whether an error says that what was kept is of no use, rather than that nothing can be read. */

@@ -17,6 +17,11 @@
 
 #define GS_FLOOR_OTHERS "*" /* the floor of all types that have none of their own */
 
+/* The row that holds it is all that knows it: without it nothing of the log can be relied upon. */
+#define GS_BASE_DAMAGED                                                                                             \
+    "the base, which says where the log begins, is damaged: move the store away and start empty, the node takes a " \
+    "snapshot from another region"
+
 enum { GS_FLOORS_MAX = 256, GS_FLOOR_NAME_MAX = 128 };
 
 struct gs_floor {

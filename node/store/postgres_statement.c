@@ -1,5 +1,6 @@
 #include "node/store/postgres_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ROW_COLUMNS "position, origin, first_seq, last_seq, checksum, record"
@@ -193,6 +194,9 @@ int gs_pg_log_state(struct gs_postgres *postgres, uint64_t *ret_last_position, s
     *ret_last_position = gs_pg_number(result, 0, 0);
     PQclear(result);
     error = gs_pg_read_base(&postgres->link, &postgres->base.log_base);
+    if (error == GS_ECORRUPT) {
+        (void)snprintf(postgres->link.trouble, sizeof postgres->link.trouble, "%s", GS_BASE_DAMAGED);
+    }
     if (error != 0) {
         return error;
     }

@@ -1,5 +1,6 @@
 #include "node/store/sqlite_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The head that the last record of `origin` makes. */
@@ -70,6 +71,9 @@ static int load_next_position(struct gs_sqlite *sqlite) {
 int gs_sqlite_load_heads(struct gs_sqlite *sqlite) {
     gs_origin origin;
     int error = gs_sqlite_read_base(sqlite->db, &sqlite->base.log_base);
+    if (error == GS_ECORRUPT) {
+        (void)snprintf(sqlite->base.trouble, sizeof sqlite->base.trouble, "%s", GS_BASE_DAMAGED);
+    }
     error = error == 0 ? load_next_position(sqlite) : error;
     if (error != 0) {
         return error;

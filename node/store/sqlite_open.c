@@ -175,7 +175,10 @@ static int open_database(struct gs_sqlite *sqlite, const char *path, struct gs_p
         return gs_sqlite_problem(problem, sqlite->db, path, result);
     }
     error = gs_sqlite_load_heads(sqlite);
-    return error == 0 ? 0 : gs_problem_set(problem, error, NULL, "%s: %s", path, gs_error_message(error));
+    const char *trouble = sqlite->base.trouble;
+    return error == 0 ? 0
+                      : gs_problem_set(problem, error, NULL, "%s: %s", path,
+                                       trouble[0] != '\0' ? trouble : gs_error_message(error));
 }
 
 int gs_sqlite_open(const char *path, struct gs_store **ret_store, struct gs_problem *problem) {

@@ -109,6 +109,47 @@ class Heal(unittest.TestCase):
         self.assertEqual({name: (at[0], at[2]) for name, at in now.items()},
                          {name: (at[0], at[2]) for name, at in before.items()})
 
+    def salvage(self, node, *more):
+        return self.cluster.run("salvage", "--store", "sqlite:" + path_of(node), "--data-dir",
+                                os.path.join(node.directory, "data"), "--trust", self.cluster.trust_file, *more)
+
+    def test_nobody_will_ever_have_it(self):
+        """Its own newest events, which nobody else has seen: named, given up by hand, and everything else goes on."""
+        self.begin()
+        before = self.filled()
+        node, others = self.cluster[US], (self.cluster[EU], self.cluster[AP])
+        for other in others:
+            other.stop()
+        self.write(node, 6, hot="lone")
+        node.stop()
+        self.assertEqual(self.salvage(node, "--yes").returncode, 0)  # nothing is damaged: nothing is done
+        lost = []
+        self.flip(node, lambda last: lost.append(last - 2) or lost)
+        self.forget_kept(node)
+        node.start(wait=False)
+        wait_for("it says what it waits for, and what can be done", lambda: "globalstate salvage" in node.log())
+        node.kill()
+        shown = self.salvage(node)
+        self.assertEqual(shown.returncode, 1, shown)
+        self.assertIn(f"the first is record {lost[0]}.", shown.stdout)
+        self.assertIn("loses 3 records", shown.stdout)
+        self.assertRegex(shown.stdout, f"  {US} \\(origin [0-9a-f]{{6}}…\\): events 44 to 46\n")
+        self.assertEqual(self.salvage(node).stdout, shown.stdout)  # nothing was changed
+        self.assertEqual(self.salvage(node, "--yes").returncode, 0)
+        self.assertEqual(self.salvage(node).returncode, 0)
+        node.start()
+        self.assertEqual(node.state("player/lone"), {"gold": 1, "hand": "wooden sword"})  # the second of three
+        self.assertIn(US + "~", " ".join(node.status()["vector"]))  # numbers of its earlier life are not used again
+        self.write(node, 2, hot="late")
+        for other in others:
+            other.start()
+        self.cluster.wait_converged()
+        after = self.cluster[EU].states("player")
+        self.assertEqual(after, node.states("player"))
+        self.assertEqual({name: after[name][2] for name in before if name not in ("player/p0", "player/p2")},
+                         {name: at[2] for name, at in before.items() if name not in ("player/p0", "player/p2")})
+        self.check_log(node)
+
     def try_call(self, node):
         try:
             return node.call("GET", "/state/player/hot")

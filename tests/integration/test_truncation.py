@@ -3,7 +3,7 @@ document allows.
 
 usage: test_truncation.py GLOBALSTATE
 """
-import os, sys, time, unittest
+import os, sqlite3, sys, time, unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "openapi"))
 from cluster import Cluster, wait_for
@@ -75,6 +75,38 @@ class Truncation(unittest.TestCase):
         for kind in ("combat", "player"):
             state = self.call("GET", f"/state/{kind}/a").json
             self.assertEqual((state["version"], state["state"]), (total, {"n": total}))
+
+    def path(self):
+        return os.path.join(self.node.directory, "data", "globalstate.db")
+
+    def flip(self, table, column, which):
+        """A bit of a stored value; once more, and it is as it was."""
+        with sqlite3.connect(self.path()) as database:
+            value = bytearray(database.execute(f"SELECT {column} FROM {table} WHERE {which}").fetchone()[0])
+            value[len(value) // 2] ^= 4
+            database.execute(f"UPDATE {table} SET {column} = ? WHERE {which}", (bytes(value),))
+        database.close()
+
+    def test_damage_of_what_it_stands_on(self):
+        """Where the log has no copy, nothing is made up: the start is refused by name, and so says verify."""
+        self.settled()
+        states = self.node.states("combat", "player")
+        self.node.stop()
+        store = "sqlite:" + self.path()
+        newest = "type = 'combat' AND version = (SELECT max(version) FROM aggregate_states WHERE type = 'combat')"
+        for place, name in ((("aggregate_states", "state", newest), "the kept state of combat/a is damaged"),
+                            (("checkpoints", "core", "number = 1"), "the checkpoint is damaged"),
+                            (("log_base", "base", "number = 1"), "base")):
+            self.flip(*place)
+            self.node.start(wait=False)
+            self.assertEqual(self.node.wait(30), 1)
+            self.assertIn(name, self.node.log().splitlines()[-1])
+            done = self.cluster.run("verify", "--store", store)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn(name, done.stdout + done.stderr)
+            self.flip(*place)
+        self.node.start()
+        self.assertEqual(self.node.states("combat", "player"), states)
 
     def test_survives_kills_and_is_verified(self):
         self.settled()
