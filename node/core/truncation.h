@@ -19,7 +19,7 @@
 
 enum {
     GS_TRUNCATE_RECORDS_MAX = 128, /* looked at in one step */
-    GS_TRUNCATE_CHANGES_MAX = 256 /* … and changes in them; the last record may go past it */
+    GS_TRUNCATE_CHANGES_MAX = 256  /* … and changes in them; the last record may go past it */
 };
 
 struct gs_truncation {

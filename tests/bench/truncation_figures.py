@@ -54,8 +54,8 @@ class Load:
 
     def figures(self, phase):
         times = sorted(self.phases[phase])
-        return {"requests": len(times), **{f"p{p}Ms": round(times[min(len(times) - 1, int(len(times) * p / 100))] * 1e3, 2)
-                                           for p in (50, 99, 100)}}
+        at = {p: times[min(len(times) - 1, int(len(times) * p / 100))] for p in (50, 99, 100)}
+        return {"requests": len(times), **{f"p{p}Ms": round(time * 1e3, 2) for p, time in at.items()}}
 
 
 def bytes_of(node, server):
@@ -67,9 +67,10 @@ def bytes_of(node, server):
         return int(server.query("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND "
                                 "relnamespace = 'global_state'::regnamespace", "eu-west")[0][0])
     database = sqlite3.connect(os.path.join(node.directory, "data", "globalstate.db"))
-    numbers = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")]
+    pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0]
+                         for name in ("page_count", "freelist_count", "page_size"))
     database.close()
-    return (numbers[0] - numbers[1]) * numbers[2]
+    return (pages - free) * size
 
 
 def removed(node):

@@ -75,8 +75,8 @@ class Run:
                 seen = error
             if not self.node.alive():
                 raise Died
-            assert time.monotonic() < end, \
-                f"{arguments[:2]}, armed {self.node.extra.get('TEST_FAILPOINT')}: {seen}; its log: {self.node.log()[-2000:]}"
+            armed = self.node.extra.get("TEST_FAILPOINT")
+            assert time.monotonic() < end, f"{arguments}, armed {armed}: {seen}; its log: {self.node.log()[-2000:]}"
             time.sleep(0.004)
 
     def write(self, client):
