@@ -50,7 +50,7 @@ static void let_go(struct gs_bootstrap *bootstrap) {
     bootstrap->node_count = 0;
     bootstrap->asked = false;
     bootstrap->link = bootstrap->second_link = 0;
-    bootstrap->confirmed = false;
+    bootstrap->confirmed = bootstrap->second_asked = false;
     bootstrap->second_tries = 0;
     bootstrap->done_leaves = 0;
     bootstrap->phase = GS_BOOTSTRAP_ASKING;
@@ -283,7 +283,9 @@ static bool may_ask(const struct gs_core *core) {
 /* Somebody else's word on the same cut, if there is somebody. */
 static int ask_second(struct gs_core *core, struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
-    if (bootstrap->confirmed || core->mono_ms - bootstrap->second_mono_ms < GS_BOOTSTRAP_SECOND_MS) {
+    uint32_t weight = bootstrap->second_asked ? GS_BOOTSTRAP_UNANSWERED : 1;
+    uint64_t patience = bootstrap->second_asked ? GS_COMPARE_ANSWER_MS : GS_BOOTSTRAP_SECOND_MS;
+    if (bootstrap->confirmed || core->mono_ms - bootstrap->second_mono_ms < patience) {
         return 0;
     }
     for (uint32_t i = 0; i < core->peer_count; i++) {
@@ -296,8 +298,9 @@ static int ask_second(struct gs_core *core, struct gs_update *update) {
         gs_rng_bytes(&core->rng, &bootstrap->second_session, sizeof bootstrap->second_session);
         const struct gs_comparison session = {.peer = peer->id, .session = bootstrap->second_session};
         bootstrap->second_link = peer->id;
+        bootstrap->second_asked = true;
         bootstrap->second_mono_ms = core->mono_ms;
-        bootstrap->second_tries += bootstrap->phase == GS_BOOTSTRAP_CONFIRMING ? 1 : 0;
+        bootstrap->second_tries += bootstrap->phase == GS_BOOTSTRAP_CONFIRMING ? weight : 0;
         memcpy(bootstrap->second_region, peer->region, sizeof bootstrap->second_region);
         return gs_comparison_send(&session, &question, update);
     }
@@ -309,8 +312,13 @@ int gs_bootstrap_second(struct gs_core *core, struct gs_peer_state *peer, struct
                         struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
     if (!bootstrap->active || bootstrap->second_link != peer->id || answer->session != bootstrap->second_session ||
-        bootstrap->root.vector.count == 0 || answer->op != GS_COMPARE_ROOT) {
+        bootstrap->root.vector.count == 0 || (answer->op != GS_COMPARE_ROOT && answer->op != GS_COMPARE_END)) {
         return 0;
+    }
+    bootstrap->second_asked = false;
+    bootstrap->second_mono_ms = core->mono_ms;
+    if (answer->op == GS_COMPARE_END) {
+        return 0; /* it has no time for it, or has moved too far on */
     }
     const struct gs_comparison session = {.peer = peer->id, .session = answer->session};
     struct gs_compare end = {.op = GS_COMPARE_END, .end = GS_COMPARE_DONE};
@@ -425,7 +433,10 @@ void gs_bootstrap_peer_down(struct gs_core *core, uint64_t link) {
         snprintf(bootstrap->trouble, sizeof bootstrap->trouble, "%.48s: the link was lost", bootstrap->region);
         let_go(bootstrap);
     }
-    bootstrap->second_link = bootstrap->second_link == link ? 0 : bootstrap->second_link;
+    if (bootstrap->second_link == link) {
+        bootstrap->second_link = 0;
+        bootstrap->second_asked = false;
+    }
 }
 
 int gs_bootstrap_installed(struct gs_core *core, int error, struct gs_update *update) {

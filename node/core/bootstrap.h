@@ -36,6 +36,7 @@ enum {
     GS_BOOTSTRAP_CHUNK_BYTES = 512 * 1024, /* to aim at */
     GS_BOOTSTRAP_SECOND_MS = 1000,         /* between two questions to the other member … */
     GS_BOOTSTRAP_SECONDS = 30,             /* … which is asked so often, once all else is there */
+    GS_BOOTSTRAP_UNANSWERED = 10,          /* … and no answer in time counts so many times */
     GS_BOOTSTRAP_AVOIDED = 8,
     GS_BOOTSTRAP_FAILURES = 20 /* then it is done by the log */
 };
@@ -81,6 +82,7 @@ struct gs_bootstrap {
     gs_hash parts_hash;
     /* The other member. */
     bool confirmed;
+    bool second_asked; /* and has not answered: it may have to rebuild a lot; a new question would begin that anew */
     uint64_t second_link, second_session, second_mono_ms;
     uint32_t second_tries;
     char second_region[GS_REGION_NAME_MAX + 1];

@@ -15,7 +15,8 @@ struct gs_past {
     struct gs_history_reader *reader;
     const struct gs_origin_name *origins; /* sorted, of GS_COMMAND_ORIGINS */
     uint32_t origin_count;
-    const char *region; /* ours */
+    const char *region;              /* ours */
+    struct gs_past_records *records; /* NULL, or records that several rebuilds at this look share; borrowed */
 };
 
 /* Names of origins for documents; borrows `past`. */
@@ -32,6 +33,7 @@ struct gs_past_record {
     struct gs_batch_head head;
     struct gs_event *events; /* head.count of them, in the arena */
     const char *signature;   /* "valid", "invalid", "unknown_key"; NULL until it was asked for */
+    bool verified;           /* gs_past_point.verify has taken it */
 };
 
 /* Loads the record at `position`, unless it is the one that is loaded. GS_ENOTFOUND, GS_ECORRUPT (the problem names the
@@ -39,6 +41,21 @@ struct gs_past_record {
 int gs_past_record_load(const struct gs_past *past, uint64_t position, struct gs_past_record *record,
                         struct gs_problem *problem);
 void gs_past_record_close(struct gs_past_record *record);
+
+/* The records that were used last, so that many aggregates which were changed by the same large batches do not have
+ * these read and decoded once each. For one look and one set of trusted keys. Zero-initialise; gs_past_records_close.
+ */
+enum { GS_PAST_RECORDS_MAX = 32, GS_PAST_RECORDS_BYTES_MAX = 16 * 1024 * 1024 };
+struct gs_past_records {
+    struct gs_past_record items[GS_PAST_RECORDS_MAX];
+    uint64_t used[GS_PAST_RECORDS_MAX]; /* when, by `uses`; 0: never */
+    uint64_t uses;
+};
+
+/* The record at `position`, loaded: borrowed until the next call. Errors: gs_past_record_load. */
+int gs_past_records_get(const struct gs_past *past, struct gs_past_records *records, uint64_t position,
+                        struct gs_past_record **ret_record, struct gs_problem *problem);
+void gs_past_records_close(struct gs_past_records *records);
 
 /* May the reader of an answer see this aggregate? */
 struct gs_past_filter {

@@ -40,6 +40,7 @@ static void forget(struct gs_past_record *record) {
     record->bytes.length = 0;
     record->versions.length = 0;
     record->signature = NULL;
+    record->verified = false;
     gs_arena_close(&record->arena);
 }
 
@@ -77,4 +78,45 @@ int gs_past_record_load(const struct gs_past *past, uint64_t position, struct gs
     }
     record->position = error == 0 ? position : 0;
     return error;
+}
+
+/* The place that was used longest ago is taken; what is encoded in all of them is bounded, what is decoded with it. */
+static struct gs_past_record *make_room(struct gs_past_records *records) {
+    for (;;) {
+        size_t bytes = 0;
+        int oldest = 0;
+        int largest = 0;
+        for (int i = 0; i < GS_PAST_RECORDS_MAX; i++) {
+            bytes += records->items[i].bytes.length;
+            oldest = records->used[i] < records->used[oldest] ? i : oldest;
+            bool larger = records->items[i].bytes.length > records->items[largest].bytes.length;
+            largest = larger ? i : largest;
+        }
+        if (bytes <= GS_PAST_RECORDS_BYTES_MAX) {
+            records->used[oldest] = ++records->uses;
+            return &records->items[oldest];
+        }
+        gs_past_record_close(&records->items[largest]);
+        records->used[largest] = 0;
+    }
+}
+
+int gs_past_records_get(const struct gs_past *past, struct gs_past_records *records, uint64_t position,
+                        struct gs_past_record **ret_record, struct gs_problem *problem) {
+    struct gs_past_record *record = NULL;
+    for (int i = 0; i < GS_PAST_RECORDS_MAX && record == NULL; i++) {
+        if (records->items[i].position == position) {
+            records->used[i] = ++records->uses;
+            record = &records->items[i];
+        }
+    }
+    record = record != NULL ? record : make_room(records);
+    *ret_record = record;
+    return gs_past_record_load(past, position, record, problem);
+}
+
+void gs_past_records_close(struct gs_past_records *records) {
+    for (int i = 0; i < GS_PAST_RECORDS_MAX; i++) {
+        gs_past_record_close(&records->items[i]);
+    }
 }

@@ -13,10 +13,9 @@ struct rebuild {
     struct gs_slice id;
     const struct gs_past_point *point;
     struct gs_past_state *state;
-    struct gs_past_record record;
+    struct gs_past_record record; /* if the look shares none */
     struct gs_problem *problem;
-    uint64_t verified; /* position of the record that was verified last */
-    uint64_t from;     /* the version that the kept state has */
+    uint64_t from; /* the version that the kept state has */
     struct gs_past_oldest oldest;
 };
 
@@ -43,18 +42,20 @@ static const struct gs_event_change *find_change(const struct rebuild *rebuild, 
 
 static int apply(struct rebuild *rebuild, const struct gs_history_entry *entry) {
     struct gs_past_record *record = &rebuild->record;
-    int error = gs_past_record_load(rebuild->past, entry->position, record, rebuild->problem);
+    struct gs_past_records *shared = rebuild->past->records;
+    int error = shared != NULL ? gs_past_records_get(rebuild->past, shared, entry->position, &record, rebuild->problem)
+                               : gs_past_record_load(rebuild->past, entry->position, record, rebuild->problem);
     if (error != 0) {
         return error;
     }
-    if (rebuild->point->verify != NULL && rebuild->verified != entry->position) {
+    if (rebuild->point->verify != NULL && !record->verified) {
         error = rebuild->point->verify(rebuild->point->verify_context, &record->head);
         if (error != 0) {
             return gs_problem_set(rebuild->problem, error == GS_ENOMEM ? error : GS_ECORRUPT, NULL,
                                   "the log's record %llu is not what its origin signed",
                                   (unsigned long long)entry->position);
         }
-        rebuild->verified = entry->position;
+        record->verified = true;
     }
     const struct gs_event_change *change =
         entry->event < record->head.count ? find_change(rebuild, &record->events[entry->event]) : NULL;

@@ -91,7 +91,8 @@ static void rebuild_one(struct gs_rebuilder *rebuilder, const struct gs_past *pa
 
 static void on_work(uv_work_t *work) {
     struct gs_rebuilder *rebuilder = work->data;
-    struct gs_past past = {0};
+    struct gs_past_records *records = calloc(1, sizeof *records);
+    struct gs_past past = {.records = records}; /* without, it takes longer */
     int error = gs_history_borrow(rebuilder->history, &past.reader);
     for (struct job *job = rebuilder->round; job != NULL; job = job->next) {
         if (error == 0) {
@@ -102,6 +103,10 @@ static void on_work(uv_work_t *work) {
     }
     if (past.reader != NULL) {
         gs_history_return(rebuilder->history, past.reader);
+    }
+    if (records != NULL) {
+        gs_past_records_close(records);
+        free(records);
     }
 }
 

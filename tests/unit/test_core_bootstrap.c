@@ -227,6 +227,43 @@ static void test_too_many_leaves(void **state) {
     assert_caught(world, "is not one");
 }
 
+static void second_says(struct world *world, const struct gs_compare *word) {
+    struct gs_buffer body = {0};
+    struct gs_buffer message = {0};
+    gs_compare_write(word, &body);
+    gs_message_write_compare(gs_slice_make(body.bytes, body.length), &message);
+    core_step(
+        &world->fixture,
+        (struct gs_core_event){.type = GS_CORE_MESSAGE,
+                               .peer = {.peer = OTHER + 1, .message = gs_slice_make(message.bytes, message.length)}});
+    gs_buffer_close(&body);
+    gs_buffer_close(&message);
+}
+
+/* Its root at the cut may take the other member long: it is not asked again while it works on it. */
+static void test_second_is_given_time(void **state) {
+    struct world *world = *state;
+    struct gs_bootstrap *bootstrap = &world->fixture.core->bootstrap;
+    core_tick(&world->fixture, 2000);
+    begin(world);
+    uint64_t first = bootstrap->second_session;
+    assert_int_equal(bootstrap->second_link, OTHER + 1);
+    core_tick(&world->fixture, GS_COMPARE_ANSWER_MS / 2);
+    assert_int_equal(bootstrap->second_session, first);
+    const struct gs_compare busy = {.op = GS_COMPARE_END, .session = first, .end = GS_COMPARE_BUSY};
+    second_says(world, &busy);
+    core_tick(&world->fixture, GS_BOOTSTRAP_SECOND_MS - 1);
+    assert_int_equal(bootstrap->second_session, first);
+    core_tick(&world->fixture, 1);
+    assert_int_not_equal(bootstrap->second_session, first);
+    uint64_t second = bootstrap->second_session; /* to which there is no answer at all */
+    give(world, gs_slice_make(world->chunk.bytes, world->chunk.length), true);
+    struct gs_snapshot part = {.op = GS_SNAPSHOT_CORE, .body = gs_slice_make("nothing that a start knows", 26)};
+    say(world, LIAR, &part);
+    core_tick(&world->fixture, GS_COMPARE_ANSWER_MS);
+    assert_int_not_equal(bootstrap->second_session, second);
+}
+
 /* The other member has another state at the same cut: the snapshot is not taken, whole as it is. */
 static void test_contradicted(void **state) {
     struct world *world = *state;
@@ -244,16 +281,7 @@ static void test_contradicted(void **state) {
         .key = other->keys.public_key, .vector = &word.vector, .root = word.root, .count = LEAVES};
     assert_int_equal(gs_attestation_sign(&attestation, &world->fixture.config.cluster, &other->keys), 0);
     memcpy(word.signature, attestation.signature, sizeof word.signature);
-    struct gs_buffer body = {0};
-    struct gs_buffer message = {0};
-    gs_compare_write(&word, &body);
-    gs_message_write_compare(gs_slice_make(body.bytes, body.length), &message);
-    core_step(
-        &world->fixture,
-        (struct gs_core_event){.type = GS_CORE_MESSAGE,
-                               .peer = {.peer = OTHER + 1, .message = gs_slice_make(message.bytes, message.length)}});
-    gs_buffer_close(&body);
-    gs_buffer_close(&message);
+    second_says(world, &word);
     assert_caught(world, "another state at the same cut");
 }
 
@@ -273,10 +301,10 @@ static void test_nobody_left(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_forged_root),     TEST(test_forged_chunk),      TEST(test_chunk_of_somebody_else),
-        TEST(test_chunk_cut_short), TEST(test_besides_are_tried), TEST(test_other_parts),
-        TEST(test_endless_nodes),   TEST(test_too_many_leaves),   TEST(test_contradicted),
-        TEST(test_nobody_left),
+        TEST(test_forged_root),     TEST(test_forged_chunk),         TEST(test_chunk_of_somebody_else),
+        TEST(test_chunk_cut_short), TEST(test_besides_are_tried),    TEST(test_other_parts),
+        TEST(test_endless_nodes),   TEST(test_too_many_leaves),      TEST(test_contradicted),
+        TEST(test_nobody_left),     TEST(test_second_is_given_time),
     };
     return cmocka_run_group_tests_name("core_bootstrap", tests, NULL, NULL);
 }
