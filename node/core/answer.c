@@ -17,18 +17,34 @@ void gs_answer_close(struct gs_comparison *c) {
     c->answer_bytes = 0;
 }
 
-static uint32_t sessions_of(const struct gs_core *core, gs_peer peer) {
+/* A session that was answered and that its asker has not gone on with: it may be over, and the word of that is lost. */
+static bool is_idle(const struct gs_core *core, const struct gs_comparison *c) {
+    return c->stage == GS_COMPARING_OPEN && !c->answering && c->rebuilding == 0 && c->giving == NULL &&
+           core->mono_ms + GS_COMPARE_IDLE_MS >= c->deadline_mono_ms + GS_COMPARE_STALE_MS;
+}
+
+/* Whether the peer may have one more session; the one that was idle for longest gives way. */
+static bool make_room(struct gs_core *core, gs_peer peer) {
+    struct gs_comparison *idle = NULL;
     uint32_t count = 0;
     for (int i = 0; i < GS_COMPARES_MAX; i++) {
-        const struct gs_comparison *c = core->compares.sessions[i];
-        count += c != NULL && c->peer == peer && c->verify == NULL ? 1 : 0;
+        struct gs_comparison *c = core->compares.sessions[i];
+        if (c == NULL || c->peer != peer || c->verify != NULL) {
+            continue;
+        }
+        count++;
+        bool longer = idle == NULL || c->deadline_mono_ms < idle->deadline_mono_ms;
+        idle = is_idle(core, c) && longer ? c : idle;
     }
-    return count;
+    if (count >= GS_COMPARES_PER_PEER && idle != NULL) {
+        gs_comparison_end(core, idle);
+        count--;
+    }
+    return count < GS_COMPARES_PER_PEER;
 }
 
 int gs_answer_ask(struct gs_core *core, gs_peer peer, struct gs_compare *ask, struct gs_update *update) {
-    struct gs_comparison *c =
-        sessions_of(core, peer) < GS_COMPARES_PER_PEER ? gs_comparison_new(core, peer, ask->session, ask->fresh) : NULL;
+    struct gs_comparison *c = make_room(core, peer) ? gs_comparison_new(core, peer, ask->session, ask->fresh) : NULL;
     if (c == NULL) {
         struct gs_comparison refused = {.peer = peer, .session = ask->session};
         struct gs_compare busy = {.op = GS_COMPARE_END, .end = GS_COMPARE_BUSY};

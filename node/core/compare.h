@@ -37,7 +37,8 @@ enum {
     GS_COMPARES_PER_PEER = 4,     /* that a peer may ask at once */
     GS_COMPARE_BEYOND_MAX = 8192, /* aggregates past the cut that are rebuilt for one session */
     GS_COMPARE_ANSWER_MS = 30000, /* a peer that scrubs and rebuilds may take this long */
-    GS_COMPARE_IDLE_MS = 60000,   /* then a session that nobody goes on with is forgotten */
+    GS_COMPARE_IDLE_MS = 60000,   /* then a session that nobody goes on with is forgotten … */
+    GS_COMPARE_STALE_MS = 10000,  /* … after this, if its peer asks for another one and has as many as it may */
     GS_REBUILDS_MAX = 32768,      /* asked for and not yet answered */
     GS_MEND_RETRIES = 1000        /* in one session, of aggregates that are being written */
 };

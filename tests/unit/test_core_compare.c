@@ -266,7 +266,13 @@ static void test_asker_is_bounded(void **state) {
     open.session = 99;
     say(fixture, &open);
     assert_false(asked(fixture, GS_COMPARE_NODES, &answer));
-    core_tick(fixture, 1000);
+    core_tick(fixture, GS_COMPARE_STALE_MS - 1);
+    ask.session = 100;
+    say(fixture, &ask);
+    assert_true(asked(fixture, GS_COMPARE_END, &answer)); /* the peer may still be at work on what it was told */
+    core_tick(fixture, 1);
+    say(fixture, &ask);
+    assert_false(asked(fixture, GS_COMPARE_END, &answer)); /* the oldest has given way */
     for (int i = 0; i < 14; i++) {
         core_tell(fixture, LIAR, GS_VECTOR_TELL, NULL, 0);
         core_tick(fixture, 5000);
