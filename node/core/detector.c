@@ -12,7 +12,7 @@
 
 enum {
     QUIET_MS = 1500,         /* nothing heard for so long: others are asked */
-    SUSPECT_MS = 3000,       /* no sign of life for so long */
+    SUSPECT_MS = 3000,       /* no sign of life for so long, and the way that one through others takes */
     SUSPICION_MIN_MS = 2000, /* how long a suspicion lasts when all confirm it … */
     SUSPICION_MAX_MS = 8000, /* … and when nobody does: perhaps it is us */
     LEAVE_GRACE_MS = 2000,   /* what is heard of a member that leaves, until its link is gone */
@@ -21,11 +21,20 @@ enum {
     UNANSWERED_DISTRESS_MAX = 2, /* of this alone: they may be gone all the same */
     EXAMINE_MS = 1000,
     ACK_LATE_MS = 2000,
-    ONE_WAY_MS = 4000 /* heartbeats unanswered for so long, on a link that brings the other's */
+    ROUND_TRIP_MAX_MS = 2000, /* longer ones are queues, or pauses */
+    ONE_WAY_MS = 4000         /* heartbeats unanswered for so long, on a link that brings the other's */
 };
 
 uint64_t gs_detector_patience(const struct gs_core *core, uint64_t ms) {
     return ms * (4 + core->members.distress) / 4; /* three times as long at most */
+}
+
+uint64_t gs_detector_detour(const struct gs_core *core) {
+    uint64_t longest = 0;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        longest = core->peers[i].round_trip_ms > longest ? core->peers[i].round_trip_ms : longest;
+    }
+    return longest < ROUND_TRIP_MAX_MS ? 2 * longest : 2 * ROUND_TRIP_MAX_MS;
 }
 
 void gs_detector_distress(struct gs_core *core, uint32_t by) {
@@ -159,7 +168,8 @@ static bool judge(struct gs_core *core, struct gs_member_entry *entry) {
     }
     bool never = entry->news_mono_ms == 0;
     uint64_t age = core->mono_ms - entry->news_mono_ms;
-    bool fresh = !never && age < gs_detector_patience(core, SUSPECT_MS) && !(peer == NULL && entry->unanswered);
+    uint64_t patience = gs_detector_patience(core, SUSPECT_MS) + gs_detector_detour(core);
+    bool fresh = !never && age < patience && !(peer == NULL && entry->unanswered);
     if (fresh) {
         become(core, entry, GS_PEER_ALIVE);
     } else if (entry->life == GS_PEER_ALIVE || entry->life == GS_PEER_LEFT) {

@@ -129,6 +129,9 @@ void gs_detector_renewed(struct gs_core *core, struct gs_member_entry *entry);
 void gs_detector_distress(struct gs_core *core, uint32_t by);
 /* `ms`, longer if we are in distress. */
 uint64_t gs_detector_patience(const struct gs_core *core, uint64_t ms);
+/* How long a question and its answer may be on their way through another, by the slowest of our links, in
+ * milliseconds: regions may be far apart. */
+uint64_t gs_detector_detour(const struct gs_core *core);
 /* Whether the member is heard on its link. */
 bool gs_detector_hears(const struct gs_core *core, const struct gs_peer_state *peer);
 

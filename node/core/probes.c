@@ -11,9 +11,11 @@
 #include <string.h>
 
 enum {
-    ROUND_MS = 1000,      /* for answers to come back; then the next round begins */
+    ROUND_MS = 1000,      /* for answers to come back, and their way; then the next round begins */
     DEAD_ROUND_MS = 5000, /* … while the member is dead */
-    FORWARD_MS = 700, /* a helper's wait for the member; less than a round, so that the helper's word counts in it */
+    FORWARD_MS = 700, /* a helper's wait for the member, and a round trip to it; less than a round, so that the helper's
+                         word counts in it */
+    FORWARD_TRIP_MAX_MS = 2000,
     NEWS_FRESH_MS = 3000, /* what a helper knows by others is passed on for so long */
     LOOK_MS = 500,
     DOUBT_LOOK_MS = 100
@@ -77,8 +79,9 @@ static void end_round(struct gs_core *core, struct gs_member_entry *entry) {
 
 static int step_entry(struct gs_core *core, struct gs_member_entry *entry, struct gs_update *update) {
     struct gs_probe_round *round = &entry->round;
-    uint64_t round_ms = gs_detector_patience(core, entry->life == GS_PEER_DEAD ? DEAD_ROUND_MS : ROUND_MS);
-    uint64_t wait_ms = gs_detector_patience(core, ROUND_MS);
+    uint64_t detour_ms = gs_detector_detour(core);
+    uint64_t round_ms = gs_detector_patience(core, entry->life == GS_PEER_DEAD ? DEAD_ROUND_MS : ROUND_MS) + detour_ms;
+    uint64_t wait_ms = gs_detector_patience(core, ROUND_MS) + detour_ms;
     if (round->open && core->mono_ms - round->begun_mono_ms >= wait_ms) {
         end_round(core, entry);
     }
@@ -168,8 +171,10 @@ static int send_on(struct gs_core *core, const struct gs_peer_state *asker, cons
     struct gs_members *members = &core->members;
     struct gs_forward *forward = &members->forwards[members->forward_count++];
     struct gs_buffer message = {0};
+    uint64_t wait_ms =
+        FORWARD_MS + (link->round_trip_ms < FORWARD_TRIP_MAX_MS ? link->round_trip_ms : FORWARD_TRIP_MAX_MS);
     *forward =
-        (struct gs_forward){.asker = asker->id, .asker_id = question->id, .until_mono_ms = core->mono_ms + FORWARD_MS};
+        (struct gs_forward){.asker = asker->id, .asker_id = question->id, .until_mono_ms = core->mono_ms + wait_ms};
     gs_rng_bytes(&core->rng, (uint8_t *)&forward->id, sizeof forward->id);
     if (members->look_mono_ms > core->mono_ms + DOUBT_LOOK_MS) {
         members->look_mono_ms = core->mono_ms + DOUBT_LOOK_MS;
