@@ -91,6 +91,9 @@ int gs_events_check(struct gs_core *core, const struct gs_origin_state *origin, 
     }
     int error = gs_rights_check(core, head, events);
     error = error != 0 ? error : gs_closing_check(core, origin, head, events);
+    if (error == GS_ECLOSING) {
+        gs_closing_overtaken(core, origin, head, events);
+    }
     if (error != 0) {
         discard_new(core, head, events);
     }

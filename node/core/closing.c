@@ -269,6 +269,13 @@ static const struct gs_proposal *find_proposal(const struct gs_core *core, const
     return NULL;
 }
 
+/* True if the closing follows from its batch's past, whatever is here. */
+static bool is_proved(const struct gs_core *core, const struct gs_past *past, const struct decision *decision) {
+    const struct gs_proposal *proposal = find_proposal(core, &decision->of, &past->origin->origin);
+    return proposal != NULL && decision->final == gs_past_seq(core, past, &decision->of) &&
+           gs_proof_is_complete(core, past, proposal);
+}
+
 static bool is_borne_out(const struct gs_core *core, const struct gs_past *past, const struct decision *decision) {
     const struct gs_origin_state *of = gs_registry_find(core, &decision->of);
     if (decision->kind == DECIDES_PROPOSAL) {
@@ -278,10 +285,7 @@ static bool is_borne_out(const struct gs_core *core, const struct gs_past *past,
     if (decision->kind != DECIDES_CLOSING) {
         return true;
     }
-    const struct gs_proposal *proposal = find_proposal(core, &decision->of, &past->origin->origin);
-    return proposal != NULL && decision->final == gs_past_seq(core, past, &decision->of) &&
-           gs_vector_seq(&core->applied, &decision->of) <= decision->final &&
-           gs_proof_is_complete(core, past, proposal);
+    return is_proved(core, past, decision) && gs_vector_seq(&core->applied, &decision->of) <= decision->final;
 }
 
 int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
@@ -296,6 +300,26 @@ int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *o
         }
     }
     return 0;
+}
+
+void gs_closing_abandon(struct gs_core *core, const gs_origin *origin, uint64_t seq) {
+    core->must_cut = true;
+    core->cut = (struct gs_cut){.origin = *origin, .seq = seq, .found = true};
+    memcpy(core->cut.importer, core->self->region, sizeof core->cut.importer);
+}
+
+void gs_closing_overtaken(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                          const struct gs_event *events) {
+    struct gs_past past = {.origin = origin, .head = head};
+    for (uint32_t i = 0; i < head->count && !core->must_cut; i++) {
+        for (uint32_t j = 0; j < events[i].change_count && !core->must_cut; j++) {
+            struct decision decision = read_change(&events[i].changes[j]);
+            if (decision.kind == DECIDES_CLOSING && is_proved(core, &past, &decision) &&
+                gs_vector_seq(&core->applied, &decision.of) > decision.final) {
+                gs_closing_abandon(core, &decision.of, decision.final);
+            }
+        }
+    }
 }
 
 static int add_proposal(struct gs_core *core, const gs_origin *by, const struct gs_event *event, const gs_origin *of) {

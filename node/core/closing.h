@@ -73,8 +73,10 @@ struct gs_closings {
     uint32_t retired_count, retired_capacity;
     uint32_t folded_count; /* of the closed ones, that are folded */
     uint64_t fold_mono_ms; /* when that was last looked at */
-    bool look_for_rights;  /* an origin that has been closed may hold some */
-    bool self_ended;       /* our own origin is to be closed: it writes nothing more */
+    uint64_t
+        orphan_mono_ms;   /* since when there is something that nobody else has, nor will (gs_proof_is_orphaned); 0 */
+    bool look_for_rights; /* an origin that has been closed may hold some */
+    bool self_ended;      /* our own origin is to be closed: it writes nothing more */
 };
 
 /* What a batch depends on: all that its origin had applied. `head` NULL: all that is applied here. */
@@ -95,6 +97,13 @@ bool gs_closing_wants(const struct gs_core *core, const gs_origin *origin);
 /* Whether what a batch decides is borne out by what it depends on: 0, GS_ECLOSING, GS_ENOMEM. */
 int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                      const struct gs_event *events);
+/* What our log has of the origin beyond `seq`, and what depends on it, is to be taken out (gs_cut) and written again by
+ * this node: nobody else has it, nor will. */
+void gs_closing_abandon(struct gs_core *core, const gs_origin *origin, uint64_t seq);
+/* What a batch decides is not borne out: because a life that it closes goes on beyond the final seq here, on a disk
+ * that was thought lost? Then that is given up (gs_closing_abandon). */
+void gs_closing_overtaken(struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
+                          const struct gs_event *events);
 /* Takes note of what an event decides. `by` is the origin that wrote it. 0 or GS_ENOMEM. */
 int gs_closing_apply(struct gs_core *core, const gs_origin *by, const struct gs_event *event);
 /* Takes note of what a batch of `origin` depends on, after that has advanced. 0 or GS_ENOMEM. */
@@ -125,6 +134,9 @@ bool gs_proof_may_propose(const struct gs_core *core, const struct gs_past *past
                           const struct gs_origin_state *of);
 /* True if `proposal` may end in a closing. */
 bool gs_proof_is_complete(const struct gs_core *core, const struct gs_past *past, const struct gs_proposal *proposal);
+/* True if all who are asked have voted on somebody else's proposal, and none of them has the origin beyond `*ret_seq`,
+ * while we do: by rule 2 (gossip/CLOSING.md) nobody will ever take that, nor what depends on it. */
+bool gs_proof_is_orphaned(const struct gs_core *core, const struct gs_proposal *proposal, uint64_t *ret_seq);
 
 /* closing_keep.c: into a checkpoint, and back: GS_EFORMAT, GS_ENOMEM. */
 void gs_closing_write(const struct gs_closings *closings, struct gs_buffer *out);

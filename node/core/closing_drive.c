@@ -7,7 +7,10 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { FOLD_MS = 1000 };
+enum {
+    FOLD_MS = 1000,
+    ORPHAN_MS = 2000 /* nobody has it, for so long: what was on its way has arrived */
+};
 
 /* Sets /NAME of gs.origin/ORIGIN, as an event of ours. */
 static int write_decision(struct gs_core *core, const gs_origin *of, const char *event_type, const char *name,
@@ -50,8 +53,26 @@ static const struct gs_proposal *find_own(const struct gs_core *core, const gs_o
     return NULL;
 }
 
+/* Every other member is linked, and tells of nothing of the origin beyond `seq`. One whose own disk was lost since it
+ * voted may have taken more. */
+static bool nobody_has(const struct gs_core *core, const gs_origin *origin, uint64_t seq) {
+    for (uint32_t i = 0; i < core->config.trust->count; i++) {
+        const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
+        const struct gs_peer_state *peer = gs_members_link(core, &trusted->key);
+        if (gs_stable_counts(core, trusted) &&
+            (peer == NULL || !peer->heard || gs_vector_seq(&peer->told, origin) > seq ||
+             gs_vector_seq(&peer->known, origin) > seq)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What waits may go on waiting for batches that were on a disk which is lost: then nobody tells of them. */
 static bool may_still_move(const struct gs_core *core, const struct gs_origin_state *of) {
-    return of->forked || of->waiting != NULL || core->mono_ms - of->moved_mono_ms < core->config.close_after_ms;
+    uint64_t seq = gs_vector_seq(&core->applied, &of->origin);
+    return of->forked || core->mono_ms - of->moved_mono_ms < core->config.close_after_ms ||
+           (of->waiting != NULL && !nobody_has(core, &of->origin, seq));
 }
 
 /* Each step goes into a batch of its own, so that the next one's depends on it. */
@@ -128,6 +149,24 @@ static int fold(struct gs_core *core) {
     return error;
 }
 
+/* Our disk was thought lost, and others are closing, or would close, a life of ours below what is here. */
+static void abandon_orphans(struct gs_core *core) {
+    uint64_t since = core->closings.orphan_mono_ms;
+    core->closings.orphan_mono_ms = 0;
+    for (uint32_t i = 0; i < core->closings.proposal_count && !core->must_cut; i++) {
+        const struct gs_proposal *proposal = &core->closings.proposals[i];
+        uint64_t seq = 0;
+        if (gs_closing_find(core, &proposal->of) != NULL || !gs_proof_is_orphaned(core, proposal, &seq) ||
+            !nobody_has(core, &proposal->of, seq)) {
+            continue;
+        }
+        core->closings.orphan_mono_ms = since != 0 ? since : core->mono_ms;
+        if (core->mono_ms - core->closings.orphan_mono_ms >= ORPHAN_MS) {
+            gs_closing_abandon(core, &proposal->of, seq);
+        }
+    }
+}
+
 int gs_closing_tick(struct gs_core *core) {
     if (core->waiting_for_peers || core->store_away || core->closings.self_ended || core->retired ||
         core->must_reload || core->halted) {
@@ -143,6 +182,7 @@ int gs_closing_tick(struct gs_core *core) {
     if (core->config.close_after_ms == 0) {
         return 0;
     }
+    abandon_orphans(core);
     int error = is_overtaken(core) ? gs_core_reincarnate(core) : 0;
     for (uint32_t i = 0; error == 0 && !core->must_reload && i < core->origin_count; i++) {
         error = drive(core, core->origins[i]);

@@ -121,6 +121,42 @@ static bool others_settled(const struct gs_core *core, const struct gs_past *pas
     return of != NULL && by != NULL;
 }
 
+/* How far a vote of our own key, by an earlier life maybe, had the origin. */
+static bool own_vote(const struct gs_core *core, const struct gs_proposal *proposal, uint64_t *ret_seq) {
+    *ret_seq = 0;
+    for (uint32_t i = 0; i < proposal->vote_count; i++) {
+        const struct gs_origin_state *voter = gs_registry_find(core, &proposal->votes[i].by);
+        uint64_t seq = 0;
+        if (voter == NULL || !same_key(&voter->key, &core->self->key)) {
+            continue;
+        }
+        if (!gs_witness_at(core, voter, proposal->votes[i].seq, &proposal->of, &seq)) {
+            return false;
+        }
+        *ret_seq = seq > *ret_seq ? seq : *ret_seq;
+    }
+    return true;
+}
+
+bool gs_proof_is_orphaned(const struct gs_core *core, const struct gs_proposal *proposal, uint64_t *ret_seq) {
+    const struct gs_past here = {.origin = core->self};
+    const struct gs_origin_state *by = gs_registry_find(core, &proposal->by);
+    uint64_t known = 0;
+    if (by == NULL || by == core->self || !all_voted(core, &here, proposal) || !others_settled(core, &here, proposal)) {
+        return false;
+    }
+    if (!same_key(&by->key, &core->self->key) && !own_vote(core, proposal, &known)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < core->origin_count; i++) {
+        const struct gs_origin_state *other = core->origins[i];
+        uint64_t seq = same_key(&other->key, &core->self->key) ? 0 : gs_vector_seq(&other->witnessed, &proposal->of);
+        known = seq > known ? seq : known;
+    }
+    *ret_seq = known;
+    return known > 0 && known < gs_vector_seq(&core->applied, &proposal->of);
+}
+
 /* True if `other`, which wants to close the same origin, can not end in a closing any more, or gives way. */
 static bool gives_way(const struct gs_core *core, const struct gs_past *past, const struct gs_proposal *other,
                       const struct gs_proposal *proposal) {

@@ -28,6 +28,9 @@ static bool goes(const struct gs_cut_walk *walk, const struct gs_batch_head *hea
 }
 
 static bool is_ours(const struct gs_cut_walk *walk, const struct gs_batch_head *head) {
+    if (walk->cut.found) {
+        return true;
+    }
     if (gs_origin_equal(&head->origin, &walk->cut.origin)) {
         return walk->cut.importer[0] != '\0' && strcmp(walk->cut.importer, walk->region) == 0;
     }
@@ -59,10 +62,11 @@ void gs_cut_close(struct gs_cut_walk *walk) {
     gs_vector_close(&walk->gone);
 }
 
-void gs_cut_note_name(bool ours, const gs_hash *first, uint32_t number, char ret_name[81]) {
+void gs_cut_note_name(const struct gs_cut *cut, bool ours, const gs_hash *first, uint32_t number, char ret_name[81]) {
     char text[2 * 16 + 1];
     sodium_bin2hex(text, sizeof text, first->bytes, 16);
-    snprintf(ret_name, 81, "%s%s-%u", ours ? GS_NOTE_IMPORT : GS_NOTE_LEFT, text, (unsigned)number);
+    const char *prefix = cut->found ? GS_NOTE_FOUND : ours ? GS_NOTE_IMPORT : GS_NOTE_LEFT;
+    snprintf(ret_name, 81, "%s%s-%u", prefix, text, (unsigned)number);
 }
 
 void gs_cut_note_begin(uint32_t count, struct gs_buffer *out) {

@@ -13,6 +13,8 @@ struct gs_cut {
     gs_origin origin;
     uint64_t seq;
     char importer[GS_REGION_NAME_MAX + 1]; /* the region that imports them; "": nobody */
+    bool found; /* it was on a disk that was thought lost (closing.h): nobody else has any of it, and all of it is ours
+                 */
 };
 
 enum gs_cut_fate {
@@ -40,7 +42,7 @@ void gs_cut_close(struct gs_cut_walk *walk);
 int gs_cut_decision(struct gs_slice record, char ret_name[81], struct gs_buffer *note, bool *ret_found);
 
 /* The note that keeps records for import: its form is [1, [record, …]], and `number` makes names different. */
-void gs_cut_note_name(bool ours, const gs_hash *first, uint32_t number, char ret_name[81]);
+void gs_cut_note_name(const struct gs_cut *cut, bool ours, const gs_hash *first, uint32_t number, char ret_name[81]);
 void gs_cut_note_begin(uint32_t count, struct gs_buffer *out);
 
 #endif

@@ -45,7 +45,8 @@
 #define GS_NOTE_FORK "fork-"
 #define GS_NOTE_DECIDED "decided-"
 #define GS_NOTE_IMPORT "import-"
-#define GS_NOTE_CUT "-cut" /* the end of the name of a decision that is kept before a cut */
+#define GS_NOTE_FOUND "import-found-" /* … because a disk was found (closing.h) */
+#define GS_NOTE_CUT "-cut"            /* the end of the name of a decision that is kept before a cut */
 #define GS_NOTE_LEFT "left-"
 
 enum {
@@ -138,11 +139,12 @@ struct gs_fork_search {
 
 /* An event that waits to be written again, or could not be. */
 struct gs_import_item {
-    uint32_t note;   /* index */
-    uint32_t record; /* in the note */
-    uint32_t event;  /* in the record */
-    int error;       /* 0, or why it was refused */
-    char *detail;    /* owned; of a refusal */
+    gs_origin origin; /* of the record */
+    uint32_t note;    /* index */
+    uint32_t record;  /* in the note */
+    uint32_t event;   /* in the record */
+    int error;        /* 0, or why it was refused */
+    char *detail;     /* owned; of a refusal */
     bool done;
 };
 
@@ -150,6 +152,7 @@ struct gs_import_note {
     char name[81];
     struct gs_buffer *records; /* owned, each a record */
     uint32_t record_count, record_capacity;
+    bool found;    /* GS_NOTE_FOUND */
     bool finished; /* every item is done, and the note is forgotten */
 };
 

@@ -10,7 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTE_VERSION = 1, RETRY_MS = 10000, WRITES_MAX = 256 };
+enum {
+    NOTE_VERSION = 1,
+    RETRY_MS = 10000,
+    OTHERS_MS = 10000, /* an author that may have found the same events writes them first, once it is linked so long */
+    WRITES_MAX = 256
+};
 
 static struct gs_slice slice_of(const struct gs_buffer *buffer) {
     return gs_slice_make(buffer->bytes, buffer->length);
@@ -61,8 +66,8 @@ static int add_record(struct gs_core *core, uint32_t note_index, struct gs_slice
         error = gs_array_reserve((void **)&import->items, &import->item_capacity, import->item_count,
                                  sizeof *import->items);
         if (error == 0) {
-            import->items[import->item_count++] =
-                (struct gs_import_item){.note = note_index, .record = note->record_count, .event = i};
+            import->items[import->item_count++] = (struct gs_import_item){
+                .origin = head.origin, .note = note_index, .record = note->record_count, .event = i};
         }
     }
     gs_arena_close(&arena);
@@ -86,6 +91,7 @@ static void read_done(struct gs_import *import, uint32_t note, struct gs_reader 
 
 int gs_import_recover(struct gs_core *core, const char *name, struct gs_slice bytes) {
     static const char prefix[] = GS_NOTE_IMPORT;
+    static const char found[] = GS_NOTE_FOUND;
     struct gs_import *import = &core->import;
     struct gs_reader reader;
     if (strncmp(name, prefix, sizeof prefix - 1) != 0 || import->bytes + bytes.length > GS_IMPORT_BYTES_MAX) {
@@ -97,6 +103,7 @@ int gs_import_recover(struct gs_core *core, const char *name, struct gs_slice by
     }
     uint32_t number = import->note_count++;
     import->notes[number] = (struct gs_import_note){0};
+    import->notes[number].found = strncmp(name, found, sizeof found - 1) == 0;
     memcpy(import->notes[number].name, name, strnlen(name, sizeof import->notes[number].name - 1));
     gs_reader_init(&reader, bytes.bytes, bytes.length);
     reader.nodes_left = UINT32_MAX; /* each record is bounded by itself */
@@ -355,10 +362,25 @@ static int settle_note(struct gs_core *core, uint32_t number) {
     return gs_update_note(&core->later, note->name, &bytes);
 }
 
+/* Of events that were found, those of other regions: their authors may have found them, too. They would write them
+ * under the same keys, so what arrives from them is known for what it is; two that cross would both count. */
+static bool is_for_others(const struct gs_core *core, const struct gs_import_item *item) {
+    const struct gs_origin_state *origin = gs_registry_find(core, &item->origin);
+    if (!core->import.notes[item->note].found || origin == NULL) {
+        return false;
+    }
+    const struct gs_trust_entry *author = gs_trust_find_key(core->config.trust, &origin->key);
+    const struct gs_peer_state *peer = gs_members_link(core, &origin->key);
+    return author != NULL && gs_stable_counts(core, author) &&
+           (peer == NULL || !peer->heard || core->mono_ms - peer->up_mono_ms < OTHERS_MS);
+}
+
 /* The first item that is to be tried, or item_count. */
-static uint32_t find_next(const struct gs_import *import, bool again) {
+static uint32_t find_next(const struct gs_core *core, bool again) {
+    const struct gs_import *import = &core->import;
     uint32_t next = 0;
-    while (next < import->item_count && (import->items[next].done || (import->items[next].error != 0 && !again))) {
+    while (next < import->item_count && (import->items[next].done || (import->items[next].error != 0 && !again) ||
+                                         is_for_others(core, &import->items[next]))) {
         next++;
     }
     return next;
@@ -380,10 +402,10 @@ int gs_import_tick(struct gs_core *core, struct gs_update *update) {
         return 0;
     }
     bool again = import->refused > 0 && core->mono_ms >= import->retry_mono_ms;
-    uint32_t next = find_next(import, false);
+    uint32_t next = find_next(core, false);
     if (next == import->item_count && again) {
         import->retry_mono_ms = core->mono_ms + RETRY_MS;
-        next = find_next(import, true);
+        next = find_next(core, true);
     } else {
         again = false;
     }
@@ -438,7 +460,7 @@ int gs_import_answered(struct gs_core *core, struct gs_update *update) {
         gs_command_free(command);
         import->command = NULL;
         import->count = 0;
-        return find_next(import, false) == import->item_count ? settle_notes(core) : 0;
+        return find_next(core, false) == import->item_count ? settle_notes(core) : 0;
     }
     return 0;
 }

@@ -32,7 +32,7 @@ static int write_note(struct cutting *cutting, bool ours) {
     if (pile->count == 0) {
         return 0;
     }
-    gs_cut_note_name(ours, &pile->first, pile->notes++, name);
+    gs_cut_note_name(&cutting->walk.cut, ours, &pile->first, pile->notes++, name);
     gs_cut_note_begin(pile->count, &note);
     gs_buffer_append(&note, pile->records.bytes, pile->records.length);
     int error = note.failed != 0 ? note.failed

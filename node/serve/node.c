@@ -372,9 +372,10 @@ static int cut_log(struct gs_node *node, struct gs_store **store, struct gs_prob
         return error;
     }
     node->has_cut = false;
-    gs_log(GS_LOG_WARNING, "fork_decided",
-           "a decision about a fork: %llu batches were taken out of the log from record %llu on; %llu of them are "
+    gs_log(GS_LOG_WARNING, node->cut.found ? "disk_found" : "fork_decided",
+           "%s: %llu batches were taken out of the log from record %llu on; %llu of them are "
            "written again here",
+           node->cut.found ? "this disk was thought lost" : "a decision about a fork",
            (unsigned long long)(report.ours + report.others), (unsigned long long)report.first,
            (unsigned long long)report.ours);
     return gs_store_open(node->config.database_url, store, problem);
@@ -531,7 +532,8 @@ static void on_store_closed_for_reload(void *context) {
 }
 
 static const char *why_reload(const struct gs_node *node) {
-    return node->has_cut        ? "a decision about a fork takes some of the log"
+    return node->has_cut        ? (node->cut.found ? "this disk was thought lost: what it has alone is written again"
+                                                   : "a decision about a fork takes some of the log")
            : node->installed    ? "a snapshot is installed"
            : node->core == NULL ? "the log is healed"
                                 : "a commit failed";

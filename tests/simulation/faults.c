@@ -37,15 +37,48 @@ static void isolate(struct sim_world *world) {
     }
 }
 
-/* The disk is lost for good; the key is kept. */
+/* The disk that was lost is found, and put in the place of the one that was used since. */
+static void find(struct sim_world *world, struct sim_node *node) {
+    world->found++;
+    sim_node_crash(world, node);
+    sim_disk_copy(&node->disk, &node->lost);
+    sim_disk_clear(&node->lost);
+    sim_node_disk_changed(node);
+    sim_forgive(world, node);
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        struct sim_call *call = &world->calls[i];
+        if (call->is_lost && call->node == node->index) {
+            call->forgiven = call->is_lost = false;
+        }
+    }
+}
+
+/* The disk is lost, maybe for good; the key is kept. */
 static void wipe(struct sim_world *world, struct sim_node *node) {
     if (node->core == NULL) {
         return;
     }
+    if (node->lost.count > 0 && sim_chance(&world->rng, 70)) {
+        find(world, node);
+        return;
+    }
+    bool kept = world->plan.found_disks && node->lost.count == 0;
     sim_node_crash(world, node);
+    if (kept) {
+        sim_disk_copy(&node->lost, &node->disk);
+    }
     sim_disk_clear(&node->disk);
     sim_node_disk_changed(node);
+    bool forgiven[SIM_CALLS_MAX];
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        forgiven[i] = world->calls[i].forgiven;
+    }
     sim_forgive(world, node);
+    for (uint32_t i = 0; i < world->call_count; i++) {
+        struct sim_call *call = &world->calls[i];
+        bool lost = kept && call->forgiven && !forgiven[i] && call->acked && call->node == node->index;
+        call->is_lost = call->is_lost || lost;
+    }
 }
 
 /* Cuts or mends the links between a node and those of a set. */

@@ -350,7 +350,7 @@ void sim_node_cut(struct sim_world *world, struct sim_node *node, const struct g
     world->cuts++;
     world->imported += count;
     if (count > 0) {
-        gs_cut_note_name(true, &first, 0, note.name);
+        gs_cut_note_name(cut, true, &first, 0, note.name);
         gs_cut_note_begin(count, &note.bytes);
         gs_buffer_append(&note.bytes, ours.bytes, ours.length);
         sim_disk_note(world, &node->disk, &note);

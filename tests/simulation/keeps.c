@@ -244,7 +244,18 @@ static bool has_proposal(const struct gs_closings *closings, const struct gs_pro
     return false;
 }
 
-/* What is decided about the end of origins; who has voted, since a closing to come is judged by that. */
+static bool has_closed(const struct gs_closings *closings, const struct gs_closed *c) {
+    for (uint32_t i = 0; i < closings->closed_count; i++) {
+        const struct gs_closed *d = &closings->closed[i];
+        if (gs_origin_equal(&c->of, &d->of)) {
+            return c->final == d->final && gs_origin_equal(&c->by, &d->by) && c->seq == d->seq;
+        }
+    }
+    return false;
+}
+
+/* What is decided about the end of origins, whatever came first; who has voted, since a closing to come is judged by
+ * that. */
 static bool same_closings(const struct gs_closings *a, const struct gs_closings *b) {
     bool same = a->proposal_count == b->proposal_count && a->closed_count == b->closed_count &&
                 a->retired_count == b->retired_count;
@@ -252,8 +263,7 @@ static bool same_closings(const struct gs_closings *a, const struct gs_closings 
         same = has_proposal(b, &a->proposals[i]); /* in any order: which of two counts, their clocks say */
     }
     for (uint32_t i = 0; same && i < a->closed_count; i++) {
-        same = gs_origin_equal(&a->closed[i].of, &b->closed[i].of) && a->closed[i].final == b->closed[i].final &&
-               gs_origin_equal(&a->closed[i].by, &b->closed[i].by) && a->closed[i].seq == b->closed[i].seq;
+        same = has_closed(b, &a->closed[i]);
     }
     return same;
 }

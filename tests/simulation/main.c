@@ -1,6 +1,7 @@
-/* usage: simulate [--first SEED] [--seeds N] [--forks] [--verbose]
+/* usage: simulate [--first SEED] [--seeds N] [--forks | --found] [--verbose]
  *
  * --forks: in every world a member signs two histories (forker.h).
+ * --found: in every world disks are lost, and some of them found again.
  *
  * Runs N worlds. Every sixteenth is run twice: the same seed must give the same trace. The first that fails is printed
  * with its plan; run it again with
@@ -12,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Over all worlds: a run in which nothing was decided proves nothing. */
-static uint64_t cuts, imported;
+enum kind { KIND_ANY, KIND_FORKS, KIND_FOUND };
+
+/* Over all worlds: a run in which nothing was decided, or found, proves nothing. */
+static uint64_t cuts, found, imported;
 
 static void print_plan(const struct sim_plan *plan) {
     const struct {
@@ -26,6 +29,7 @@ static void print_plan(const struct sim_plan *plan) {
         {plan->failed_commits, "failed-commits"},
         {plan->wiped_disks, "wiped-disks"},
         {plan->restored_disks, "restored-disks"},
+        {plan->found_disks, "found-disks"},
         {plan->lying_disks, "lying-disks"},
         {plan->clock_steps, "clock-steps"},
         {plan->clock_drift, "clock-drift"},
@@ -76,11 +80,20 @@ static void add_fork(struct sim_plan *plan) {
     plan->wiped_disks = plan->restored_disks = plan->lying_disks = plan->retires = false;
 }
 
-static bool run_seed(struct sim_world *world, uint64_t seed, bool forks, uint64_t *ret_trace, uint64_t *ret_steps) {
+/* The same world with disks that are lost, and without what keeps their events from being written again. */
+static void add_found(struct sim_plan *plan) {
+    plan->retention_ms = 0;
+    plan->wiped_disks = plan->found_disks = true;
+    plan->byzantine = plan->rights = plan->restored_disks = plan->lying_disks = plan->retires = false;
+    plan->fault_every_ms = 100 + plan->fault_every_ms % 300;
+    plan->chaos_ms += plan->patient ? 0 : 15000; /* time for lives to be closed meanwhile */
+}
+
+static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, uint64_t *ret_trace, uint64_t *ret_steps) {
     struct sim_plan plan;
     sim_plan_draw(seed, &plan);
-    if (forks) {
-        add_fork(&plan);
+    if (kind != KIND_ANY) {
+        (kind == KIND_FORKS ? add_fork : add_found)(&plan);
     }
     bool ok = sim_world_run(world, &plan);
     if (!ok) {
@@ -96,6 +109,7 @@ static bool run_seed(struct sim_world *world, uint64_t seed, bool forks, uint64_
         kills[i] += world->kills[i];
     }
     cuts += world->cuts;
+    found += world->found;
     imported += world->imported;
     sim_world_close(world);
     return ok;
@@ -105,18 +119,20 @@ int main(int argc, char **argv) {
     uint64_t first = 1;
     uint64_t seeds = 100;
     bool verbose = false;
-    bool forks = false;
+    enum kind kind = KIND_ANY;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--first") == 0 && i + 1 < argc) {
             first = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
             seeds = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--forks") == 0) {
-            forks = true;
+            kind = KIND_FORKS;
+        } else if (strcmp(argv[i], "--found") == 0) {
+            kind = KIND_FOUND;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             verbose = true;
         } else {
-            fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--forks] [--verbose]\n", argv[0]);
+            fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--forks | --found] [--verbose]\n", argv[0]);
             return 2;
         }
     }
@@ -126,9 +142,9 @@ int main(int argc, char **argv) {
     for (uint64_t seed = first; ok && seed < first + seeds; seed++) {
         uint64_t trace = 0;
         uint64_t again = 0;
-        ok = run_seed(world, seed, forks, &trace, &steps);
+        ok = run_seed(world, seed, kind, &trace, &steps);
         if (ok && seed % 16 == 0) {
-            ok = run_seed(world, seed, forks, &again, &steps);
+            ok = run_seed(world, seed, kind, &again, &steps);
             if (ok && trace != again) {
                 printf("FAILED seed %llu: two runs differ\n", (unsigned long long)seed);
                 ok = false;
@@ -138,7 +154,12 @@ int main(int argc, char **argv) {
             printf("seed %llu ok, trace %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
         }
     }
-    if (ok && forks) {
+    if (ok && kind == KIND_FOUND) {
+        printf("%llu disks were found, %llu logs were cut, %llu batches imported\n", (unsigned long long)found,
+               (unsigned long long)cuts, (unsigned long long)imported);
+        ok = seeds < 200 || (found > seeds / 4 && cuts > seeds / 50);
+    }
+    if (ok && kind == KIND_FORKS) {
         printf("%llu logs were cut, %llu batches imported\n", (unsigned long long)cuts, (unsigned long long)imported);
         ok = seeds < 50 || (cuts > seeds / 4 && imported > seeds / 4);
     }

@@ -81,7 +81,9 @@ void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan) {
     plan.patient = sim_chance(&rng, 8);
     plan.kill_points = plan.crashes && !plan.patient && sim_chance(&rng, 60);
     plan.retention_ms = seed % 3 == 0 && !plan.retires ? 100 + sim_below(&rng, 2000) : 0;
-    if (plan.nodes > 5) { /* every message costs more of them */
+    plan.found_disks = plan.wiped_disks && !plan.restored_disks && !plan.lying_disks && !plan.byzantine &&
+                       !plan.rights && !plan.retires && plan.retention_ms == 0; /* what is truncated is not cut */
+    if (plan.nodes > 5) {                                                       /* every message costs more of them */
         plan.calls = 10 + plan.calls % 10;
         plan.chaos_ms = 2000 + plan.chaos_ms % 1500;
     }
@@ -365,6 +367,7 @@ void sim_world_close(struct sim_world *world) {
         gs_truncation_free(node->pending_truncation);
         sim_disk_clear(&node->disk);
         sim_disk_clear(&node->backup);
+        sim_disk_clear(&node->lost);
     }
     for (uint32_t i = 0; i < world->call_count; i++) {
         gs_command_free(world->calls[i].command);

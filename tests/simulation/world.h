@@ -48,6 +48,7 @@ struct sim_plan {
     bool patient;          /* the safety phase lasts long enough for somebody to be taken for dead */
     bool leaves;           /* nodes leave and come back */
     bool retires;          /* the last node is retired for good, whatever it does meanwhile */
+    bool found_disks;      /* a disk that was lost may come back, whatever has become of its region meanwhile */
     bool rights;           /* clients make, spend and give rights of bounded counters */
     bool kill_points;      /* nodes die at named places of their work, and not only between two steps */
     uint64_t retention_ms; /* logs forget what is older; 0: nothing */
@@ -84,6 +85,7 @@ struct sim_node {
     uint64_t epoch;       /* rises with every crash: what was under way for an earlier one is void */
     struct sim_disk disk;
     struct sim_disk backup;       /* a copy of the disk at some time before */
+    struct sim_disk lost;         /* a disk that may be found; empty: none */
     bool backup_due;              /* the next fault of this kind puts it back */
     uint64_t unaware;             /* a set of nodes that were cut off when it was taken */
     struct gs_buffer pending;     /* the commit on its way to the disk */
@@ -120,6 +122,7 @@ struct sim_call {
     bool acked;
     bool refused;  /* for lack of rights: it did nothing */
     bool forgiven; /* the only disk that held it was lost */
+    bool is_lost;  /* … for as long as it is not found: its node's, after it was acknowledged */
     bool moved;    /* its region was retired */
     uint64_t epoch;
     struct gs_command *command; /* owned while active */
@@ -208,6 +211,7 @@ struct sim_world {
     uint64_t trace;                                   /* running hash of everything that happened */
     uint64_t steps;
     uint64_t cuts;     /* logs that were cut after a decision */
+    uint64_t found;    /* disks that were lost and came back */
     uint64_t imported; /* batches that were to be written again after one */
     bool failed;
     char failure[4096];
