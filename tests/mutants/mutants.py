@@ -94,6 +94,7 @@ def target_of(check):
         "simulate": "tests/simulation/simulate",
         "forks": "tests/simulation/simulate",
         "found": "tests/simulation/simulate",
+        "transcript": "tests/simulation/transcript",
         "unit": f"tests/unit/test_{check[1] if len(check) > 1 else ''}",
         "property": "tests/property/property_driver",
         "script": check[-1],
@@ -101,7 +102,8 @@ def target_of(check):
 
 
 def command_of(check, source, build):
-    """simulate SEEDS [FIRST] | forks SEEDS | found SEEDS FIRST | unit NAME | property TYPE PROGRAMS | script FILE PROGRAM"""
+    """simulate SEEDS [FIRST] | forks SEEDS | found SEEDS FIRST | unit NAME | property TYPE PROGRAMS
+    | transcript NAME | script FILE PROGRAM"""
     program = str(build / target_of(check))
     if check[0] == "simulate":
         return [program, "--seeds", check[1], "--first", check[2] if len(check) > 2 else "1"]
@@ -109,6 +111,8 @@ def command_of(check, source, build):
         return [program, "--forks", "--seeds", check[1]]
     if check[0] == "found":
         return [program, "--found", "--seeds", check[1], "--first", check[2]]
+    if check[0] == "transcript":
+        return [program, str(source / f"tests/simulation/transcripts/{check[1]}.txt")]
     if check[0] == "property":
         harness = source / "tests/property/harness.py"
         return [sys.executable, str(harness), "--driver", program, "--type", check[1], "--programs", check[2]]

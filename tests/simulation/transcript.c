@@ -9,6 +9,7 @@
  *     run MS             time passes
  *     cut A B, mend      links
  *     hole A B           what A sends to B vanishes
+ *     far MS             every message takes so much longer
  *     pause A MS         a node stands still; its links stay
  *     leave A            a node stops in good order, until it is up again
  *     crash A, up A      a node loses power for as long as it is not up again
@@ -218,6 +219,12 @@ static bool play_members(struct player *player, const char *word, uint32_t a, ui
     if (strcmp(word, "hole") == 0 && b < SIM_NODES_MAX) {
         struct sim_link *link = a < b ? &world->links[a][b] : &world->links[b][a];
         link->cut[a > b] = true;
+    } else if (strcmp(word, "far") == 0) {
+        for (uint32_t i = 0; i < world->plan.nodes; i++) {
+            for (uint32_t j = i + 1; j < world->plan.nodes; j++) {
+                world->links[i][j].slow_ms = a;
+            }
+        }
     } else if (strcmp(word, "pause") == 0) {
         node->paused_until_ms = world->now_ms + b;
     } else if (strcmp(word, "leave") == 0) {
