@@ -156,7 +156,7 @@ static int make_delete(struct gs_http_request *request, const struct making *mak
     return make_idempotency(request, making, (struct gs_slice){0}, fault);
 }
 
-/* The state after the write. A replayed answer comes without one: then it is the state now. */
+/* The state after the write; 204 if that is none. A replayed answer comes without one: then it is the state now. */
 static int answer_view(struct gs_http_request *request, const struct making *making, struct gs_http_response *response,
                        struct gs_http_fault *fault) {
     const struct gs_change_result *result = &making->command->results[0].changes[0];
@@ -168,8 +168,13 @@ static int answer_view(struct gs_http_request *request, const struct making *mak
     if (view == NULL) {
         return gs_fault_set(fault, error != 0 ? error : GS_ENOMEM);
     }
+    if (!view->exists) { /* what is not there has no representation and no ETag, here as in a GET */
+        gs_view_release(view);
+        response->status = 204;
+        return 0;
+    }
     bool created = result->created && request->method == GS_HTTP_PUT;
-    gs_http_response_view(response, view->json.length == 0 ? 204 : created ? 201 : 200, view);
+    gs_http_response_view(response, created ? 201 : 200, view);
     return 0;
 }
 
@@ -181,9 +186,9 @@ static int call(struct gs_http_request *request, const struct making *making, st
 }
 
 /* The aggregate has gone on since the client read it: what the client changed becomes operations on what is there now.
- * Nothing to do is an answer, and no event. */
-static int put_against_base(struct gs_http_request *request, const struct making *making,
-                            struct gs_http_response *response, struct gs_http_fault *fault) {
+ * Nothing to do is no event, but the core is asked all the same: it alone can compare the other preconditions with the
+ * state that is answered. */
+static int put_against_base(struct gs_http_request *request, const struct making *making, struct gs_http_fault *fault) {
     struct gs_write_change *change = making->change;
     struct gs_op *ops = NULL;
     struct gs_http_fault cause = {0};
@@ -193,14 +198,13 @@ static int put_against_base(struct gs_http_request *request, const struct making
         return fault->problem.code; /* a version that is not yet: the first refusal stands */
     }
     *fault = cause;
-    if (error != 0 || change->op_count == 0) {
-        return error != 0 ? error : answer_view(request, making, response, fault);
+    if (error != 0) {
+        return error;
     }
-    change->kind = GS_WRITE_OPS;
+    change->kind = change->op_count > 0 ? GS_WRITE_OPS : GS_WRITE_BACK;
     change->ops = ops;
     change->precondition.has_version = false;
-    error = call(request, making, fault);
-    return error != 0 ? error : answer_view(request, making, response, fault);
+    return call(request, making, fault);
 }
 
 static int answer_write(struct gs_http_request *request, const struct making *making, struct gs_http_response *response,
@@ -210,7 +214,7 @@ static int answer_write(struct gs_http_request *request, const struct making *ma
     bool older = error == GS_EVERSIONCONFLICT && fault->has_current_version &&
                  making->change->precondition.version < fault->current_version;
     if (older && making->change->kind == GS_WRITE_PUT) {
-        return put_against_base(request, making, response, fault);
+        error = put_against_base(request, making, fault);
     }
     if (error == GS_EVERSIONCONFLICT && making->change->kind == GS_WRITE_PUT) {
         snprintf(fault->problem.field, sizeof fault->problem.field, "Base-Version");

@@ -102,11 +102,12 @@ def write(pasts, past, part):
     else:
         ops = part.body
     after = apply(document, ops) if ops else document
-    statuses = (201,) if part.kind == "put" and document is None else (200,)
-    if after is None:
-        statuses = (200, 201)  # there is nothing, and it is shown as {}
-    fits = part.status in statuses and part.version == version + bool(ops) and (part.document is UNTOLD or
-                                                                                part.document == (after or {}))
+    if after is None and part.document is not UNTOLD:  # there is nothing, and nothing is shown
+        expected = (204, None, None)
+    else:
+        created = part.kind == "put" and document is None
+        expected = (201 if created else 200, version + bool(ops), UNTOLD if part.document is UNTOLD else after)
+    fits = (part.status, part.version, part.document) == expected
     return (pasts.after(past, after) if ops else past) if fits else None
 
 

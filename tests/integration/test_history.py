@@ -223,6 +223,32 @@ class History(unittest.TestCase):
             self.problem(put({"name": "x"}, 9), 409, "version_conflict", "Base-Version")
             self.assertEqual(put({}, 1).json["state"], {"wins": 7, "items": ["sword"]})
 
+    def test_put_against_an_older_version_with_preconditions(self):
+        """They are compared with the state that is there, whether or not the document leaves anything to change."""
+        old = self.gold(self.eu, 2)[0]["state"]
+        now = self.eu.call("GET", self.path)
+        put = lambda body, **headers: self.eu.call("PUT", self.path, body, headers={
+            "Base-Version": "1", **{name.replace("_", "-"): value for name, value in headers.items()}})
+        for body in (old, {"gold": 60}):
+            for headers, field in (({"If_Match": '"other"'}, "If-Match"), ({"If_None_Match": "*"}, "If-None-Match")):
+                refused = put(body, **headers)
+                self.problem(refused, 412, "precondition_failed", field)
+                self.assertEqual(refused.json["currentVersion"], 2)
+        same = put(old, If_Match=now.headers["etag"])
+        self.assertEqual((same.status, same.body, same.headers["etag"]), (200, now.body, now.headers["etag"]))
+        self.assertEqual(self.eu.call("DELETE", self.path).status, 204)
+        self.problem(put(old, If_Match="*"), 412, "precondition_failed", "If-Match")
+        self.assertEqual(self.eu.call("GET", self.path).status, 404)
+
+    def test_put_against_a_version_before_a_delete(self):
+        old = self.gold(self.eu, 1)[0]["state"]
+        self.assertEqual(self.eu.call("DELETE", self.path).status, 204)
+        answer = self.eu.call("PUT", self.path, old, headers={"Base-Version": "1"})
+        self.assertEqual((answer.status, answer.body, "etag" in answer.headers), (204, b"", False), answer)
+        self.problem(self.eu.call("GET", self.path), 404, "not_found")
+        answer = self.eu.call("PUT", self.path, {**old, "name": "x"}, headers={"Base-Version": "1"})
+        self.assertEqual((answer.status, answer.json["state"]), (201, {"name": "x"}))
+
     def roll_back(self, node, body, query="", **options):
         return node.call("POST", f"{self.path}/rollback{query}", body, **options)
 

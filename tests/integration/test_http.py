@@ -73,6 +73,15 @@ class States(Api):
         for header, value in (("If-Match", "x"), ("If-Match", '"a", "b"'), ("If-None-Match", '"a"'), ("If-Match", "")):
             self.problem(self.call("PUT", path, {}, {header: value}), 400, "invalid_argument", header)
 
+    def test_patch_that_makes_nothing(self):
+        path = "/state/player/" + self.new_id()
+        for _ in range(2):
+            answer = self.call("PATCH", path, {"ops": [{"op": "remove", "path": "/items", "value": 1}]})
+            self.assertEqual((answer.status, answer.body, "etag" in answer.headers), (204, b"", False), answer)
+            self.problem(self.call("GET", path), 404, "not_found")
+            self.call("PUT", path, {"n": 1})
+            self.assertEqual(self.call("DELETE", path).status, 204)
+
     def test_put_wants_an_object(self):
         for body in (b"[]", b"1", b'"x"', b"null"):
             self.problem(self.call("PUT", "/state/player/p", body), 400, "invalid_argument")

@@ -135,7 +135,11 @@ class Everything(unittest.TestCase):
 
     def test_4_states(self):
         path = "/state/player/" + self.new_id()
-        self.assertEqual(self.call("PATCH", path, {"ops": []}).status, 200)
+        self.assertEqual(self.call("PATCH", path, {"ops": []}).status, 204)
+        self.assertEqual(self.call("PATCH", path, {"ops": [{"op": "set", "path": "/n", "value": 1}]}).status, 200)
+        version = self.call("GET", path).json["version"]
+        self.assertEqual(self.call("DELETE", path).status, 204)
+        self.assertEqual(self.call("PUT", path, {"n": 1}, {"Base-Version": str(version)}).status, 204)
         path = "/state/player/" + self.new_id()
         for method in ("GET", "HEAD", "DELETE"):
             self.assertEqual(self.call(method, path).status, 404)
