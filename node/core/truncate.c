@@ -7,7 +7,7 @@
 
 enum {
     LOOK_MS = 1000,     /* between two looks, if there is nothing to do */
-    STEP_MS = 5,        /* between two steps, if there is */
+    STEP_MS = 5,        /* between two steps, if there is; longer if the last one took longer */
     TROUBLE_MS = 60000, /* after one that failed */
 };
 
@@ -81,6 +81,7 @@ int gs_truncate_consider(struct gs_core *core, struct gs_update *update) {
     truncation->now_ms = core->now_ms;
     truncation->turn = core->truncate_turn++;
     core->truncating = true;
+    core->truncate_mono_ms = core->mono_ms; /* until it is done: when it began */
     update->truncation = truncation;
     return 0;
 }
@@ -92,7 +93,9 @@ int gs_truncate_done(struct gs_core *core, int error, const struct gs_truncated 
         core->truncate_mono_ms = core->mono_ms + TROUBLE_MS;
         return 0;
     }
-    core->truncate_mono_ms = core->mono_ms + (truncated->more ? STEP_MS : LOOK_MS);
+    /* Half of the store's time, at most: commits get the other half, however slow it is. */
+    uint64_t took_ms = core->mono_ms - core->truncate_mono_ms;
+    core->truncate_mono_ms = core->mono_ms + (!truncated->more ? LOOK_MS : took_ms > STEP_MS ? took_ms : STEP_MS);
     core->stats.truncated += truncated->records;
     if (truncated->position <= core->base_position) {
         return 0;

@@ -8,7 +8,8 @@
  * No record goes while an origin is forked: its history may have to be built again. Batches in quarantine, and those
  * that wait, are not in the log.
  *
- * One step is bounded: commits wait for one no longer than for a group commit. */
+ * One step is bounded, so that a commit waits for one about as long as for a group commit, and steps take half of the
+ * store's time at most. */
 #ifndef GS_NODE_CORE_TRUNCATION_H
 #define GS_NODE_CORE_TRUNCATION_H
 

@@ -14,6 +14,7 @@ import atexit, glob, os, pwd, random, shutil, signal, socket, subprocess, sys, t
 
 START_SECONDS = 60
 _running = []
+_fresh = None  # a data directory as initdb leaves it: it is made once a process, and copied
 
 
 def binaries():
@@ -42,6 +43,8 @@ def free_port():
 def _end_all():
     for server in list(_running):
         server.close()
+    if _fresh is not None:
+        shutil.rmtree(os.path.dirname(_fresh), ignore_errors=True)
 
 
 atexit.register(_end_all)
@@ -50,7 +53,7 @@ atexit.register(_end_all)
 class Postgres:
     def __init__(self, start=True, clone_of=None, **settings):
         self.bin, self.process, self.port = binaries(), None, free_port()
-        self.directory = tempfile.mkdtemp(prefix="gs-postgres-")
+        self.directory = self.make_directory()
         self.data = os.path.join(self.directory, "data")
         self.log_path = os.path.join(self.directory, "log")
         self.settings = {"max_connections": 60, "shared_buffers": "64MB", **settings}
@@ -59,12 +62,11 @@ class Postgres:
         if os.getuid() == 0:
             self.user = "postgres"
             owner = pwd.getpwnam("postgres")
-            os.chown(self.directory, owner.pw_uid, owner.pw_gid)
             self.guard += [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
         _running.append(self)
         try:
             if clone_of is None:
-                self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+                self.make_data()
             else:
                 self.run("pg_basebackup", "-D", self.data, "-h", clone_of.directory, "-p", str(clone_of.port), "-U",
                          "postgres", "-R", "-X", "stream", "-c", "fast")
@@ -73,6 +75,23 @@ class Postgres:
         except BaseException:
             self.close()
             raise
+
+    @staticmethod
+    def make_directory():
+        """One that the server's user owns."""
+        directory = tempfile.mkdtemp(prefix="gs-postgres-")
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+        return directory
+
+    def make_data(self):
+        global _fresh
+        if _fresh is None:
+            made = os.path.join(self.make_directory(), "data")
+            self.run("initdb", "-D", made, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+            _fresh = made
+        self.run("/bin/cp", "-a", _fresh, self.data)
 
     def run(self, program, *arguments):
         done = subprocess.run([*self.guard, os.path.join(self.bin, program), *arguments], capture_output=True,
