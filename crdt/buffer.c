@@ -50,7 +50,12 @@ void gs_buffer_append(struct gs_buffer *buffer, const void *bytes, size_t length
     }
 }
 
+/* The way most bytes go: encoders and decoders write heads one by one. */
 void gs_buffer_byte(struct gs_buffer *buffer, uint8_t byte) {
+    if (buffer->failed == 0 && buffer->bytes != NULL && buffer->length < buffer->capacity) {
+        buffer->bytes[buffer->length++] = byte;
+        return;
+    }
     gs_buffer_append(buffer, &byte, 1);
 }
 
