@@ -76,6 +76,42 @@ class Closing(unittest.TestCase):
         self.assertEqual(self.wait_closed(ended, *REGIONS), 2)
         self.cluster.check_logs()
 
+    def test_a_disk_is_found(self):
+        """What it had alone is written again, once, under the same key; rights that it had spent stay spent."""
+        eu = self.cluster[EU]
+        key = {"Idempotency-Key": "alone"}
+        bow = {"aggregateType": "shop", "aggregateId": "bow", "eventType": "sold"}
+        alone = {**bow, "ops": [{"op": "increment", "path": "/stock", "by": -2}, {"op": "add", "path": "/to", "value": "ada"}]}
+        self.make_stock(EU, 10)
+        ended = eu.status()["origin"]
+        for region in (US, AP):
+            self.cluster[region].stop()
+        self.assertEqual(eu.call("POST", "/events", alone, headers=key).status, 201)
+        eu.kill()
+        data = os.path.join(eu.directory, "data")
+        os.rename(data, data + ".lost")
+        for region in REGIONS:
+            self.cluster[region].start(wait=False)
+        for region in REGIONS:
+            self.cluster[region].wait_ready()
+        self.assertEqual(self.wait_closed(ended, *REGIONS), 1)
+        wait_for("its rights pass on", lambda: self.sell(EU, 1).status == 200)
+        self.cluster.wait_converged()
+        eu.kill()
+        shutil.rmtree(data)
+        os.rename(data + ".lost", data)
+        eu.start()
+        wait_for(lambda: f"it gives up what nobody takes: {eu.log()[-1500:]}", lambda: "disk_found" in eu.log(), 60)
+        eu.wait_ready()
+        wait_for("it comes back everywhere",
+                 lambda: all(self.cluster[region].state("shop/bow").get("to") == ["ada"] for region in REGIONS), 60)
+        self.cluster.wait_converged()
+        self.assertEqual([self.stock(region) for region in REGIONS], [7, 7, 7])
+        again = eu.call("POST", "/events", alone, headers=key)
+        self.assertEqual((again.status, again.json["region"]), (200, EU))
+        self.assertEqual([self.stock(region) for region in REGIONS], [7, 7, 7])
+        self.assertEqual(eu.call("GET", "/forks").json["imports"]["waiting"], 0)
+
     def test_a_region_is_retired(self):
         self.make_stock(AP, 10)
         origin = self.cluster[AP].status()["origin"]
