@@ -62,6 +62,7 @@ int gs_aggregate_compact(struct gs_aggregate *aggregate, const struct gs_stabili
         .memory = &aggregate->memory,
         .stable = stability->stable,
         .all = gs_context_includes(stability->stable, &aggregate->context),
+        .keep_places = stability->keep_places,
     };
     union gs_store root = {.map = &aggregate->root};
     gs_type_map.compact(&root, &compacting);

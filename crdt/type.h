@@ -62,6 +62,7 @@ struct gs_compacting {
     struct gs_memory *memory;
     const struct gs_context *stable;
     bool all; /* every event that the aggregate has applied is stable */
+    bool keep_places;
 };
 
 /* What an unset names of a store. */

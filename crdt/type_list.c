@@ -47,7 +47,7 @@ static void retain(union gs_store *store, struct gs_memory *memory, const struct
 }
 
 static void compact(union gs_store *store, const struct gs_compacting *compacting) {
-    if (store->list && compacting->all) {
+    if (store->list && compacting->all && !compacting->keep_places) {
         gs_list_drop_deleted(store->list, compacting->memory);
         if (gs_list_is_empty(store->list)) {
             close_store(store, compacting->memory);

@@ -111,6 +111,8 @@ struct gs_stability {
     const struct gs_context *stable; /* borrowed: only causally stable events; they may be of other aggregates too */
     const gs_origin *retired;        /* borrowed: origins that are closed, and whose events are all stable */
     uint32_t retired_count;
+    bool keep_places; /* of deleted list elements: a writer whose disk is older than what is known of it may still come
+                         and insert beside them */
 };
 
 /* Drops bookkeeping that no event to come can need: cancelled counter marks and list tombstones once everything that

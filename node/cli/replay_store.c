@@ -50,10 +50,10 @@ static int count_record(void *context, uint64_t position, struct gs_slice record
     return 0;
 }
 
-static int encode_both(const struct gs_aggregate *aggregate, struct gs_buffer *out) {
+/* The canonical form: what is kept of the one may be cleaned up, the other has not had the time. */
+static int encode(const struct gs_aggregate *aggregate, struct gs_buffer *out) {
     out->length = 0;
-    int error = gs_aggregate_encode(aggregate, GS_ENCODE_FULL, out);
-    return error == 0 ? gs_aggregate_encode(aggregate, GS_ENCODE_CANONICAL, out) : error;
+    return gs_aggregate_encode(aggregate, GS_ENCODE_CANONICAL, out);
 }
 
 static void hash_aggregate(crypto_generichash_state *hash, struct gs_slice type, struct gs_slice id, uint64_t version,
@@ -77,7 +77,7 @@ static int add_to_digest(void *context, struct gs_slice type, struct gs_slice id
     struct digest *digest = context;
     crypto_generichash_state hash;
     uint64_t words[4];
-    int error = encode_both(aggregate, &digest->bytes);
+    int error = encode(aggregate, &digest->bytes);
     if (error != 0) {
         return error;
     }

@@ -76,6 +76,7 @@ void gs_cells_forget_views(struct gs_core *core) {
 
 void gs_cell_discard(struct gs_core *core, struct gs_cell *cell) {
     drop_view(core, cell);
+    gs_compact_forget(core, cell);
     core->stats.aggregates--;
     core->stats.aggregate_bytes -= gs_aggregate_bytes(cell->aggregate);
     gs_table_remove(&core->cells, &cell->entry);
@@ -97,6 +98,7 @@ int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_de
     cell->updated = gs_hlc_observe(cell->updated, delta->clock);
     drop_view(core, cell);
     gs_digest_changed(core, cell);
+    gs_compact_changed(core, cell);
     return core->recovering ? 0 : gs_group_touch(core, cell);
 }
 
@@ -109,6 +111,7 @@ int gs_cell_replace(struct gs_core *core, struct gs_cell *cell, struct gs_aggreg
     core->stats.aggregate_bytes += gs_aggregate_bytes(aggregate);
     drop_view(core, cell);
     gs_digest_changed(core, cell);
+    gs_compact_changed(core, cell);
     gs_keep_touch(core, cell); /* what the store keeps of it may be where the damage came from */
     return gs_update_publish(update, NULL, cell->entry.key);
 }

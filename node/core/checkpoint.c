@@ -318,6 +318,7 @@ int gs_checkpoint_read_state(struct gs_core *core, const struct gs_keep_state *s
     cell->kept_position = state->position;
     cell->kept_bytes = (uint32_t)state->state.length;
     gs_digest_changed(core, cell);
+    gs_compact_changed(core, cell);
     core->digest.changes_batch = core->digest.changes_own = core->digest.changes;
     return 0;
 }

@@ -247,6 +247,8 @@ static uint64_t next_deadline(const struct gs_core *core) {
     next = members < next ? members : next;
     uint64_t truncation = gs_truncate_deadline(core);
     next = truncation < next ? truncation : next;
+    uint64_t compaction = gs_compact_deadline(core);
+    next = compaction < next ? compaction : next;
     if (core->bootstrap.active && next > core->mono_ms + 50) {
         next = core->mono_ms + 50;
     }
@@ -290,6 +292,7 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         error = gs_group_seal(core, update);
         error = error != 0 ? error : gs_keep_consider(core, update);
         error = error != 0 ? error : gs_truncate_consider(core, update);
+        error = error != 0 ? error : gs_compact_consider(core);
     }
     if (error == 0 && !core->recovering) {
         error = hand_out_notes(core, update);

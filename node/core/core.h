@@ -308,6 +308,9 @@ struct gs_core_stats {
     uint64_t conflicts;          /* recorded in the ledger, those of recovery included */
     uint64_t aggregates;         /* now */
     uint64_t aggregate_bytes;    /* now */
+    uint64_t compacted;          /* times that bookkeeping of an aggregate went out of memory */
+    uint64_t compacted_bytes;    /* that went */
+    uint64_t unclean;            /* now, aggregates that changed and were not looked at since */
     uint64_t causal_bytes;       /* now, waiting for what they depend on */
     uint64_t incarnations;       /* how often this core took a new incarnation */
     uint64_t verify_runs;        /* comparisons of digests with a peer that came to an end */

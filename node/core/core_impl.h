@@ -8,6 +8,7 @@
 #include "gossip/message.h"
 #include "node/core/bootstrap.h"
 #include "node/core/closing.h"
+#include "node/core/compact.h"
 #include "node/core/compare.h"
 #include "node/core/core.h"
 #include "node/core/digest.h"
@@ -144,6 +145,8 @@ struct gs_cell {
     struct gs_cell *changed_older, *changed_newer;
     bool dirty; /* digest.c: its leaf is out of date; the list of those */
     struct gs_cell *dirty_next;
+    bool unclean; /* compact.c: changed since it was cleaned; the list of those, by their last change */
+    struct gs_cell *unclean_older, *unclean_newer;
     uint64_t check_round; /* of gs_events_check, which walks a batch without applying it: */
     uint64_t check_seq;   /* the seq that the batch's next event on this aggregate must name as previous */
     char name[];
@@ -293,6 +296,7 @@ struct gs_core {
     struct gs_aggregate *empty; /* stands for aggregates that were never written */
     uint64_t check_round;
     struct gs_digest digest;
+    struct gs_compaction compaction;
     struct gs_compares compares;
     struct gs_jobs jobs;
     struct gs_members members;

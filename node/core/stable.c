@@ -52,3 +52,47 @@ int gs_stable_vector(const struct gs_core *core, struct gs_vector *ret_vector) {
     }
     return error;
 }
+
+bool gs_stable_is_heard(const struct gs_core *core, const struct gs_trust_entry *trusted) {
+    for (uint32_t i = 0; i < core->stored.count; i++) {
+        const struct gs_origin_state *origin = gs_registry_find(core, &core->stored.heads[i].origin);
+        if (memcmp(&origin->key, &trusted->key, sizeof origin->key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool gs_stable_may_write(const struct gs_core *core, const struct gs_origin_state *origin) {
+    uint64_t stored = gs_vector_seq(&core->stored, &origin->origin);
+    const struct gs_closed *closed = gs_closing_find(core, &origin->origin);
+    const struct gs_trust_entry *entry = gs_trust_find_key(core->config.trust, &origin->key);
+    if (closed != NULL) {
+        return stored < closed->final;
+    }
+    return origin != core->self && entry != NULL && gs_trust_takes(entry, &origin->origin, stored + 1);
+}
+
+int gs_stable_everywhere(const struct gs_core *core, struct gs_vector *ret_vector, bool *ret_known) {
+    int error = gs_stable_vector(core, ret_vector);
+    bool known = true;
+    for (uint32_t i = 0; i < core->config.trust->count; i++) {
+        const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
+        known = known && (!gs_stable_counts(core, trusted) || gs_stable_is_heard(core, trusted));
+    }
+    for (uint32_t i = 0; error == 0 && i < core->stored.count; i++) {
+        const struct gs_origin_state *origin = gs_registry_find(core, &core->stored.heads[i].origin);
+        struct gs_vector applied = {0};
+        if (!gs_stable_may_write(core, origin)) {
+            continue;
+        }
+        error = gs_vector_copy(&applied, &origin->witnessed);
+        error = error != 0 ? error : gs_vector_set(&applied, &core->stored.heads[i]);
+        if (error == 0) {
+            gs_vector_meet(ret_vector, &applied);
+        }
+        gs_vector_close(&applied);
+    }
+    *ret_known = known;
+    return error;
+}

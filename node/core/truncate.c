@@ -46,12 +46,7 @@ static void meet_peers(const struct gs_core *core, struct gs_vector *stable) {
 static bool all_are_known(const struct gs_core *core) {
     for (uint32_t i = 0; i < core->config.trust->count; i++) {
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
-        bool known = !gs_stable_counts(core, trusted);
-        for (uint32_t j = 0; !known && j < core->stored.count; j++) {
-            const struct gs_origin_state *origin = gs_registry_find(core, &core->stored.heads[j].origin);
-            known = memcmp(&origin->key, &trusted->key, sizeof origin->key) == 0;
-        }
-        if (!known) {
+        if (gs_stable_counts(core, trusted) && !gs_stable_is_heard(core, trusted)) {
             return false;
         }
     }

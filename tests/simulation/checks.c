@@ -188,7 +188,7 @@ static int add_digest(void *context, struct gs_slice type, struct gs_slice id, u
     gs_buffer_append(&bytes, type.bytes, type.length);
     gs_buffer_append(&bytes, id.bytes, id.length);
     gs_buffer_append(&bytes, &version, sizeof version);
-    int error = gs_aggregate_encode(aggregate, GS_ENCODE_FULL, &bytes);
+    int error = gs_aggregate_encode(aggregate, GS_ENCODE_CANONICAL, &bytes);
     uint64_t words[4];
     crypto_generichash((uint8_t *)words, sizeof words, bytes.bytes, bytes.length, NULL, 0);
     for (int i = 0; i < 4; i++) {

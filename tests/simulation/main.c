@@ -55,6 +55,7 @@ static void print_plan(const struct sim_plan *plan) {
 }
 
 static uint64_t removed;
+static uint64_t cleaned;
 static uint64_t reseeded;
 static uint64_t kills[SIM_KILL_POINTS];
 
@@ -104,6 +105,12 @@ static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, uin
     *ret_trace = world->trace;
     *ret_steps += world->steps;
     removed += world->removed;
+    for (uint32_t i = 0; i < world->plan.nodes; i++) {
+        if (world->nodes[i].core != NULL) {
+            sim_count_cleaned(world, &world->nodes[i]);
+        }
+    }
+    cleaned += world->cleaned;
     reseeded += world->reseeded;
     for (int i = 0; i < SIM_KILL_POINTS; i++) {
         kills[i] += world->kills[i];
@@ -164,10 +171,11 @@ int main(int argc, char **argv) {
         ok = seeds < 50 || (cuts > seeds / 4 && imported > seeds / 4);
     }
     if (ok) {
-        printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu nodes made anew: all checks held\n",
+        printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu aggregates cleaned, %llu nodes made anew: "
+               "all checks held\n",
                (unsigned long long)seeds, (unsigned long long)first, (unsigned long long)steps,
-               (unsigned long long)removed, (unsigned long long)reseeded);
-        ok = print_kills(seeds);
+               (unsigned long long)removed, (unsigned long long)cleaned, (unsigned long long)reseeded);
+        ok = print_kills(seeds) && (seeds < 50 || kind == KIND_FORKS || kind == KIND_FOUND || cleaned > seeds);
     }
     free(world);
     return ok ? 0 : 1;

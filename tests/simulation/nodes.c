@@ -175,12 +175,19 @@ static void make_durable(struct sim_world *world, struct sim_node *node) {
     node->pending_count = 0;
 }
 
+void sim_count_cleaned(struct sim_world *world, const struct sim_node *node) {
+    struct gs_core_stats stats = {0};
+    gs_core_get_stats(node->core, &stats);
+    world->cleaned += stats.compacted;
+}
+
 void sim_node_crash(struct sim_world *world, struct sim_node *node) {
     if (node->core == NULL) {
         return;
     }
     sim_client_crashed(world, node);
     sim_forker_crashed(world, node);
+    sim_count_cleaned(world, node);
     gs_core_free(node->core);
     node->core = NULL;
     node->epoch++;

@@ -204,6 +204,7 @@ struct sim_world {
     bool flipped;                  /* verify.c: memory of a node has been changed */
     struct gs_retention retention;
     uint64_t removed;  /* records, of all nodes */
+    uint64_t cleaned;  /* times that bookkeeping of an aggregate went out of a node's memory */
     uint32_t reseeded; /* nodes that were made anew from another one's disk */
     uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
@@ -284,6 +285,8 @@ void sim_disk_clear(struct sim_disk *disk);
 void sim_node_disk_changed(struct sim_node *node);
 void sim_node_start(struct sim_world *world, struct sim_node *node);
 void sim_node_crash(struct sim_world *world, struct sim_node *node);
+/* Adds to world->cleaned what the core of a node that runs has cleaned up. */
+void sim_count_cleaned(struct sim_world *world, const struct sim_node *node);
 /* Tells its peers that it leaves, says goodbye, and is gone for a while. */
 void sim_node_leave(struct sim_world *world, struct sim_node *node);
 void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_core_event *event);
