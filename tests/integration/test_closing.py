@@ -81,7 +81,8 @@ class Closing(unittest.TestCase):
         eu = self.cluster[EU]
         key = {"Idempotency-Key": "alone"}
         bow = {"aggregateType": "shop", "aggregateId": "bow", "eventType": "sold"}
-        alone = {**bow, "ops": [{"op": "increment", "path": "/stock", "by": -2}, {"op": "add", "path": "/to", "value": "ada"}]}
+        alone = {**bow, "ops": [{"op": "increment", "path": "/stock", "by": -2},
+                                {"op": "add", "path": "/to", "value": "ada"}]}
         self.make_stock(EU, 10)
         ended = eu.status()["origin"]
         for region in (US, AP):
