@@ -303,6 +303,9 @@ int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *o
 }
 
 void gs_closing_abandon(struct gs_core *core, const gs_origin *origin, uint64_t seq) {
+    if (core->base_position > 0) {
+        return; /* a log that does not begin at its beginning cannot be cut: the region stays as it is, for people */
+    }
     core->must_cut = true;
     core->cut = (struct gs_cut){.origin = *origin, .seq = seq, .found = true};
     memcpy(core->cut.importer, core->self->region, sizeof core->cut.importer);

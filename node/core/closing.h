@@ -98,7 +98,7 @@ bool gs_closing_wants(const struct gs_core *core, const gs_origin *origin);
 int gs_closing_check(const struct gs_core *core, const struct gs_origin_state *origin, const struct gs_batch_head *head,
                      const struct gs_event *events);
 /* What our log has of the origin beyond `seq`, and what depends on it, is to be taken out (gs_cut) and written again by
- * this node: nobody else has it, nor will. */
+ * this node: nobody else has it, nor will. Not if the log has been truncated. */
 void gs_closing_abandon(struct gs_core *core, const gs_origin *origin, uint64_t seq);
 /* What a batch decides is not borne out: because a life that it closes goes on beyond the final seq here, on a disk
  * that was thought lost? Then that is given up (gs_closing_abandon). */

@@ -378,10 +378,18 @@ static bool is_for_others(const struct gs_core *core, const struct gs_import_ite
 /* The first item that is to be tried, or item_count. */
 static uint32_t find_next(const struct gs_core *core, bool again) {
     const struct gs_import *import = &core->import;
+    const struct gs_import_item *other = NULL; /* the last one that is for others: the next are often like it */
     uint32_t next = 0;
-    while (next < import->item_count && (import->items[next].done || (import->items[next].error != 0 && !again) ||
-                                         is_for_others(core, &import->items[next]))) {
-        next++;
+    for (; next < import->item_count; next++) {
+        const struct gs_import_item *item = &import->items[next];
+        if (item->done || (item->error != 0 && !again) ||
+            (other != NULL && other->note == item->note && gs_origin_equal(&other->origin, &item->origin))) {
+            continue;
+        }
+        if (!is_for_others(core, item)) {
+            break;
+        }
+        other = item;
     }
     return next;
 }
