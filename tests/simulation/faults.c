@@ -53,9 +53,11 @@ static void find(struct sim_world *world, struct sim_node *node) {
     }
 }
 
-/* The disk is lost, maybe for good; the key is kept. */
+/* The disk is lost, maybe for good; the key is kept. Where disks are found again, one region loses its own only: what
+ * others have decided without it, and remember, is what a found disk is measured by. */
 static void wipe(struct sim_world *world, struct sim_node *node) {
-    if (node->core == NULL) {
+    bool spared = world->plan.found_disks && node->index != world->plan.seed % world->plan.nodes;
+    if (node->core == NULL || spared) {
         return;
     }
     if (node->lost.count > 0 && sim_chance(&world->rng, 70)) {

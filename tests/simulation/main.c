@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
     if (ok && kind == KIND_FOUND) {
         printf("%llu disks were found, %llu logs were cut, %llu batches imported\n", (unsigned long long)found,
                (unsigned long long)cuts, (unsigned long long)imported);
-        ok = seeds < 200 || (found > seeds / 4 && cuts > seeds / 50);
+        ok = seeds < 200 || (found > seeds / 4 && cuts > seeds / 100);
     }
     if (ok && kind == KIND_FORKS) {
         printf("%llu logs were cut, %llu batches imported\n", (unsigned long long)cuts, (unsigned long long)imported);

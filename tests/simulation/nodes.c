@@ -349,6 +349,7 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     bool reload = update.reload;
     bool has_cut = update.has_cut;
     struct gs_cut cut = update.cut;
+    node->wants_snapshot = node->wants_snapshot || update.install != NULL;
     carry_out(world, node, event->type, &update);
     sim_check_fresh(world, node);
     sim_check_verified(world, node);

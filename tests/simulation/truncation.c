@@ -162,7 +162,8 @@ static uint32_t behind(const struct sim_node *node) {
 static struct sim_node *find_source(struct sim_world *world, const struct sim_node *node) {
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         struct sim_node *other = &world->nodes[i];
-        if (other != node && other->core != NULL && behind(other) == 0 && other->disk.base.position > 0 &&
+        bool may = other->disk.base.position > 0 || node->wants_snapshot;
+        if (other != node && other->core != NULL && behind(other) == 0 && may &&
             gs_vector_covers(gs_core_stored(other->core), gs_core_stored(node->core))) {
             return other;
         }
@@ -173,11 +174,13 @@ static struct sim_node *find_source(struct sim_world *world, const struct sim_no
 void sim_reseed(struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes && !world->failed; i++) {
         struct sim_node *node = &world->nodes[i];
-        struct sim_node *source = behind(node) > 0 ? find_source(world, node) : NULL;
+        bool lost = behind(node) > 0 || node->wants_snapshot;
+        struct sim_node *source = lost ? find_source(world, node) : NULL;
         if (source == NULL || !sim_chance(&world->rng, 10)) {
             continue;
         }
         sim_node_crash(world, node);
+        node->wants_snapshot = false;
         sim_disk_copy(&node->disk, &source->disk);
         for (uint32_t j = 0; j < SIM_NOTES_MAX; j++) { /* they are the other node's */
             gs_buffer_close(&node->disk.notes[j].bytes);

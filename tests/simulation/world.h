@@ -86,6 +86,7 @@ struct sim_node {
     struct sim_disk disk;
     struct sim_disk backup;       /* a copy of the disk at some time before */
     struct sim_disk lost;         /* a disk that may be found; empty: none */
+    bool wants_snapshot;          /* its core has one to install, which is not done here: sim_reseed */
     bool backup_due;              /* the next fault of this kind puts it back */
     uint64_t unaware;             /* a set of nodes that were cut off when it was taken */
     struct gs_buffer pending;     /* the commit on its way to the disk */
