@@ -259,10 +259,7 @@ static int memory_scrub(struct gs_store *store) {
 }
 
 void gs_memory_release(struct gs_memory_data *memory) {
-    pthread_mutex_lock(&memory->lock);
-    bool last = --memory->references == 0;
-    pthread_mutex_unlock(&memory->lock);
-    if (!last) {
+    if (atomic_fetch_sub(&memory->references, 1) != 1) {
         return;
     }
     for (size_t i = 0; i < memory->count; i++) {
@@ -314,7 +311,7 @@ int gs_memory_open(struct gs_store **ret_store, struct gs_problem *problem) {
         return gs_problem_set(problem, GS_ENOMEM, NULL, "memory: no memory for a store");
     }
     pthread_mutex_init(&memory->lock, NULL);
-    memory->references = 1;
+    atomic_init(&memory->references, 1);
     store->base.methods = &memory_methods;
     store->data = memory;
     *ret_store = &store->base;

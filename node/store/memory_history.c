@@ -136,9 +136,7 @@ int gs_memory_open_history(struct gs_store *store, struct gs_history_reader **re
     }
     reader->base.methods = &methods;
     reader->data = ((struct gs_memory_store *)store)->data;
-    pthread_mutex_lock(&reader->data->lock);
-    reader->data->references++;
-    pthread_mutex_unlock(&reader->data->lock);
+    atomic_fetch_add(&reader->data->references, 1);
     *ret_reader = &reader->base;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "node/store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct gs_memory_row {
     gs_origin origin;
@@ -33,8 +34,8 @@ struct gs_memory_aggregate {
 };
 
 struct gs_memory_data {
-    pthread_mutex_t lock;
-    uint32_t references;
+    pthread_mutex_t lock; /* held for as long as a history reader has a cut: what takes no cut must not need it */
+    atomic_uint references;
     struct gs_chain chain;
     struct gs_memory_row *rows; /* position − 1 */
     size_t *index;              /* into rows, sorted by origin and last_seq */

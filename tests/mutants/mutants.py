@@ -102,15 +102,12 @@ def target_of(check):
 
 
 def command_of(check, source, build):
-    """simulate SEEDS [FIRST] | forks SEEDS | found SEEDS FIRST | unit NAME | property TYPE PROGRAMS
+    """simulate SEEDS [FIRST] | forks SEEDS [FIRST] | found SEEDS FIRST | unit NAME | property TYPE PROGRAMS
     | transcript NAME | script FILE PROGRAM"""
     program = str(build / target_of(check))
-    if check[0] == "simulate":
-        return [program, "--seeds", check[1], "--first", check[2] if len(check) > 2 else "1"]
-    if check[0] == "forks":
-        return [program, "--forks", "--seeds", check[1]]
-    if check[0] == "found":
-        return [program, "--found", "--seeds", check[1], "--first", check[2]]
+    if check[0] in ("simulate", "forks", "found"):
+        worlds = [] if check[0] == "simulate" else ["--" + check[0]]
+        return [program, *worlds, "--seeds", check[1], "--first", check[2] if len(check) > 2 else "1"]
     if check[0] == "transcript":
         return [program, str(source / f"tests/simulation/transcripts/{check[1]}.txt")]
     if check[0] == "property":
