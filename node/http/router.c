@@ -189,7 +189,12 @@ static int answer(struct gs_http_request *request, struct passage *passage, stru
         return 0;
     }
     int error = gs_http_client_limit_address(request, fault);
-    return error != 0 ? error : gs_fault_set(fault, allowed == 0 ? GS_HTTP_EROUTE : GS_HTTP_EMETHOD);
+    if (error == 0 && allowed != 0) {
+        error =
+            gs_problem_set(&fault->problem, GS_HTTP_EMETHOD, NULL, "%s is not one of the methods here, which are %s",
+                           request->info->request_method, passage->methods);
+    }
+    return error != 0 ? error : gs_fault_set(fault, GS_HTTP_EROUTE);
 }
 
 static uint64_t now_us(void) {

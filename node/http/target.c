@@ -82,7 +82,9 @@ static int add_parameter(struct gs_slice text, struct gs_arena *arena, struct gs
     }
     for (uint32_t i = 0; i < target->parameter_count && error == 0; i++) {
         if (gs_slice_compare(target->parameters[i].name, parameter.name) == 0) {
-            error = gs_problem_set(&fault->problem, GS_HTTP_EREQUEST, NULL, "a query parameter is there twice");
+            error = gs_problem_set(
+                &fault->problem, GS_HTTP_EREQUEST, NULL, "the query parameter \"%.*s\" is there twice",
+                (int)(parameter.name.length > 64 ? 64 : parameter.name.length), (const char *)parameter.name.bytes);
         }
     }
     if (error == 0) {

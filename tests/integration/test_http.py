@@ -127,6 +127,7 @@ class States(Api):
                      "/state/a/.",
                      "/state/a/\xe4", "/state/a?limit=%00", "/state/a?limit=1&limit=2"):
             self.problem(self.call("GET", path), 400, "bad_request")
+        self.assertIn('"atVersion"', self.call("GET", "/state/player/p?atVersion=1&atVersion=2").json["detail"])
 
     def test_replay(self):
         path, key = "/state/player/" + self.new_id(), {"Idempotency-Key": self.new_id()}

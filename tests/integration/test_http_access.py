@@ -90,6 +90,7 @@ class Routes(Api):
             answer = self.call(method, path, {} if method in ("POST", "PUT") else None)
             self.problem(answer, 405, "method_not_allowed")
             self.assertEqual(answer.headers["allow"], allow)
+            self.assertTrue(answer.json["detail"].startswith(method + " "), answer)
         self.assertEqual(self.call("TRACE", "/events").status, 400)
 
     def test_request_ids(self):

@@ -66,7 +66,7 @@ class Replay(unittest.TestCase):
             cluster.wait_linked()
             replay = pool.submit(self.replay, cluster, "--retry", "--json")  # one event a request
             for region in ("us-east", "eu-west"):
-                wait_for("events", lambda: replay.done() or self.written(cluster[region]) > 2000)
+                wait_for("events", lambda: replay.done() or self.written(cluster[region]) > 2000, seconds=180)
                 self.assertFalse(replay.done(), replay.done() and f"ended before the kill: {replay.result()}")
                 cluster[region].kill()
                 time.sleep(0.5)
