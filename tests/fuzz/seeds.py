@@ -153,7 +153,16 @@ def snapshots(data):
     yield b"\x93\x0a\x07\x01"
 
 
+def frames(_):
+    """zstd (RFC 8878, one segment): nothing, a raw block, a repeated byte, and frames that lie about their size."""
+    for said, real, kind, content in ((0, 0, 0, b""), (3, 3, 0, b"abc"), (200, 200, 1, b"x"), (2, 3, 0, b"abc"),
+                                      (4, 3, 0, b"abc")):
+        block = 1 | kind << 1 | real << 3  # the last one
+        yield said.to_bytes(3, "little") + b"\x28\xb5\x2f\xfd\x20" + bytes([said]) + block.to_bytes(3, "little") + content
+
+
 SEEDS = {
+    "compress": frames,
     "head": lambda data: ((text + "\r\n").encode() for text in HEADS),
     "jwt": tokens,
     "pointer": lambda data: (text.encode() for text in POINTERS),
