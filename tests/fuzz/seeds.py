@@ -158,7 +158,8 @@ def frames(_):
     for said, real, kind, content in ((0, 0, 0, b""), (3, 3, 0, b"abc"), (200, 200, 1, b"x"), (2, 3, 0, b"abc"),
                                       (4, 3, 0, b"abc")):
         block = 1 | kind << 1 | real << 3  # the last one
-        yield said.to_bytes(3, "little") + b"\x28\xb5\x2f\xfd\x20" + bytes([said]) + block.to_bytes(3, "little") + content
+        frame = b"\x28\xb5\x2f\xfd\x20" + bytes([said]) + block.to_bytes(3, "little") + content
+        yield said.to_bytes(3, "little") + frame
 
 
 SEEDS = {
