@@ -1,6 +1,6 @@
-/* The memory engine: what its files share. Private to them. One mutex guards all of it: a reader of the past holds it
- * from begin to end, so an append may wait for a reader here, as it never does on disk. The store and its readers share
- * the data; the last one frees it. */
+/* The memory engine: what its files share. Private to them. One mutex guards all but the references: a reader of the
+ * past holds it from begin to end, so an append may wait for a reader here, as it never does on disk. The store and its
+ * readers share the data; the last one frees it. */
 #ifndef GS_NODE_STORE_MEMORY_IMPL_H
 #define GS_NODE_STORE_MEMORY_IMPL_H
 

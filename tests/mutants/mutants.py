@@ -102,7 +102,7 @@ def target_of(check):
 
 
 def command_of(check, source, build):
-    """simulate SEEDS [FIRST] | forks SEEDS [FIRST] | found SEEDS FIRST | unit NAME | property TYPE PROGRAMS
+    """simulate SEEDS [FIRST] | forks SEEDS [FIRST] | found SEEDS [FIRST] | unit NAME | property TYPE PROGRAMS
     | transcript NAME | script FILE PROGRAM"""
     program = str(build / target_of(check))
     if check[0] in ("simulate", "forks", "found"):
