@@ -28,7 +28,8 @@ def raw(arguments, engine, where):
 
 def load(arguments, node, clients, events):
     # What earlier clients left unanswered comes before this one.
-    wait_for("an idle node", lambda: node.call("PATCH", "/state/player/first", {"ops": []}).status == 200)
+    write = {"ops": [{"op": "increment", "path": "/n", "by": 1}]}
+    wait_for("an idle node", lambda: node.call("PATCH", "/state/player/first", write).status == 200)
     done = subprocess.run([arguments.load, str(node.http_port), token(), str(clients), str(events),
                            str(arguments.seconds)], capture_output=True, text=True)
     if done.returncode != 0:
