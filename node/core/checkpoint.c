@@ -41,7 +41,7 @@ static void write_origin(const struct gs_core *core, const struct gs_origin_stat
         gs_write_uint(out, seen->seq);
         write_bin(out, seen->hash.bytes, GS_HASH_SIZE);
     }
-    gs_witness_write(core, &origin->witness, out);
+    gs_witness_write(&origin->witness, out);
     uint64_t kept = origin->end_count < ENDS_KEPT ? origin->end_count : ENDS_KEPT;
     gs_write_uint(out, origin->end_count);
     gs_write_array(out, (uint32_t)(2 * kept));
@@ -49,15 +49,6 @@ static void write_origin(const struct gs_core *core, const struct gs_origin_stat
         gs_write_uint(out, origin->ends[i % ENDS_KEPT].seq);
         write_bin(out, origin->ends[i % ENDS_KEPT].hash.bytes, GS_HASH_SIZE);
     }
-}
-
-/* Origins without a batch are not in the log yet. */
-static uint32_t count_origins(const struct gs_core *core) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < core->origin_count; i++) {
-        count += gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 ? 1 : 0;
-    }
-    return count;
 }
 
 static void write_idempotency(struct gs_core *core, struct gs_keep_entries *journal) {
@@ -112,7 +103,7 @@ int gs_checkpoint_write(struct gs_core *core, struct gs_keep *keep) {
     gs_write_uint(out, CHECKPOINT_VERSION);
     write_bin(out, core->config.cluster.bytes, GS_CLUSTER_SIZE);
     gs_write_uint(out, core->clock);
-    gs_write_array(out, count_origins(core));
+    gs_write_array(out, gs_witness_number(core)); /* those without a batch are not in the log yet */
     for (uint32_t i = 0; i < core->origin_count; i++) {
         if (gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0) {
             write_origin(core, core->origins[i], out);

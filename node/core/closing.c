@@ -165,16 +165,24 @@ bool gs_closing_is_over(const struct gs_core *core, const gs_public_key *key) {
     return over;
 }
 
-bool gs_closing_ends_link(const struct gs_core *core, const struct gs_peer_state *peer) {
-    if (gs_closing_is_over(core, &core->config.keys.public_key)) {
-        return true;
-    }
-    bool told = core->mono_ms - peer->up_mono_ms >= TELL_RETIRED_MS;
-    for (uint32_t i = 0; !told && i < core->closings.retired_count; i++) {
+/* True if the peer has told that it has the decision to retire the key. */
+static bool knows_retirement(const struct gs_core *core, const struct gs_peer_state *peer, const gs_public_key *key) {
+    for (uint32_t i = 0; i < core->closings.retired_count; i++) {
         const struct gs_retired *retired = &core->closings.retired[i];
-        told = memcmp(&retired->key, &peer->key, sizeof peer->key) == 0 &&
-               gs_vector_seq(&peer->told, &retired->by) >= retired->seq;
+        if (memcmp(&retired->key, key, sizeof *key) == 0 && gs_vector_seq(&peer->told, &retired->by) >= retired->seq) {
+            return true;
+        }
     }
+    return false;
+}
+
+bool gs_closing_ends_link(const struct gs_core *core, const struct gs_peer_state *peer) {
+    const gs_public_key *own = &core->config.keys.public_key;
+    if (gs_closing_is_over(core, own)) {
+        /* Who decided it may have lost its disk since: then we are who can bring the decision back. */
+        return !gs_closing_is_retired(core, own) || knows_retirement(core, peer, own);
+    }
+    bool told = core->mono_ms - peer->up_mono_ms >= TELL_RETIRED_MS || knows_retirement(core, peer, &peer->key);
     /* Who still runs with a key that was rotated hears of it by the proposal, before all is closed. */
     told = told || !gs_closing_is_retired(core, &peer->key);
     return told && gs_closing_is_over(core, &peer->key);

@@ -94,6 +94,7 @@ struct gs_origin_state {
     bool is_latest;    /* the newest incarnation of its key: shown under the plain region name */
     gs_hlc clock_last; /* of its newest applied batch: the next one's clocks are greater */
     struct gs_witness witness;
+    uint32_t number;            /* in a checkpoint (gs_witness_number) */
     struct gs_vector witnessed; /* what the origin had applied of others, by its last batch */
     struct gs_waiting *waiting; /* owned */
     struct gs_waiting *waiting_last;
@@ -740,9 +741,11 @@ int gs_witness_note(const struct gs_core *core, struct gs_origin_state *origin, 
 /* What `origin` had applied of `of` when it wrote its event `seq`; false: too long ago to be remembered. */
 bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *origin, uint64_t seq, const gs_origin *of,
                    uint64_t *ret_seq);
-/* known_from and the steps, as checkpoint.c has them; read back, steps hold numbers of origins (in the order of the
- * registry) until gs_witness_resolve. */
-void gs_witness_write(const struct gs_core *core, const struct gs_witness *witness, struct gs_buffer *out);
+/* Numbers the origins that have a batch as a checkpoint has them, from 0 on, and returns how many there are. */
+uint32_t gs_witness_number(struct gs_core *core);
+/* known_from and the steps, as checkpoint.c has them; read back, steps hold numbers of origins (gs_witness_number)
+ * until gs_witness_resolve. */
+void gs_witness_write(const struct gs_witness *witness, struct gs_buffer *out);
 int gs_witness_read(struct gs_reader *reader, struct gs_witness *witness);
 int gs_witness_resolve(struct gs_core *core);
 void gs_witness_close(struct gs_witness *witness);

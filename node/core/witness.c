@@ -90,30 +90,12 @@ bool gs_witness_at(const struct gs_core *core, const struct gs_origin_state *ori
     return true;
 }
 
-/* Origins are numbered as the checkpoint has them: sorted, without those that have no batch. */
-static uint32_t number_of(const struct gs_core *core, const struct gs_origin_state *origin) {
-    uint32_t number = 0;
-    for (uint32_t i = 0; i < core->origin_count && core->origins[i] != origin; i++) {
-        number += gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 ? 1 : 0;
-    }
-    return number;
-}
-
-static const struct gs_origin_state *origin_numbered(const struct gs_core *core, uint32_t number) {
-    for (uint32_t i = 0; i < core->origin_count; i++) {
-        if (gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 && number-- == 0) {
-            return core->origins[i];
-        }
-    }
-    return NULL;
-}
-
-void gs_witness_write(const struct gs_core *core, const struct gs_witness *witness, struct gs_buffer *out) {
+void gs_witness_write(const struct gs_witness *witness, struct gs_buffer *out) {
     gs_write_uint(out, witness->known_from);
     gs_write_array(out, 3 * witness->count);
     for (uint32_t i = 0; i < witness->count; i++) {
         gs_write_uint(out, witness->steps[i].first_seq);
-        gs_write_uint(out, number_of(core, witness->steps[i].of));
+        gs_write_uint(out, witness->steps[i].of->number);
         gs_write_uint(out, witness->steps[i].seq);
     }
 }
@@ -133,17 +115,32 @@ int gs_witness_read(struct gs_reader *reader, struct gs_witness *witness) {
     return 0;
 }
 
-int gs_witness_resolve(struct gs_core *core) {
+uint32_t gs_witness_number(struct gs_core *core) {
+    uint32_t count = 0;
     for (uint32_t i = 0; i < core->origin_count; i++) {
+        core->origins[i]->number = count;
+        count += gs_vector_seq(&core->applied, &core->origins[i]->origin) > 0 ? 1 : 0;
+    }
+    return count;
+}
+
+int gs_witness_resolve(struct gs_core *core) {
+    const struct gs_origin_state **numbered = malloc((core->origin_count + 1) * sizeof(struct gs_origin_state *));
+    int error = numbered == NULL ? GS_ENOMEM : 0;
+    uint32_t count = error == 0 ? gs_witness_number(core) : 0;
+    for (uint32_t i = 0; i < core->origin_count && error == 0; i++) {
+        numbered[core->origins[i]->number] = core->origins[i]; /* of equal numbers, the last one has a batch */
+    }
+    for (uint32_t i = 0; i < core->origin_count && error == 0; i++) {
         struct gs_witness *witness = &core->origins[i]->witness;
-        for (uint32_t j = 0; j < witness->count; j++) {
-            witness->steps[j].of = origin_numbered(core, witness->steps[j].number);
-            if (witness->steps[j].of == NULL) {
-                return GS_ECORRUPT;
-            }
+        for (uint32_t j = 0; j < witness->count && error == 0; j++) {
+            uint32_t number = witness->steps[j].number;
+            error = number < count ? 0 : GS_ECORRUPT;
+            witness->steps[j].of = error == 0 ? numbered[number] : NULL;
         }
     }
-    return 0;
+    free(numbered);
+    return error;
 }
 
 void gs_witness_close(struct gs_witness *witness) {

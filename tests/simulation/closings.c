@@ -37,7 +37,7 @@ bool sim_is_out(const struct sim_world *world, uint32_t node) {
 static bool is_forgotten(const struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct gs_core *core = world->nodes[i].core;
-        if (core == NULL || core->closings.retired_count > 0) {
+        if (!sim_is_out(world, i) && (core == NULL || core->closings.retired_count > 0)) {
             return false;
         }
     }
@@ -54,9 +54,12 @@ void sim_retire(struct sim_world *world) {
         return;
     }
     sim_schedule(world, 500, (struct sim_event){.type = SIM_RETIRE}); /* the command may be lost with its node */
-    if (world->retirement != NULL) {
-        return;
+    if (world->retirement == NULL) {
+        sim_order_retirement(world, node);
     }
+}
+
+void sim_order_retirement(struct sim_world *world, struct sim_node *node) {
     struct gs_command *command = node->core != NULL ? gs_command_new(GS_COMMAND_RETIRE) : NULL;
     if (command != NULL) {
         char region[32];

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CORES_KEPT = 32 }; /* a start reads the newest checkpoint alone, and a crash does not take so many of them */
+
 static void push(struct sim_world *world, struct sim_disk *disk, struct gs_keep *keep) {
     if (disk->keep_count == SIM_KEEPS_MAX) {
         sim_fail(world, "bounded: more than %d keeps", SIM_KEEPS_MAX);
@@ -16,6 +18,16 @@ static void push(struct sim_world *world, struct sim_disk *disk, struct gs_keep 
         disk->keeps = calloc(SIM_KEEPS_MAX, sizeof *disk->keeps);
     }
     disk->keeps[disk->keep_count++] = keep;
+    uint32_t old = disk->keep_count > CORES_KEPT ? disk->keep_count - CORES_KEPT - 1 : 0;
+    if (disk->keep_count > CORES_KEPT && old + 1 != disk->safe_keeps) {
+        gs_buffer_close(&disk->keeps[old]->core); /* in a large world they are megabytes */
+    }
+}
+
+/* True if what was kept before the newest is enough to start from, or nothing is left then. */
+static bool may_lose_newest(const struct sim_disk *disk) {
+    return disk->keep_count > disk->safe_keeps &&
+           (disk->keep_count == 1 || disk->keeps[disk->keep_count - 2]->core.length > 0);
 }
 
 void sim_keep_start(struct sim_world *world, struct sim_node *node, struct gs_keep *keep) {
@@ -55,7 +67,7 @@ void sim_keep_crash(struct sim_world *world, struct sim_node *node) {
         gs_keep_free(keep);
     }
     /* Nothing of it is synced: the newest ones may be gone. */
-    while (node->disk.keep_count > node->disk.safe_keeps && sim_chance(&world->rng, 20)) {
+    while (may_lose_newest(&node->disk) && sim_chance(&world->rng, 20)) {
         gs_keep_free(node->disk.keeps[--node->disk.keep_count]);
     }
 }

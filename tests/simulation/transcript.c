@@ -11,6 +11,7 @@
  *     hole A B           what A sends to B vanishes
  *     far MS             every message takes so much longer
  *     pause A MS         a node stands still; its links stay
+ *     retire A           node A is told that the region of the last node is retired
  *     leave A            a node stops in good order, until it is up again
  *     crash A, up A      a node loses power for as long as it is not up again
  *     backup A, restore A, wipe A      disks; restore and wipe want a node that is down
@@ -19,6 +20,7 @@
  *     lives              what each running node makes of the others, and how it hears them
  *     mesh               how many pairs of running nodes hear each other, and what the others are to them
  *     settle             until all running nodes agree */
+#include "node/core/core_impl.h"
 #include "tests/simulation/checks.h"
 
 #include <sodium.h>
@@ -140,8 +142,9 @@ static void show_node(struct player *player, uint32_t at) {
             lives += its ? 1 : 0;
             closed += its && gs_core_closed(core, &gs_core_applied(core)->heads[j].origin, &final) ? 1 : 0;
         }
-        if (lives > 0) {
-            gs_buffer_printf(&player->said, " region-%u", i);
+        bool retired = gs_closing_is_retired(core, &player->world->nodes[i].keys.public_key);
+        if (lives > 0 || retired) {
+            gs_buffer_printf(&player->said, retired ? " region-%u (retired)" : " region-%u", i);
         }
         if (lives > 1) {
             gs_buffer_printf(&player->said, closed > 0 ? " (%u lives, %u closed)" : " (%u lives)", lives, closed);
@@ -192,8 +195,9 @@ static bool running_agree(const struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         const struct gs_core *core = world->nodes[i].core;
         first = first == NULL ? core : first;
-        if (core != NULL && (!gs_vector_equal(gs_core_stored(core), gs_core_stored(first)) ||
-                             !gs_vector_equal(gs_core_stored(core), gs_core_applied(core)))) {
+        if (core != NULL && !sim_is_out(world, i) &&
+            (!gs_vector_equal(gs_core_stored(core), gs_core_stored(first)) ||
+             !gs_vector_equal(gs_core_stored(core), gs_core_applied(core)))) {
             return false;
         }
     }
@@ -230,6 +234,8 @@ static bool play_members(struct player *player, const char *word, uint32_t a, ui
     } else if (strcmp(word, "leave") == 0) {
         sim_node_leave(world, node);
         node->epoch++;
+    } else if (strcmp(word, "retire") == 0) {
+        sim_order_retirement(world, node);
     } else if (strcmp(word, "mesh") == 0) {
         show_mesh(player);
     } else if (strcmp(word, "lives") == 0) {

@@ -324,6 +324,8 @@ void sim_client_repeat_elsewhere(struct sim_world *world);
 
 /* closings.c: the last node's retirement is asked of another one, until it is decided; true if the command was that. */
 void sim_retire(struct sim_world *world);
+/* An operator asks the node to retire the region of the last one. */
+void sim_order_retirement(struct sim_world *world, struct sim_node *node);
 bool sim_retire_answered(struct sim_world *world, const struct gs_command *command);
 /* True for a node that does not count any more, or may not. */
 bool sim_is_out(const struct sim_world *world, uint32_t node);
