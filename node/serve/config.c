@@ -94,8 +94,8 @@ static const struct {
     [HTTP_LOG] = {"GS_HTTP_LOG", "http-log", "errors",
                   "requests to log, a JSON line each: off, errors (5xx), refusals (and 4xx), all"},
     [QUEUE_TARGET] =
-        {"GS_QUEUE_TARGET", "queue-target", "100",
-         "milliseconds that requests may wait for the core and the disk before new ones are refused; 0: any"},
+        {"GS_QUEUE_TARGET", "queue-target", "10",
+         "milliseconds that requests may wait, beside what the store needs, before new ones are refused; 0: any"},
     [L1_BYTES] = {"GS_L1_BYTES", "l1-bytes", "268435456",
                   "bytes of answers to reads that are kept in memory, 1 MiB to 1 TiB"},
     [BREAKER_THRESHOLD] = {"CIRCUIT_BREAKER_THRESHOLD", "circuit-breaker-threshold", "5",

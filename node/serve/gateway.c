@@ -133,6 +133,12 @@ void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms) {
     gateway->admission.target_ms = target_ms;
 }
 
+void gs_gateway_committed(struct gs_gateway *gateway, size_t bytes, uint64_t took_ms) {
+    pthread_mutex_lock(&gateway->lock);
+    gs_admission_committed(&gateway->admission, bytes, took_ms, mono_ms());
+    pthread_mutex_unlock(&gateway->lock);
+}
+
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway) {
     struct gs_command *command = NULL;
     pthread_mutex_lock(&gateway->lock);

@@ -11,11 +11,15 @@ struct gs_gateway *gs_gateway_new(size_t cache_bytes_max, const uint8_t secret[1
 /* No thread may be inside a call any more. */
 void gs_gateway_free(struct gs_gateway *gateway);
 
-/* How long the oldest call may have waited before new ones are refused (admission.h); before the first call. */
+/* How long the oldest call may have waited, beside what the store needs, before new ones are refused (admission.h);
+ * before the first call. */
 void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms);
 
 /* From now on what request threads wait for a processor counts, too (pulse.h); once. `niceness`: theirs. GS_ENOMEM. */
 int gs_gateway_start_pulse(struct gs_gateway *gateway, int niceness);
+
+/* A commit of `bytes` took the store `took_ms` (admission.h). */
+void gs_gateway_committed(struct gs_gateway *gateway, size_t bytes, uint64_t took_ms);
 
 /* The next waiting command, or NULL. */
 struct gs_command *gs_gateway_take(struct gs_gateway *gateway);

@@ -105,6 +105,11 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     }
     if (update->has_commit) {
         pass(event == GS_CORE_MESSAGE, "apply.before");
+        if (node->measured.commit == 0) {
+            node->measured.commit = update->commit.number;
+            node->measured.begun_ms = gs_mono_ms();
+            node->measured.bytes = update->commit.records.length;
+        }
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
         pass(event == GS_CORE_MESSAGE, "apply.after");
@@ -226,6 +231,12 @@ static void nudge(void *context) {
 
 static void on_appended(void *context, uint64_t tag, int error) {
     struct gs_node *node = context;
+    if (tag == node->measured.commit) {
+        if (error == 0) {
+            gs_gateway_committed(node->gateway, node->measured.bytes, gs_mono_ms() - node->measured.begun_ms);
+        }
+        node->measured.commit = 0;
+    }
     if (error == GS_EIO || error == GS_ECORRUPT) {
         gs_node_fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     } else if (error == GS_EBUSY) {
@@ -547,6 +558,7 @@ void gs_node_reload(struct gs_node *node) {
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->core_waits = node->heal_refused = false;
+    node->measured.commit = 0;
     node->reloading = true;
     node->store_away = false;
     uv_timer_stop(&node->timer);

@@ -39,10 +39,15 @@ struct gs_node {
     uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
     bool has_cut;                      /* before the next recovery, this is taken out of the log */
     struct gs_cut cut;
-    bool core_waits;    /* the core has asked for the log to be healed */
-    bool heal_refused;  /* … and hears soon that it is not going to be, now */
-    bool reloading;     /* there is no core: the store is being read again */
-    bool store_away;    /* a commit is tried again and again */
+    bool core_waits;   /* the core has asked for the log to be healed */
+    bool heal_refused; /* … and hears soon that it is not going to be, now */
+    bool reloading;    /* there is no core: the store is being read again */
+    bool store_away;   /* a commit is tried again and again */
+    struct {
+        uint64_t commit; /* its number; 0: none is measured */
+        uint64_t begun_ms;
+        size_t bytes;
+    } measured;         /* what the store needs for one, for gs_gateway_committed */
     bool store_closing; /* the old store's thread has not ended yet */
     bool stopping;
     uint64_t links[GS_CORE_PEERS_MAX]; /* that are up */

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { GS_PULSE_BEAT_MS = 10 };
+enum { GS_PULSE_BEAT_MS = 4 };
 
 struct gs_pulse {
     atomic_llong due_ms; /* CLOCK_MONOTONIC: when the next beat should be; 0: not running */

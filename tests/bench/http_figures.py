@@ -19,7 +19,7 @@ from cluster import Cluster, free_port
 from http_client import token
 
 REGION = "eu-west"
-OVERLOAD_RATE = 2500
+OVERLOAD_RATE = 1000
 STATE = {"name": "Ada", "level": 7, "guild": "stone", "gold": 70, "items": ["sword", "shield"],
          "position": {"x": 1.5, "y": -2}}
 

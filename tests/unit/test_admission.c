@@ -48,6 +48,32 @@ static void test_a_wait_for_a_processor_counts(void **state) {
     assert_int_equal(admission.refused, 1);
 }
 
+/* A store may be slow; that it is asked for much does not make it slower in our eyes. */
+static void test_what_the_store_needs_is_granted(void **state) {
+    (void)state;
+    struct gs_admission admission = {0};
+    gs_admission_init(&admission);
+    assert_int_equal(gs_admission_limit_ms(&admission), GS_ADMISSION_TARGET_MS);
+    gs_admission_committed(&admission, 100, 40, 1000);
+    gs_admission_committed(&admission, GS_ADMISSION_SMALL_BYTES, 50, 2000);
+    gs_admission_committed(&admission, GS_ADMISSION_SMALL_BYTES + 1, 2, 2000); /* a large one says nothing */
+    assert_int_equal(gs_admission_limit_ms(&admission), GS_ADMISSION_TARGET_MS + 40 * GS_ADMISSION_COMMITS);
+    gs_admission_committed(&admission, 100, 60, 1000 + GS_ADMISSION_WINDOW_MS + 1000); /* slower now: not at once … */
+    assert_int_equal(gs_admission_limit_ms(&admission), GS_ADMISSION_TARGET_MS + 40 * GS_ADMISSION_COMMITS);
+    gs_admission_committed(&admission, 100, 70, 1000 + 3 * GS_ADMISSION_WINDOW_MS); /* … but in the end */
+    assert_int_equal(gs_admission_limit_ms(&admission), GS_ADMISSION_TARGET_MS + 60 * GS_ADMISSION_COMMITS);
+    struct gs_admission_call calls[GS_ADMISSION_ALWAYS];
+    for (int i = 0; i < GS_ADMISSION_ALWAYS; i++) {
+        assert_true(gs_admission_enter(&admission, &calls[i], false, 0, 1000));
+    }
+    uint64_t limit_ms = gs_admission_limit_ms(&admission);
+    assert_false(gs_admission_is_full(&admission, 0, 1000 + (int64_t)limit_ms));
+    assert_true(gs_admission_is_full(&admission, 0, 1001 + (int64_t)limit_ms));
+    assert_true(gs_admission_is_full(&admission, GS_ADMISSION_TARGET_MS + 1, 1000)); /* a processor is not the store */
+    admission.target_ms = 0;
+    assert_false(gs_admission_is_full(&admission, 0, 99999));
+}
+
 static void test_the_pulse_says_how_late_it_is(void **state) {
     (void)state;
     struct gs_pulse pulse = {0};
@@ -67,6 +93,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_waits_long_keeps_others_out),
         cmocka_unit_test(test_a_wait_for_a_processor_counts),
+        cmocka_unit_test(test_what_the_store_needs_is_granted),
         cmocka_unit_test(test_the_pulse_says_how_late_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
