@@ -1,22 +1,48 @@
-/* usage: simulate [--first SEED] [--seeds N] [--forks | --found] [--verbose]
+/* usage: simulate [--first SEED] [--seeds N] [--forks | --found] [--jobs N] [--verbose]
  *
  * --forks: in every world a member signs two histories (forker.h).
  * --found: in every world disks are lost, and some of them found again.
  *
- * Runs N worlds. Every sixteenth is run twice: the same seed must give the same trace. The first that fails is printed
- * with its plan; run it again with
- * --first SEED --seeds 1. */
+ * Runs N worlds, in as many processes as --jobs says. Every sixteenth is run twice: the same seed must give the same
+ * trace. The first that fails is printed with its plan; run it again with --first SEED --seeds 1. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "tests/simulation/world.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum kind { KIND_ANY, KIND_FORKS, KIND_FOUND };
 
-/* Over all worlds: a run in which nothing was decided, or found, proves nothing. */
-static uint64_t cuts, found, imported;
+enum {
+    JOBS_MAX = 64,
+    SEEDS_FOR_ALL_POINTS = 600 /* so many that none of the points is left out by chance */
+};
+
+struct options {
+    uint64_t first, seeds;
+    uint32_t jobs;
+    bool verbose;
+    enum kind kind;
+};
+
+/* Over the worlds of one process: a run in which nothing was decided, or found, proves nothing. */
+struct totals {
+    uint64_t seed; /* the last one begun, for a process that dies */
+    uint64_t steps, removed, cleaned, reseeded, cuts, found, imported;
+    uint64_t kills[SIM_KILL_POINTS];
+};
+
+/* Shared between the processes. */
+struct run {
+    atomic_bool failed;
+    struct totals totals[JOBS_MAX];
+};
 
 static void print_plan(const struct sim_plan *plan) {
     const struct {
@@ -54,25 +80,18 @@ static void print_plan(const struct sim_plan *plan) {
     printf("\n");
 }
 
-static uint64_t removed;
-static uint64_t cleaned;
-static uint64_t reseeded;
-static uint64_t kills[SIM_KILL_POINTS];
-
-/* So many seeds that none of the points is left out by chance. */
-enum { SEEDS_FOR_ALL_POINTS = 600 };
-
 /* Only worlds of any kind truncate. */
-static bool print_kills(uint64_t seeds, enum kind kind) {
-    bool all = true;
+static bool print_kills(const struct totals *all, const struct options *options) {
+    bool enough = true;
     printf("killed at");
     for (int i = 0; i < SIM_KILL_POINTS; i++) {
-        printf(" %s %llu%s", sim_kill_point_names[i], (unsigned long long)kills[i], i + 1 < SIM_KILL_POINTS ? "," : "");
+        printf(" %s %llu%s", sim_kill_point_names[i], (unsigned long long)all->kills[i],
+               i + 1 < SIM_KILL_POINTS ? "," : "");
         bool is_truncation = i == SIM_TRUNCATE_BEFORE || i == SIM_TRUNCATE_AFTER;
-        all = all && (kills[i] > 0 || (is_truncation && kind != KIND_ANY));
+        enough = enough && (all->kills[i] > 0 || (is_truncation && options->kind != KIND_ANY));
     }
     printf("\n");
-    return all || seeds < SEEDS_FOR_ALL_POINTS;
+    return enough || options->seeds < SEEDS_FOR_ALL_POINTS;
 }
 
 /* The same world with a member that forks, and without what would make checks moot. */
@@ -92,8 +111,10 @@ static void add_found(struct sim_plan *plan) {
     plan->chaos_ms += plan->patient ? 0 : 15000; /* time for lives to be closed meanwhile */
 }
 
-static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, uint64_t *ret_trace, uint64_t *ret_steps) {
+static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, struct totals *totals,
+                     uint64_t *ret_trace) {
     struct sim_plan plan;
+    totals->seed = seed;
     sim_plan_draw(seed, &plan);
     if (kind != KIND_ANY) {
         (kind == KIND_FORKS ? add_fork : add_found)(&plan);
@@ -105,81 +126,156 @@ static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, uin
         print_plan(&plan);
     }
     *ret_trace = world->trace;
-    *ret_steps += world->steps;
-    removed += world->removed;
     for (uint32_t i = 0; i < world->plan.nodes; i++) {
         if (world->nodes[i].core != NULL) {
             sim_count_cleaned(world, &world->nodes[i]);
         }
     }
-    cleaned += world->cleaned;
-    reseeded += world->reseeded;
+    totals->steps += world->steps;
+    totals->removed += world->removed;
+    totals->cleaned += world->cleaned;
+    totals->reseeded += world->reseeded;
+    totals->cuts += world->cuts;
+    totals->found += world->found;
+    totals->imported += world->imported;
     for (int i = 0; i < SIM_KILL_POINTS; i++) {
-        kills[i] += world->kills[i];
+        totals->kills[i] += world->kills[i];
     }
-    cuts += world->cuts;
-    found += world->found;
-    imported += world->imported;
     sim_world_close(world);
     return ok;
 }
 
-int main(int argc, char **argv) {
-    uint64_t first = 1;
-    uint64_t seeds = 100;
-    bool verbose = false;
-    enum kind kind = KIND_ANY;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--first") == 0 && i + 1 < argc) {
-            first = strtoull(argv[++i], NULL, 10);
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
-            seeds = strtoull(argv[++i], NULL, 10);
-        } else if (strcmp(argv[i], "--forks") == 0) {
-            kind = KIND_FORKS;
-        } else if (strcmp(argv[i], "--found") == 0) {
-            kind = KIND_FOUND;
-        } else if (strcmp(argv[i], "--verbose") == 0) {
-            verbose = true;
-        } else {
-            fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--forks | --found] [--verbose]\n", argv[0]);
-            return 2;
-        }
-    }
+/* Every jobs-th seed, from the job-th one on. */
+static bool run_some(const struct options *options, struct run *run, uint32_t job) {
     struct sim_world *world = calloc(1, sizeof *world);
-    uint64_t steps = 0;
-    bool ok = world != NULL && sodium_init() >= 0;
-    for (uint64_t seed = first; ok && seed < first + seeds; seed++) {
+    bool ok = world != NULL;
+    for (uint64_t i = job; ok && i < options->seeds && !atomic_load(&run->failed); i += options->jobs) {
+        uint64_t seed = options->first + i;
         uint64_t trace = 0;
         uint64_t again = 0;
-        ok = run_seed(world, seed, kind, &trace, &steps);
+        ok = run_seed(world, seed, options->kind, &run->totals[job], &trace);
         if (ok && seed % 16 == 0) {
-            ok = run_seed(world, seed, kind, &again, &steps);
+            ok = run_seed(world, seed, options->kind, &run->totals[job], &again);
             if (ok && trace != again) {
                 printf("FAILED seed %llu: two runs differ\n", (unsigned long long)seed);
                 ok = false;
             }
         }
-        if (verbose && ok) {
+        if (options->verbose && ok) {
             printf("seed %llu ok, trace %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
         }
     }
-    if (ok && kind == KIND_FOUND) {
-        printf("%llu disks were found, %llu logs were cut, %llu batches imported\n", (unsigned long long)found,
-               (unsigned long long)cuts, (unsigned long long)imported);
-        ok = seeds < 200 || (found > seeds / 4 && cuts > seeds / 100);
-    }
-    if (ok && kind == KIND_FORKS) {
-        printf("%llu logs were cut, %llu batches imported\n", (unsigned long long)cuts, (unsigned long long)imported);
-        ok = seeds < 50 || (cuts > seeds / 4 && imported > seeds / 4);
-    }
-    if (ok) {
-        printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu aggregates cleaned, %llu nodes made anew: "
-               "all checks held\n",
-               (unsigned long long)seeds, (unsigned long long)first, (unsigned long long)steps,
-               (unsigned long long)removed, (unsigned long long)cleaned, (unsigned long long)reseeded);
-        /* The member that forks is a trusted key that agrees to no closing: nothing is cleaned there. */
-        ok = print_kills(seeds, kind) && (seeds < 50 || kind != KIND_ANY || cleaned > seeds);
-    }
     free(world);
-    return ok ? 0 : 1;
+    if (!ok) {
+        atomic_store(&run->failed, true);
+    }
+    fflush(stdout);
+    return ok;
+}
+
+/* One process goes through all of them itself: a debugger sees more then. */
+static bool run_all(const struct options *options, struct run *run) {
+    if (options->jobs == 1) {
+        return run_some(options, run, 0);
+    }
+    pid_t workers[JOBS_MAX] = {0};
+    bool ok = true;
+    for (uint32_t job = 0; job < options->jobs; job++) {
+        workers[job] = fork();
+        if (workers[job] == 0) {
+            _exit(run_some(options, run, job) ? 0 : 1);
+        }
+        ok = ok && workers[job] > 0;
+    }
+    for (uint32_t job = 0; job < options->jobs; job++) {
+        int status = 0;
+        bool ended = workers[job] > 0 && waitpid(workers[job], &status, 0) == workers[job];
+        if (ended && WIFSIGNALED(status)) {
+            printf("FAILED seed %llu: signal %d\n", (unsigned long long)run->totals[job].seed, WTERMSIG(status));
+            atomic_store(&run->failed, true);
+        }
+        ok = ok && ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
+    return ok;
+}
+
+static struct totals add_up(const struct options *options, const struct run *run) {
+    struct totals all = {0};
+    for (uint32_t i = 0; i < options->jobs; i++) {
+        const struct totals *one = &run->totals[i];
+        all.steps += one->steps;
+        all.removed += one->removed;
+        all.cleaned += one->cleaned;
+        all.reseeded += one->reseeded;
+        all.cuts += one->cuts;
+        all.found += one->found;
+        all.imported += one->imported;
+        for (int j = 0; j < SIM_KILL_POINTS; j++) {
+            all.kills[j] += one->kills[j];
+        }
+    }
+    return all;
+}
+
+/* What was met on the way; false: too little of it for the run to prove anything. */
+static bool report(const struct totals *all, const struct options *options) {
+    bool enough = true;
+    uint64_t seeds = options->seeds;
+    if (options->kind == KIND_FOUND) {
+        printf("%llu disks were found, %llu logs were cut, %llu batches imported\n", (unsigned long long)all->found,
+               (unsigned long long)all->cuts, (unsigned long long)all->imported);
+        enough = seeds < 200 || (all->found > seeds / 4 && all->cuts > seeds / 100);
+    } else if (options->kind == KIND_FORKS) {
+        printf("%llu logs were cut, %llu batches imported\n", (unsigned long long)all->cuts,
+               (unsigned long long)all->imported);
+        enough = seeds < 50 || (all->cuts > seeds / 4 && all->imported > seeds / 4);
+    }
+    printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu aggregates cleaned, %llu nodes made anew: "
+           "all checks held\n",
+           (unsigned long long)seeds, (unsigned long long)options->first, (unsigned long long)all->steps,
+           (unsigned long long)all->removed, (unsigned long long)all->cleaned, (unsigned long long)all->reseeded);
+    /* The member that forks is a trusted key that agrees to no closing: nothing is cleaned there. */
+    bool cleaned = seeds < 50 || options->kind != KIND_ANY || all->cleaned > seeds;
+    return print_kills(all, options) && enough && cleaned;
+}
+
+static bool read_options(int argc, char **argv, struct options *options) {
+    *options = (struct options){.first = 1, .seeds = 100, .jobs = 1};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--first") == 0 && i + 1 < argc) {
+            options->first = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            options->seeds = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+            options->jobs = (uint32_t)strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--forks") == 0) {
+            options->kind = KIND_FORKS;
+        } else if (strcmp(argv[i], "--found") == 0) {
+            options->kind = KIND_FOUND;
+        } else if (strcmp(argv[i], "--verbose") == 0) {
+            options->verbose = true;
+        } else {
+            return false;
+        }
+    }
+    return options->jobs >= 1 && options->jobs <= JOBS_MAX;
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    if (!read_options(argc, argv, &options)) {
+        fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--forks | --found] [--jobs 1..%d] [--verbose]\n",
+                argv[0], JOBS_MAX);
+        return 2;
+    }
+    struct run *run = mmap(NULL, sizeof *run, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (run == MAP_FAILED || sodium_init() < 0) {
+        fprintf(stderr, "%s: out of memory\n", argv[0]);
+        return 1;
+    }
+    if (!run_all(&options, run)) {
+        return 1;
+    }
+    struct totals all = add_up(&options, run);
+    return report(&all, &options) ? 0 : 1;
 }

@@ -174,7 +174,7 @@ static struct sim_node *find_source(struct sim_world *world, const struct sim_no
 void sim_reseed(struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes && !world->failed; i++) {
         struct sim_node *node = &world->nodes[i];
-        bool lost = behind(node) > 0 || node->wants_snapshot;
+        bool lost = node->core != NULL && (behind(node) > 0 || node->wants_snapshot);
         struct sim_node *source = lost ? find_source(world, node) : NULL;
         if (source == NULL || !sim_chance(&world->rng, 10)) {
             continue;
