@@ -48,7 +48,7 @@ static void let_go(struct gs_bootstrap *bootstrap) {
     bootstrap->besides.length = 0;
     bootstrap->parts = 0;
     bootstrap->node_count = 0;
-    bootstrap->asked = false;
+    bootstrap->asked = bootstrap->ahead = false;
     bootstrap->link = bootstrap->second_link = 0;
     bootstrap->confirmed = bootstrap->second_asked = false;
     bootstrap->second_tries = 0;
@@ -234,6 +234,14 @@ int gs_bootstrap_answer(struct gs_core *core, struct gs_peer_state *peer, struct
         error = gs_bootstrap_take_nodes(bootstrap, answer);
         error = error == GS_EFORMAT ? lies(core, "its nodes do not hash to the root it signed", update) : error;
     }
+    if (error == 0 && bootstrap->ahead && !bootstrap->asked) { /* its answer comes next */
+        bootstrap->ahead = false;
+        bootstrap->asked = true;
+        bootstrap->question = GS_SNAPSHOT_WANT;
+        bootstrap->asked_nodes[0] = bootstrap->ahead_node;
+        bootstrap->asked_count = 1;
+        bootstrap->asked_mono_ms = core->mono_ms;
+    }
     return error != 0 ? error : gs_bootstrap_tick(core, update);
 }
 
@@ -250,15 +258,34 @@ static struct gs_compare_prefix wire_prefix(const struct gs_digest_prefix *prefi
     return result;
 }
 
+static bool is_chunk(const struct gs_bootstrap *bootstrap, const struct gs_bootstrap_node *node) {
+    return (node->count <= leaves_of_chunk(bootstrap) && !node->open) || node->count == 1;
+}
+
+/* One chunk beyond the one that is asked for, if that is what comes next. */
+static int ask_ahead(struct gs_core *core, struct gs_update *update) {
+    struct gs_bootstrap *bootstrap = &core->bootstrap;
+    const struct gs_bootstrap_node *node = &bootstrap->nodes[bootstrap->node_count - 1];
+    if (bootstrap->ahead || bootstrap->question != GS_SNAPSHOT_WANT || !is_chunk(bootstrap, node)) {
+        return 0;
+    }
+    struct gs_compare_prefix prefix = wire_prefix(&node->prefix);
+    const struct gs_snapshot question = {
+        .op = GS_SNAPSHOT_WANT, .session = bootstrap->session, .count = 1, .prefixes = &prefix};
+    bootstrap->ahead = true;
+    bootstrap->ahead_node = *node;
+    bootstrap->node_count--;
+    return gs_snapshot_send(bootstrap->link, &question, update);
+}
+
 /* The next subtree: a chunk, or several that are opened at once. */
 static int ask_next(struct gs_core *core, struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
     struct gs_compare_prefix prefixes[GS_SNAPSHOT_OPEN_MAX];
     struct gs_snapshot question = {.op = GS_SNAPSHOT_WANT, .prefixes = prefixes};
-    uint64_t fit = leaves_of_chunk(bootstrap);
     while (bootstrap->node_count > 0 && question.count < GS_SNAPSHOT_OPEN_MAX) {
         const struct gs_bootstrap_node *node = &bootstrap->nodes[bootstrap->node_count - 1];
-        bool chunk = (node->count <= fit && !node->open) || node->count == 1;
+        bool chunk = is_chunk(bootstrap, node);
         if (chunk && question.count > 0) {
             break;
         }
@@ -421,10 +448,14 @@ int gs_bootstrap_tick(struct gs_core *core, struct gs_update *update) {
         return 0;
     }
     int error = ask_second(core, update);
-    if (error != 0 || bootstrap->asked || !may_ask(core)) {
+    if (error != 0 || !may_ask(core)) {
         return error;
     }
-    return bootstrap->node_count > 0 ? ask_next(core, update) : go_on(core, update);
+    if (bootstrap->asked) {
+        return bootstrap->node_count > 0 ? ask_ahead(core, update) : 0;
+    }
+    error = bootstrap->node_count > 0 ? ask_next(core, update) : go_on(core, update);
+    return error == 0 && bootstrap->asked && bootstrap->node_count > 0 ? ask_ahead(core, update) : error;
 }
 
 void gs_bootstrap_peer_down(struct gs_core *core, uint64_t link) {

@@ -230,6 +230,15 @@ static int answer_want(struct gs_core *core, struct gs_comparison *c, const stru
     return error != 0 || c->rebuilding > 0 ? error : send_chunk(core, c, update);
 }
 
+static int answer_next(struct gs_core *core, struct gs_comparison *c, struct gs_update *update) {
+    struct gs_snapshot question = {.op = GS_SNAPSHOT_WANT, .count = 1, .prefixes = &c->giving->next};
+    if (c->answering || !c->giving->has_next) {
+        return 0;
+    }
+    c->giving->has_next = false;
+    return answer_want(core, c, &question, update);
+}
+
 int gs_giving_rebuilt(struct gs_core *core, struct gs_comparison *c, const struct gs_rebuild_slot *slot,
                       const struct gs_core_event *event, struct gs_update *update) {
     struct gs_giving *giving = c->giving;
@@ -243,7 +252,11 @@ int gs_giving_rebuilt(struct gs_core *core, struct gs_comparison *c, const struc
         giving->bytes += leaf->state.length;
         giving->too_large = giving->too_large || giving->bytes > GS_SNAPSHOT_CHUNK_BYTES;
     }
-    return c->answering && c->rebuilding == 0 ? send_chunk(core, c, update) : 0;
+    if (!c->answering || c->rebuilding > 0) {
+        return 0;
+    }
+    int error = send_chunk(core, c, update);
+    return error != 0 ? error : answer_next(core, c, update);
 }
 
 static int answer_part(const struct gs_comparison *c, const struct gs_snapshot *question, struct gs_update *update) {
@@ -277,8 +290,15 @@ int gs_giving_question(struct gs_core *core, struct gs_peer_state *peer, const s
         gs_comparison_end(core, c);
         return 0;
     }
-    if (c->stage != GS_COMPARING_OPEN || c->answering) {
-        return 0; /* one question at a time */
+    if (c->stage != GS_COMPARING_OPEN) {
+        return 0;
+    }
+    if (c->answering) {
+        if (question->op == GS_SNAPSHOT_WANT && !c->giving->has_next) {
+            c->giving->has_next = true;
+            c->giving->next = *question->prefixes;
+        }
+        return 0; /* one question at a time, and a chunk that waits for it */
     }
     c->deadline_mono_ms = core->mono_ms + GS_COMPARE_IDLE_MS;
     if (question->op == GS_SNAPSHOT_OPEN) {

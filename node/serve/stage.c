@@ -11,7 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HASH_SIZE = 16, HEAD_SIZE = 4 + HASH_SIZE, RECORD_MAX = 64 * 1024 * 1024, BASE_POSITION = 1 };
+enum {
+    HASH_SIZE = 16,
+    HEAD_SIZE = 4 + HASH_SIZE,
+    RECORD_MAX = 64 * 1024 * 1024,
+    BASE_POSITION = 1,
+    PART_LEAVES = 1024,
+    PART_BYTES = 1024 * 1024,
+    WHOLE_BYTES = 512 * 1024 * 1024
+};
 
 static void hash_bytes(struct gs_slice bytes, uint8_t ret_hash[HASH_SIZE]) {
     gs_hash16("gs-stage-v1", bytes.bytes, bytes.length, NULL, 0, ret_hash);
@@ -76,23 +84,26 @@ void gs_stage_remove(const char *path) {
     (void)remove(path); /* one that stays is ignored by a store that is not empty, and removed at the next start */
 }
 
-/* Every leaf of the file, in order; the last one of a name counts. */
+/* Where a leaf is in the file. Of those of one name the last one counts. */
 struct leaf_mark {
-    uint8_t name[HASH_SIZE];
-    uint64_t order;
+    const uint8_t *name; /* among the names, once all are there */
+    uint32_t name_length;
+    uint32_t length;
+    uint64_t at, order;
 };
 
 struct installation {
     FILE *file;
+    struct gs_buffer names;
     struct leaf_mark *marks; /* owned */
-    size_t mark_count, mark_capacity;
-    uint8_t *last; /* by order; owned */
-    uint64_t order;
-    struct gs_buffer chunk;
-    struct gs_keep_state *states; /* of the chunk; owned */
+    size_t mark_count, mark_capacity, next;
+    uint64_t record_at; /* of the record that is read; in the end the size of the file */
+    uint8_t *whole;     /* the file; owned; NULL: it is too large */
+    struct gs_buffer part;
+    struct gs_keep_state *states; /* of the part; owned */
     struct gs_keep keep;
     const struct gs_core_install *install;
-    bool states_over, over;
+    bool over;
 };
 
 struct leaf {
@@ -107,80 +118,140 @@ static void read_leaf(struct gs_reader *reader, struct leaf *ret_leaf) {
     ret_leaf->state = gs_read_bin(reader, RECORD_MAX);
 }
 
-static uint32_t begin_chunk(struct gs_reader *reader, struct gs_slice bytes) {
+static void begin_leaves(struct gs_reader *reader, struct gs_slice bytes) {
     gs_reader_init(reader, bytes.bytes, bytes.length);
     reader->nodes_left = UINT32_MAX;
-    return gs_read_array(reader, UINT32_MAX) / 4;
 }
 
-static int mark_chunk(void *context, struct gs_slice bytes) {
+static int add_mark(struct installation *all, const struct leaf_mark *mark) {
+    if (all->mark_count == all->mark_capacity) {
+        size_t capacity = all->mark_capacity == 0 ? 1024 : 2 * all->mark_capacity;
+        struct leaf_mark *marks = realloc(all->marks, capacity * sizeof *marks);
+        if (marks == NULL) {
+            return GS_ENOMEM;
+        }
+        all->marks = marks;
+        all->mark_capacity = capacity;
+    }
+    all->marks[all->mark_count++] = *mark;
+    return 0;
+}
+
+static int mark_record(void *context, struct gs_slice bytes) {
     struct installation *all = context;
     struct gs_reader reader;
-    uint32_t count = begin_chunk(&reader, bytes);
-    for (uint32_t i = 0; i < count && reader.error == 0; i++) {
+    int error = 0;
+    begin_leaves(&reader, bytes);
+    uint32_t count = gs_read_array(&reader, UINT32_MAX) / 4;
+    for (uint32_t i = 0; i < count && reader.error == 0 && error == 0; i++) {
+        const uint8_t *begin = reader.at;
         struct leaf leaf;
         read_leaf(&reader, &leaf);
-        if (all->mark_count == all->mark_capacity) {
-            size_t capacity = all->mark_capacity == 0 ? 1024 : 2 * all->mark_capacity;
-            struct leaf_mark *marks = realloc(all->marks, capacity * sizeof *marks);
-            if (marks == NULL) {
-                return GS_ENOMEM;
-            }
-            all->marks = marks;
-            all->mark_capacity = capacity;
-        }
-        struct leaf_mark *mark = &all->marks[all->mark_count];
-        mark->order = all->mark_count++;
-        hash_bytes(leaf.name, mark->name);
+        const struct leaf_mark mark = {.name_length = (uint32_t)leaf.name.length,
+                                       .length = (uint32_t)(reader.at - begin),
+                                       .at = all->record_at + HEAD_SIZE + (uint64_t)(begin - bytes.bytes),
+                                       .order = all->mark_count};
+        gs_buffer_append(&all->names, leaf.name.bytes, leaf.name.length);
+        error = all->names.failed != 0 ? all->names.failed : add_mark(all, &mark);
     }
-    return reader.error != 0 ? GS_ECORRUPT : 0;
+    all->record_at += HEAD_SIZE + bytes.length;
+    return error != 0 ? error : reader.error != 0 ? GS_ECORRUPT : 0;
+}
+
+static int compare_names(const struct leaf_mark *a, const struct leaf_mark *b) {
+    return gs_slice_compare(gs_slice_make(a->name, a->name_length), gs_slice_make(b->name, b->name_length));
 }
 
 static int compare_marks(const void *a, const void *b) {
     const struct leaf_mark *left = a;
     const struct leaf_mark *right = b;
-    int order = memcmp(left->name, right->name, sizeof left->name);
+    int order = compare_names(left, right);
     return order != 0 ? order : left->order < right->order ? -1 : 1;
 }
 
-static int find_last(struct installation *all) {
-    all->last = calloc(all->mark_count + 1, 1);
-    if (all->last == NULL) {
-        return GS_ENOMEM;
-    }
-    if (all->mark_count > 0) {
-        qsort(all->marks, all->mark_count, sizeof *all->marks, compare_marks);
+/* By name: a store that keeps its rows in that order writes each page once, however large it is. What came by hash
+ * would go to another page with every row. */
+static void sort_marks(struct installation *all) {
+    size_t kept = 0;
+    const uint8_t *name = all->names.bytes;
+    if (all->mark_count == 0) {
+        return;
     }
     for (size_t i = 0; i < all->mark_count; i++) {
-        bool last = i + 1 == all->mark_count || memcmp(all->marks[i].name, all->marks[i + 1].name, HASH_SIZE) != 0;
-        all->last[all->marks[i].order] = last ? 1 : 0;
+        all->marks[i].name = name;
+        name += all->marks[i].name_length;
     }
-    return 0;
+    qsort(all->marks, all->mark_count, sizeof *all->marks, compare_marks);
+    for (size_t i = 0; i < all->mark_count; i++) {
+        if (i + 1 == all->mark_count || compare_names(&all->marks[i], &all->marks[i + 1]) != 0) {
+            all->marks[kept++] = all->marks[i];
+        }
+    }
+    all->mark_count = kept;
 }
 
-/* The states of a chunk that no later one replaces. */
+/* From memory, if the file is not larger than that: a call of the system for every leaf takes as long as all the rest.
+ */
+static int read_whole(struct installation *all) {
+    uint64_t size = all->record_at;
+    if (size == 0 || size > WHOLE_BYTES) {
+        return 0;
+    }
+    all->whole = malloc(size);
+    return all->whole == NULL ? GS_ENOMEM : fread(all->whole, 1, (size_t)size, all->file) == size ? 0 : GS_EIO;
+}
+
+static bool read_mark(const struct installation *all, const struct leaf_mark *mark, uint8_t *ret_bytes) {
+    if (all->whole != NULL) {
+        memcpy(ret_bytes, all->whole + mark->at, mark->length);
+        return true;
+    }
+    return pread(fileno(all->file), ret_bytes, mark->length, (off_t)mark->at) == (ssize_t)mark->length;
+}
+
+/* The bytes of the next leaves, one after another; how many. */
+static int read_part(struct installation *all, uint32_t *ret_count) {
+    size_t begin = all->next;
+    size_t length = 0;
+    while (all->next < all->mark_count && all->next - begin < PART_LEAVES &&
+           (length == 0 || length + all->marks[all->next].length <= PART_BYTES)) {
+        length += all->marks[all->next++].length;
+    }
+    uint8_t *bytes = calloc(1, length + 1);
+    size_t filled = 0;
+    bool whole = bytes != NULL;
+    for (size_t i = begin; i < all->next && whole; i++) {
+        const struct leaf_mark *mark = &all->marks[i];
+        whole = read_mark(all, mark, bytes + filled);
+        filled += mark->length;
+    }
+    all->part.length = 0;
+    if (whole) {
+        gs_buffer_append(&all->part, bytes, length);
+    }
+    int error = bytes == NULL ? GS_ENOMEM : !whole ? GS_EIO : all->part.failed;
+    free(bytes);
+    *ret_count = (uint32_t)(all->next - begin);
+    return error;
+}
+
 static int next_states(struct installation *all) {
     struct gs_reader reader;
-    uint32_t count = begin_chunk(&reader, gs_slice_make(all->chunk.bytes, all->chunk.length));
-    struct gs_keep_state *states = realloc(all->states, (count + 1) * sizeof *states);
-    if (states == NULL) {
-        return GS_ENOMEM;
-    }
-    all->states = states;
-    all->keep = (struct gs_keep){.low = BASE_POSITION, .position = BASE_POSITION, .states = states};
+    uint32_t count = 0;
+    int error = read_part(all, &count);
+    begin_leaves(&reader, gs_slice_make(all->part.bytes, all->part.length));
+    all->keep = (struct gs_keep){.low = BASE_POSITION, .position = BASE_POSITION, .states = all->states};
     for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
         all->keep.journals[i].first = 1; /* none */
     }
-    for (uint32_t i = 0; i < count && reader.error == 0; i++) {
+    for (uint32_t i = 0; error == 0 && i < count && reader.error == 0; i++) {
         struct leaf leaf;
         struct gs_slice type, id;
         read_leaf(&reader, &leaf);
-        bool counts = reader.error == 0 && all->last[all->order] != 0 && leaf.version > 0;
-        all->order++;
-        if (!counts || !gs_name_split(leaf.name, &type, &id)) {
+        if (reader.error != 0 || leaf.version == 0 || !gs_name_split(leaf.name, &type, &id)) {
             continue;
         }
-        states[all->keep.count++] = (struct gs_keep_state){
+        all->states[all->keep.count++] = (struct gs_keep_state){
             .type = type,
             .id = id,
             .version = leaf.version,
@@ -188,7 +259,7 @@ static int next_states(struct installation *all) {
             .updated = leaf.updated,
             .state = {.bytes = (uint8_t *)(uintptr_t)leaf.state.bytes, .length = leaf.state.length}};
     }
-    return reader.error != 0 ? GS_ECORRUPT : 0;
+    return error != 0 ? error : reader.error != 0 ? GS_ECORRUPT : 0;
 }
 
 /* The checkpoint and what is remembered of events one by one; borrowed from `besides`. */
@@ -219,10 +290,10 @@ static int next_part(void *context, const struct gs_keep **ret_keep) {
     if (all->over) {
         return 0;
     }
-    if (!all->states_over && read_record(all->file, &all->chunk)) {
+    if (all->next < all->mark_count) {
         error = next_states(all);
     } else {
-        all->states_over = all->over = true;
+        all->over = true;
         error = last_part(all);
     }
     *ret_keep = &all->keep;
@@ -233,12 +304,15 @@ int gs_stage_install(const char *path, struct gs_store *store, const gs_cluster 
                      const struct gs_core_install *install) {
     struct installation all = {.install = install};
     struct gs_base base = {.cluster = *cluster, .position = BASE_POSITION, .clock = install->clock};
-    int error = gs_vector_copy(&base.heads, &install->heads);
+    all.states = malloc(PART_LEAVES * sizeof *all.states);
+    int error = all.states != NULL ? gs_vector_copy(&base.heads, &install->heads) : GS_ENOMEM;
     error = error == 0 ? gs_base_raise_floor(&base, GS_FLOOR_OTHERS, BASE_POSITION) : error;
-    error = error == 0 ? gs_stage_visit(path, mark_chunk, &all) : error;
-    error = error == 0 ? find_last(&all) : error;
+    error = error == 0 ? gs_stage_visit(path, mark_record, &all) : error;
     all.file = fopen(path, "rb"); /* none: a snapshot of nothing */
-    all.states_over = all.file == NULL;
+    if (error == 0) {
+        sort_marks(&all);
+        error = all.file != NULL ? read_whole(&all) : 0;
+    }
     if (error == 0) {
         error =
             store->methods->install != NULL ? store->methods->install(store, &base, next_part, &all) : GS_EUNSUPPORTED;
@@ -247,9 +321,10 @@ int gs_stage_install(const char *path, struct gs_store *store, const gs_cluster 
         (void)fclose(all.file); /* it was only read */
     }
     gs_base_close(&base);
-    gs_buffer_close(&all.chunk);
+    gs_buffer_close(&all.part);
+    gs_buffer_close(&all.names);
     free(all.marks);
-    free(all.last);
+    free(all.whole);
     free(all.states);
     return error;
 }

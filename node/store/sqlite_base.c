@@ -80,10 +80,8 @@ static int write_parts(struct gs_sqlite *sqlite, uint64_t position, gs_store_par
     bool complete = false;
     int error = next(context, &keep);
     for (; error == 0 && *ret_result == SQLITE_OK && keep != NULL; error = next(context, &keep)) {
-        *ret_result = gs_sqlite_write_keep(sqlite, keep);
-        for (uint32_t i = 0; *ret_result == SQLITE_OK && i < keep->count; i++) {
-            *ret_result = gs_sqlite_index_state(sqlite, &keep->states[i]);
-        }
+        *ret_result = gs_sqlite_write_keep(sqlite, keep, true);
+        *ret_result = *ret_result == SQLITE_OK ? gs_sqlite_index_fresh(sqlite, keep) : *ret_result;
         complete = keep->core.length > 0 ? keep->low == position && keep->position == position : complete;
     }
     return error == 0 && *ret_result == SQLITE_OK && !complete ? GS_EINVAL : error;
@@ -93,7 +91,9 @@ static int write_all(struct gs_sqlite *sqlite, const struct gs_base *base, gs_st
     int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
     if (result == SQLITE_OK) {
         result =
-            sqlite3_exec(sqlite->db, "DELETE FROM checkpoints; DELETE FROM kept_entries; DELETE FROM aggregate_states",
+            sqlite3_exec(sqlite->db,
+                         "DELETE FROM checkpoints; DELETE FROM kept_entries; DELETE FROM aggregate_states; DELETE FROM "
+                         "aggregates",
                          NULL, NULL, NULL);
     }
     int error = result == SQLITE_OK ? write_parts(sqlite, base->position, next, context, &result) : 0;

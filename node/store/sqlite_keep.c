@@ -139,11 +139,11 @@ static int write_entries(struct gs_sqlite *sqlite, int journal, const struct gs_
     return result == SQLITE_OK ? finish(drop, result) : result;
 }
 
-int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
+int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep, bool first) {
     int result = SQLITE_OK;
     for (uint32_t i = 0; i < keep->count && result == SQLITE_OK; i++) {
         result = insert_state(sqlite, &keep->states[i]);
-        if (result == SQLITE_OK) {
+        if (result == SQLITE_OK && !first) {
             result = thin_out(sqlite, &keep->states[i]);
         }
     }
@@ -156,7 +156,7 @@ int gs_sqlite_write_keep(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
 static int write_all(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
     int result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
     if (result == SQLITE_OK) {
-        result = gs_sqlite_write_keep(sqlite, keep);
+        result = gs_sqlite_write_keep(sqlite, keep, false);
     }
     GS_FAILPOINT("keep.commit");
     return result == SQLITE_OK ? gs_sqlite_run(sqlite, GS_SQLITE_COMMIT) : result;

@@ -27,7 +27,10 @@ static void release(sqlite3_stmt *statement) {
 /* Errors of this file travel as SQLite's, so that the end of the slice can tell a full disk from a broken one. */
 struct slice {
     struct gs_sqlite *sqlite;
-    int result; /* SQLITE_OK, or the first error */
+    int result;                        /* SQLITE_OK, or the first error */
+    const struct gs_keep_state *fresh; /* gs_sqlite_index_fresh: the one that is indexed */
+    gs_origin origin;                  /* found last … */
+    uint32_t origin_number;            /* … 0: none */
 };
 
 static int fail(struct slice *slice, int result) {
@@ -94,6 +97,38 @@ static int store(void *context, uint64_t number, uint64_t version, const struct 
     return fail(slice, result);
 }
 
+static int load_nothing(void *context, struct gs_slice type, struct gs_slice id, uint64_t *ret_number,
+                        uint64_t *ret_version, struct gs_version_vector *ret_vector) {
+    (void)context;
+    (void)type;
+    (void)id;
+    (void)ret_vector; /* empty already */
+    *ret_number = *ret_version = 0;
+    return 0;
+}
+
+static int store_fresh(void *context, uint64_t number, uint64_t version, const struct gs_version_vector *vector) {
+    struct slice *slice = context;
+    sqlite3_stmt *add = slice->sqlite->statements[GS_SQLITE_AGGREGATE_NEW];
+    struct gs_buffer bytes = {0};
+    (void)number;
+    gs_version_vector_write(vector, &bytes);
+    int result = bytes.failed != 0 ? SQLITE_NOMEM : bind_names(add, slice->fresh->type, slice->fresh->id);
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(add, 3, (int64_t)version);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_blob(add, 4, bytes.bytes, (int)bytes.length, SQLITE_STATIC);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(add);
+        result = result == SQLITE_DONE ? SQLITE_OK : result;
+    }
+    release(add);
+    gs_buffer_close(&bytes);
+    return fail(slice, result);
+}
+
 static int add_origin(struct slice *slice, const gs_origin *origin, uint32_t *ret_number) {
     sqlite3_stmt *add = slice->sqlite->statements[GS_SQLITE_ORIGIN_ADD];
     int result = sqlite3_bind_blob(add, 1, origin->bytes, GS_ORIGIN_SIZE, SQLITE_STATIC);
@@ -109,12 +144,18 @@ static int add_origin(struct slice *slice, const gs_origin *origin, uint32_t *re
 static int find_origin(void *context, const gs_origin *origin, uint32_t *ret_number) {
     struct slice *slice = context;
     sqlite3_stmt *find = slice->sqlite->statements[GS_SQLITE_ORIGIN_FIND];
+    if (slice->origin_number > 0 && gs_origin_equal(&slice->origin, origin)) {
+        *ret_number = slice->origin_number;
+        return 0;
+    }
     int result = sqlite3_bind_blob(find, 1, origin->bytes, GS_ORIGIN_SIZE, SQLITE_STATIC);
     if (result == SQLITE_OK) {
         result = sqlite3_step(find);
     }
     int64_t number = result == SQLITE_ROW ? sqlite3_column_int64(find, 0) : 0;
     release(find);
+    slice->origin = *origin;
+    slice->origin_number = (uint32_t)number;
     if (result == SQLITE_DONE) {
         return add_origin(slice, origin, ret_number);
     }
@@ -165,10 +206,15 @@ static int load_indexed(struct slice *slice, uint64_t *ret_position) {
     return fail(slice, result == SQLITE_ROW ? SQLITE_OK : result);
 }
 
-int gs_sqlite_index_state(struct gs_sqlite *sqlite, const struct gs_keep_state *state) {
+int gs_sqlite_index_fresh(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
     struct slice slice = {.sqlite = sqlite, .result = SQLITE_OK};
-    const struct gs_projection_sink sink = {.context = &slice, .load = load, .store = store, .origin = find_origin};
-    int error = gs_projection_state(&sink, state);
+    const struct gs_projection_sink sink = {
+        .context = &slice, .load = load_nothing, .store = store_fresh, .origin = find_origin};
+    int error = 0;
+    for (uint32_t i = 0; error == 0 && i < keep->count; i++) {
+        slice.fresh = &keep->states[i];
+        error = gs_projection_state(&sink, slice.fresh);
+    }
     return slice.result != SQLITE_OK ? slice.result
            : error == GS_ENOMEM      ? SQLITE_NOMEM
            : error != 0              ? SQLITE_CORRUPT
