@@ -92,6 +92,14 @@ static void put_now(const struct gs_node *node, struct gs_update *update, const 
     }
 }
 
+static void begin_measuring(struct gs_node *node, const struct gs_commit *commit) {
+    if (node->measured.commit == 0) {
+        node->measured.commit = commit->number;
+        node->measured.begun_ms = gs_mono_ms();
+        node->measured.bytes = commit->records.length;
+    }
+}
+
 /* Views first: who gets an answer must find what it says. The result is the append's, which the core has to hear of. */
 static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct gs_update *update) {
     int error = 0;
@@ -105,11 +113,7 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     }
     if (update->has_commit) {
         pass(event == GS_CORE_MESSAGE, "apply.before");
-        if (node->measured.commit == 0) {
-            node->measured.commit = update->commit.number;
-            node->measured.begun_ms = gs_mono_ms();
-            node->measured.bytes = update->commit.records.length;
-        }
+        begin_measuring(node, &update->commit);
         error =
             gs_store_thread_append(node->store, update->commit.number, &update->commit.records, update->commit.count);
         pass(event == GS_CORE_MESSAGE, "apply.after");
@@ -229,14 +233,16 @@ static void nudge(void *context) {
     uv_async_send(&((struct gs_node *)context)->wake);
 }
 
+static void end_measuring(struct gs_node *node, uint64_t commit, int error) {
+    if (commit == node->measured.commit && error == 0) {
+        gs_gateway_committed(node->gateway, node->measured.bytes, gs_mono_ms() - node->measured.begun_ms);
+    }
+    node->measured.commit = commit == node->measured.commit ? 0 : node->measured.commit;
+}
+
 static void on_appended(void *context, uint64_t tag, int error) {
     struct gs_node *node = context;
-    if (tag == node->measured.commit) {
-        if (error == 0) {
-            gs_gateway_committed(node->gateway, node->measured.bytes, gs_mono_ms() - node->measured.begun_ms);
-        }
-        node->measured.commit = 0;
-    }
+    end_measuring(node, tag, error);
     if (error == GS_EIO || error == GS_ECORRUPT) {
         gs_node_fail(node, "the store reported an input/output error; what is on disk is unknown, so the node stops");
     } else if (error == GS_EBUSY) {

@@ -132,8 +132,8 @@ int gs_sqlite_read_base(sqlite3 *db, struct gs_base *ret_base);
 int gs_sqlite_write_base(struct gs_sqlite *sqlite, const struct gs_base *base);
 int gs_sqlite_install(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
 
-/* sqlite_project.c: the index, which knows none of them yet, learns of aggregates whose events are gone. SQLITE_OK or an
- * SQLite error. */
+/* sqlite_project.c: the index, which knows none of them yet, learns of aggregates whose events are gone. SQLITE_OK or
+ * an SQLite error. */
 int gs_sqlite_index_fresh(struct gs_sqlite *sqlite, const struct gs_keep *keep);
 
 /* sqlite_keep.c */
