@@ -97,6 +97,7 @@ static int configure(sqlite3 *db) {
         "PRAGMA foreign_keys = OFF",   "PRAGMA trusted_schema = OFF",
         "PRAGMA cell_size_check = ON", /* notices more damage */
         "PRAGMA mmap_size = 0",        /* an error of the disk is a result, not SIGBUS */
+        "PRAGMA cache_size = -32768",  /* KiB: an index over more aggregates than pages would be read with each slice */
         "PRAGMA synchronous = FULL",
     };
     for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0] && result == SQLITE_OK; i++) {

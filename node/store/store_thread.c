@@ -17,8 +17,10 @@ enum {
     INDEX_IDLE_MS = 20,          /* without work for so long, the log is indexed */
     INDEX_RECORDS_BEHIND = 1024, /* records not indexed: then between two appends, too */
     INDEX_SLICE = 256,           /* events a slice: an append that comes meanwhile waits a millisecond or two */
-    INDEX_RECORDS_MAX = 16384,   /* records not indexed at which slices become … */
+    INDEX_RECORDS_MAX = 16384,   /* records not indexed at which slices become, while there are ever more, … */
     INDEX_SLICE_LATE = 8192,     /* … this large, so that the lag stays bounded */
+    INDEX_LONG_MS = 10,          /* a slice of so long, as a record of thousands of events makes it, … */
+    INDEX_REST = 4,              /* … is followed by so many times its length without one, while appends come */
     APART_RECORDS_MAX = 65536,   /* records that a projection apart may be behind; then each append … */
     APART_YIELD_MS = 20          /* … gives way so long */
 };
@@ -69,8 +71,9 @@ struct gs_store_thread {
     struct gs_project_thread *projector; /* writes the index apart; NULL: this thread does */
 
     /* The thread's own. */
-    bool behind; /* there may be something to index */
-    uint32_t records_behind;
+    bool behind;      /* there may be something to index */
+    uint64_t lag;     /* records that were not indexed, before the last slice */
+    uint64_t rest_ns; /* until then no slice between two appends */
 
     /* The loop's own. */
     struct gs_store_callbacks callbacks;
@@ -225,25 +228,31 @@ static void perform(struct gs_store_thread *thread, struct job *job, bool stoppi
 
 /* One slice of the index. What fails is tried again after the next append; readers say that they wait in vain. */
 static void index_slice(struct gs_store_thread *thread) {
-    bool late = thread->records_behind > INDEX_RECORDS_MAX;
-    bool more = false;
     struct gs_store *store = thread->store;
+    uint64_t lag = records_behind(store);
+    bool late = lag > INDEX_RECORDS_MAX && lag > thread->lag;
+    bool more = false;
+    uint64_t begun_ns = uv_hrtime();
+    thread->lag = lag;
     thread->hurry = false;
     uv_mutex_unlock(&thread->mutex);
     GS_FAILPOINT("project.before");
     int error = store->methods->project(store, late ? INDEX_SLICE_LATE : INDEX_SLICE, &more);
     GS_FAILPOINT("project.after");
+    uint64_t took_ns = uv_hrtime() - begun_ns;
+    thread->rest_ns = took_ns > INDEX_LONG_MS * UINT64_C(1000000) ? begun_ns + (INDEX_REST + 1) * took_ns : 0;
     if (error == GS_ECORRUPT) {
         store->met_damage = true;
     }
     uv_mutex_lock(&thread->mutex);
     thread->behind = error == 0 && more;
-    thread->records_behind = thread->behind ? thread->records_behind : 0;
 }
 
 /* Nothing to store or read: waits for work, and indexes when it is time to. */
 static void idle(struct gs_store_thread *thread) {
-    bool due = thread->hurry || thread->records_behind >= INDEX_RECORDS_BEHIND;
+    uint64_t lag = records_behind(thread->store);
+    bool rests = uv_hrtime() < thread->rest_ns && lag <= INDEX_RECORDS_MAX;
+    bool due = thread->hurry || (lag >= INDEX_RECORDS_BEHIND && !rests);
     if (!thread->behind) {
         thread->hurry = false;
         uv_cond_wait(&thread->wake, &thread->mutex);
@@ -254,12 +263,11 @@ static void idle(struct gs_store_thread *thread) {
     }
 }
 
-static void note_append(struct gs_store_thread *thread, uint32_t count) {
+static void note_append(struct gs_store_thread *thread) {
     if (thread->projector != NULL) {
         gs_project_thread_wake(thread->projector);
     } else {
         thread->behind = true;
-        thread->records_behind += count;
     }
 }
 
@@ -282,7 +290,7 @@ static void run(void *argument) {
             uv_mutex_unlock(&thread->mutex);
             perform(thread, job, stopping);
             if ((job->type == JOB_APPEND || job->type == JOB_CALL) && job->error == 0) {
-                note_append(thread, job->count);
+                note_append(thread);
             }
             uv_mutex_lock(&thread->mutex);
             push(&thread->done, job);
