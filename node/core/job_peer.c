@@ -69,6 +69,9 @@ static int exchange(struct gs_core *core, const struct gs_job *job, struct gs_sy
     if (missing == 0) {
         return begin_compare(core, job, peer, link, update);
     }
+    if (link->has_lost && here > 0 && core->mono_ms - peer->moved_mono_ms >= GS_JOB_GONE_MS) {
+        return fail_peer(core, peer, GS_JOB_GONE); /* nobody else has brought it meanwhile, either */
+    }
     if (core->mono_ms - peer->moved_mono_ms >= GS_JOB_EXCHANGE_MS) {
         char reason[GS_VERIFY_REASON_SIZE];
         snprintf(reason, sizeof reason, "nothing has moved for a minute, and %llu events are missing",

@@ -196,6 +196,28 @@ uint64_t gs_vector_lacking(const struct gs_vector *has, const struct gs_vector *
 
 enum { EVENT_BYTES_GUESS = 300, ROOTS_BYTES_GUESS = 700 };
 
+/* What a delta takes. The log; but who has nothing takes a snapshot of much (bootstrap.h), and what a log no longer has
+ * it cannot give. */
+static void plan_delta(struct gs_core *core, struct gs_sync_peer *peer, const struct gs_peer_state *link,
+                       uint64_t event_bytes) {
+    uint64_t least = core->config.bootstrap_events > 0 ? core->config.bootstrap_events : GS_BOOTSTRAP_EVENTS;
+    uint64_t snapshot_bytes = core->stats.aggregate_bytes / 2; /* giving.c: memory takes about twice what it sends */
+    peer->plan_receive = gs_vector_lacking(&core->stored, &link->told);
+    peer->plan_send = gs_vector_lacking(&link->told, &core->stored);
+    peer->plan_bytes = (peer->plan_receive + peer->plan_send) * event_bytes;
+    peer->plan_method = peer->plan_receive + peer->plan_send > 0 ? "log" : "none";
+    if (core->bootstrap.active) {
+        peer->plan_method = "snapshot";
+        peer->plan_bytes = core->bootstrap.root.bytes;
+    } else if (link->told.count == 0 && peer->plan_send >= least && snapshot_bytes < peer->plan_bytes) {
+        peer->plan_method = "snapshot";
+        peer->plan_bytes = snapshot_bytes;
+    } else if (link->has_lost && peer->plan_receive > 0) {
+        peer->status = GS_SYNC_FAILED;
+        snprintf(peer->error, sizeof peer->error, "%s", GS_JOB_GONE);
+    }
+}
+
 /* dryRun: what it would take, as far as vectors tell. */
 static void plan(struct gs_core *core, struct gs_job *job) {
     for (uint32_t i = 0; i < job->peer_count; i++) {
@@ -212,13 +234,11 @@ static void plan(struct gs_core *core, struct gs_job *job) {
         }
         peer->percent = 100;
         if (job->mode == GS_SYNC_DELTA) {
-            peer->plan_receive = gs_vector_lacking(&core->stored, &link->told);
-            peer->plan_send = gs_vector_lacking(&link->told, &core->stored);
-            peer->plan_method = peer->plan_receive + peer->plan_send > 0 ? "log" : "none";
+            plan_delta(core, peer, link, event_bytes);
         } else {
             peer->plan_method = "tree";
         }
-        peer->plan_bytes = (peer->plan_receive + peer->plan_send) * event_bytes + ROOTS_BYTES_GUESS;
+        peer->plan_bytes += ROOTS_BYTES_GUESS;
     }
 }
 

@@ -22,8 +22,11 @@ enum {
     GS_JOBS_RUNNING = 4,         /* at once; others wait */
     GS_JOB_RESUMES_MAX = 3,      /* a job that does not survive this many starts is given up */
     GS_JOB_LINK_WAIT_MS = 10000, /* for a peer that is not linked */
-    GS_JOB_EXCHANGE_MS = 60000   /* without anything moving */
+    GS_JOB_EXCHANGE_MS = 60000,  /* without anything moving */
+    GS_JOB_GONE_MS = 3000        /* the same, while the peer says that it no longer has what is lacking */
 };
+
+#define GS_JOB_GONE "its log no longer has what this region lacks; another one's may, or this region begins anew, empty"
 
 /* What has gone over a link, as messages, before encryption. */
 struct gs_traffic {
@@ -56,7 +59,7 @@ struct gs_sync_peer {
     bool converged;
     char error[GS_VERIFY_REASON_SIZE];
     /* dryRun */
-    uint64_t plan_receive, plan_send, plan_bytes;
+    uint64_t plan_receive, plan_send, plan_bytes; /* events, events, bytes */
     const char *plan_method;
 };
 

@@ -6,6 +6,9 @@ import os, re, signal, sys, threading, unittest
 
 from cluster import REGIONS, Cluster, wait_for
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from postgres import Postgres  # noqa: E402
+
 PROGRAM = sys.argv.pop(1)
 EU, US, AP = REGIONS
 AGGREGATES, ROUNDS = 2000, 4
@@ -114,6 +117,22 @@ class Bootstrap(unittest.TestCase):
                                 self.cluster.trust_file)
         self.assertEqual(done.returncode, 0, done.stdout[:2000])
 
+    def test_into_postgres(self):
+        server = Postgres()
+        self.addCleanup(server.close)
+        self.fill()
+        self.ap.extra["DATABASE_URL"] = server.create(AP)
+        self.ap.start(wait=False)
+        job = self.finished(1)
+        self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
+        self.check(self.eu, self.us)
+        states = server.query("SELECT count(DISTINCT id) FROM global_state.aggregate_states "
+                              "WHERE type = 'player'", AP)
+        self.assertGreaterEqual(int(states[0][0]), AGGREGATES)
+        self.ap.kill()
+        self.ap.start()
+        self.check(self.eu, self.us)
+
     def half_way(self):
         self.ap.extra["GS_BOOTSTRAP_RATE"] = "250000"
         self.ap.start(wait=False)
@@ -187,6 +206,35 @@ class Late(unittest.TestCase):
                  lambda: ap.ready() and states(ap) and states(ap) == eu.states("player"), 30)
         self.assertIn("a snapshot is installed", ap.log())
         wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
+
+    def test_who_has_something_is_told_that_the_rest_is_gone(self):
+        cluster = Cluster(PROGRAM, regions=(EU, AP), GS_RETENTION="*=1s")
+        self.addCleanup(cluster.close)
+        eu, ap = cluster[EU], cluster[AP]
+        event = {"aggregateType": "player", "aggregateId": "p", "eventType": "t",
+                 "ops": [{"op": "increment", "path": "/gold", "by": 1}]}
+        self.assertEqual(ap.call("POST", "/events", event).status, 201)
+        wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
+        ap.stop()
+        cluster.write(cluster.trust_file, eu.trust_line + "\n")  # nobody waits for the other any more
+        eu.send_signal(signal.SIGHUP)
+        removed = eu.status()["counters"]["recordsRemoved"]
+
+        def forgotten():
+            self.assertEqual(eu.call("POST", "/events", {"events": [event] * 20}).status, 201)
+            return eu.status()["counters"]["recordsRemoved"] > removed + 5
+        wait_for("events that the other lacks are gone", forgotten, every=0.5)
+        cluster.write(cluster.trust_file, eu.trust_line + "\n" + ap.trust_line + "\n")
+        eu.send_signal(signal.SIGHUP)
+        ap.start()
+
+        def failed(dry_run):
+            sync = ap.call("POST", "/sync", {"mode": "delta", "dryRun": dry_run}).json["syncId"]
+            job = wait_for("the sync ends", lambda: (lambda job: job if job["finishedAt"] else None)(
+                ap.call("GET", "/sync/" + sync).json), 20)
+            return job if job["status"] == "failed" and "no longer has" in job["peers"][0]["error"] else None
+        wait_for("a sync says so", lambda: failed(False), 30)
+        self.assertEqual(wait_for("a plan says so", lambda: failed(True))["peers"][0]["plan"]["method"], "log")
 
 
 if __name__ == "__main__":
