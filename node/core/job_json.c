@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-const char *const gs_sync_mode_names[GS_SYNC_MODES] = {"delta", "verify", "full", "bootstrap"};
+const char *const gs_sync_mode_names[GS_SYNC_MODES] = {"delta", "verify", "full", "bootstrap", "history"};
 const char *const gs_sync_status_names[5] = {"queued", "running", "completed", "failed", "cancelled"};
 
 static void write_text(const char *name, const char *text, struct gs_buffer *out) {
@@ -75,6 +75,8 @@ static const char *stage_of(const struct gs_core *core, const struct gs_sync_pee
         return "exchanging events";
     case GS_SYNC_COMPARE:
         return phases[peer->found.phase];
+    case GS_SYNC_BEHIND:
+        return "verifying the log behind the snapshot";
     case GS_SYNC_RECHECK:
         return "checking again";
     case GS_SYNC_OVER:
@@ -131,7 +133,8 @@ static void write_traffic(const struct gs_core *core, const struct gs_sync_peer 
     uint64_t end = peer->ended_mono_ms > 0 ? peer->ended_mono_ms : core->mono_ms;
     uint64_t ms = peer->began_mono_ms > 0 && end > peer->began_mono_ms ? end - peer->began_mono_ms : 1;
     write_number("eventsSent", known ? peer->traffic.events_out - peer->base.events_out : 0, out);
-    write_number("eventsReceived", known ? peer->traffic.events_in - peer->base.events_in : 0, out);
+    write_number("eventsReceived", known ? peer->traffic.events_in - peer->base.events_in + peer->behind.shown : 0,
+                 out);
     write_number("bytesSent", known ? sent : 0, out);
     write_number("bytesReceived", known ? received : 0, out);
     write_number("bytesPerSecond", known ? (sent + received) * 1000 / ms : 0, out);

@@ -36,6 +36,9 @@ static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_
         bool fits = strcmp(core->peers[i].region, peer->region) == 0 && core->peers[i].heard;
         link = fits ? &core->peers[i] : link;
     }
+    if (link == NULL && job->mode == GS_SYNC_HISTORY) {
+        return 0; /* there is no hurry */
+    }
     if (link == NULL) {
         return core->mono_ms - peer->began_mono_ms < GS_JOB_LINK_WAIT_MS
                    ? 0
@@ -44,6 +47,10 @@ static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_
     peer->link = link->id;
     peer->base = link->traffic;
     peer->error[0] = '\0';
+    if (job->mode == GS_SYNC_HISTORY) {
+        peer->stage = GS_SYNC_BEHIND;
+        return gs_behind_begin(core, &peer->behind);
+    }
     if (job->mode != GS_SYNC_DELTA && job->mode != GS_SYNC_BOOTSTRAP) {
         return begin_compare(core, job, peer, link, update);
     }
@@ -96,10 +103,37 @@ static int compare(struct gs_core *core, const struct gs_job *job, struct gs_syn
         return 0;
     }
     peer->converged = has_converged(job, verify);
+    if (job->mode == GS_SYNC_BOOTSTRAP && peer->converged && core->base_position > 0) {
+        memcpy(core->jobs.history_of, peer->region, sizeof core->jobs.history_of);
+    }
     if (peer->stage == GS_SYNC_COMPARE && !peer->converged && job->mode == GS_SYNC_FULL) {
         return begin_compare(core, job, peer, link, update);
     }
     return end_peer(core, peer, GS_SYNC_COMPLETED);
+}
+
+static int look_behind(struct gs_core *core, struct gs_sync_peer *peer, struct gs_update *update) {
+    struct gs_behind *behind = &peer->behind;
+    char reason[GS_VERIFY_REASON_SIZE];
+    int error = gs_behind_step(core, behind, peer->link, update);
+    unsigned long long left = behind->total - behind->shown;
+    switch (behind->state) {
+    case GS_BEHIND_RUNNING:
+        break;
+    case GS_BEHIND_SHOWN:
+        peer->converged = true;
+        return error != 0 ? error : end_peer(core, peer, GS_SYNC_COMPLETED);
+    case GS_BEHIND_GONE:
+        snprintf(reason, sizeof reason, "its log begins later: %llu of %llu events before the snapshot cannot be shown",
+                 left, (unsigned long long)behind->total);
+        return fail_peer(core, peer, reason);
+    case GS_BEHIND_WRONG:
+        snprintf(reason, sizeof reason, "the batches that it shows do not lead to what the snapshot began with");
+        return fail_peer(core, peer, reason);
+    case GS_BEHIND_SILENT:
+        return fail_peer(core, peer, "it does not answer");
+    }
+    return error;
 }
 
 static uint32_t percent_of(const struct gs_core *core, const struct gs_job *job, const struct gs_sync_peer *peer) {
@@ -123,6 +157,8 @@ static uint32_t percent_of(const struct gs_core *core, const struct gs_job *job,
                : job->mode == GS_SYNC_DELTA || job->mode == GS_SYNC_BOOTSTRAP ? 70 + 29 * found / 100
                : job->mode == GS_SYNC_FULL                                    ? 80 * found / 100
                                                                               : found;
+    case GS_SYNC_BEHIND:
+        return peer->behind.total > 0 ? (uint32_t)(99 * peer->behind.shown / peer->behind.total) : 0;
     case GS_SYNC_RECHECK:
         return 80 + 19 * gs_verify_percent(&peer->recheck) / 100;
     case GS_SYNC_OVER:
@@ -164,10 +200,17 @@ static int step(struct gs_core *core, const struct gs_job *job, struct gs_sync_p
         return begin(core, job, peer, update);
     }
     struct gs_peer_state *link = gs_peer_find(core, peer->link);
+    if (link == NULL && job->mode == GS_SYNC_HISTORY) {
+        peer->stage = GS_SYNC_LINKING; /* from the beginning, when it is there again */
+        return 0;
+    }
     if (link == NULL) {
         return fail_peer(core, peer, "the link to the region was lost");
     }
     peer->traffic = link->traffic;
+    if (peer->stage == GS_SYNC_BEHIND) {
+        return look_behind(core, peer, update);
+    }
     return peer->stage == GS_SYNC_EXCHANGE ? exchange(core, job, peer, link, update)
                                            : compare(core, job, peer, link, update);
 }

@@ -10,6 +10,7 @@ static void close_peers(struct gs_job *job) {
         gs_vector_close(&job->peers[i].want_there);
         gs_verify_close(&job->peers[i].found);
         gs_verify_close(&job->peers[i].recheck);
+        gs_behind_close(&job->peers[i].behind);
     }
     free(job->peers);
     job->peers = NULL;
@@ -315,6 +316,32 @@ int gs_jobs_begin_bootstrap(struct gs_core *core, const char *region) {
     return error == GS_ENOMEM ? error : 0; /* without a job it is as good, but nobody sees it */
 }
 
+/* A job of its own, since it may take long, and the region is of use meanwhile. */
+static int begin_history(struct gs_core *core) {
+    char region[GS_REGION_NAME_MAX + 1];
+    struct gs_job *job = NULL;
+    if (core->jobs.history_of[0] == '\0') {
+        return 0;
+    }
+    memcpy(region, core->jobs.history_of, sizeof region);
+    core->jobs.history_of[0] = '\0';
+    const struct gs_slice name = gs_slice_make(region, strlen(region));
+    struct gs_sync_request request = {.mode = GS_SYNC_HISTORY, .regions = &name, .region_count = 1};
+    int error = start_job(core, &request, false, &job);
+    return error == GS_ENOMEM ? error : 0;
+}
+
+void gs_jobs_records(struct gs_core *core, const struct gs_peer_state *peer, const struct gs_snapshot *answer) {
+    for (uint32_t i = 0; i < core->jobs.count; i++) {
+        const struct gs_job *job = core->jobs.jobs[i];
+        for (uint32_t j = 0; is_active(job) && j < job->peer_count; j++) {
+            if (job->peers[j].stage == GS_SYNC_BEHIND && job->peers[j].link == peer->id) {
+                gs_behind_records(core, &job->peers[j].behind, answer);
+            }
+        }
+    }
+}
+
 static struct gs_job *find_job(struct gs_core *core, struct gs_slice id) {
     for (uint32_t i = 0; i < core->jobs.count; i++) {
         struct gs_job *job = core->jobs.jobs[i];
@@ -462,5 +489,5 @@ int gs_jobs_step(struct gs_core *core, struct gs_update *update) {
         }
     }
     forget_quiet(core);
-    return error;
+    return error != 0 ? error : begin_history(core);
 }

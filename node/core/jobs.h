@@ -3,6 +3,7 @@
  *     delta    exchange events with each peer now, then compare roots
  *     verify   compare digest trees at a common cut, down to the aggregate and field that differ; changes nothing
  *     bootstrap  begun by an empty node itself: a snapshot, then as delta (bootstrap.h)
+ *     history    begun after a bootstrap: the log behind its snapshot is looked at (behind.h)
  *     full     verify, then each side rebuilds what is at fault from its own log; then compare again
  *
  * A job works on all its peers at once, each for itself: one that fails takes no other with it. Percentages never go
@@ -12,6 +13,7 @@
 #ifndef GS_NODE_CORE_JOBS_H
 #define GS_NODE_CORE_JOBS_H
 
+#include "node/core/behind.h"
 #include "node/core/sync_request.h"
 #include "node/core/verify.h"
 
@@ -42,6 +44,7 @@ enum gs_sync_stage {
     GS_SYNC_EXCHANGE,
     GS_SYNC_COMPARE, /* the verify says how far */
     GS_SYNC_RECHECK,
+    GS_SYNC_BEHIND, /* history: behind.h says how far */
     GS_SYNC_OVER
 };
 
@@ -55,6 +58,7 @@ struct gs_sync_peer {
     uint64_t missing_first, missing_last;   /* events */
     struct gs_traffic base, traffic;
     struct gs_verify found, recheck;
+    struct gs_behind behind;
     uint32_t percent;
     bool converged;
     char error[GS_VERIFY_REASON_SIZE];
@@ -85,7 +89,8 @@ struct gs_jobs {
     uint32_t count;
     uint32_t active; /* queued or running */
     uint64_t next_verify_mono_ms;
-    uint64_t rate; /* the least of those that run; 0: none has one */
+    uint64_t rate;                           /* the least of those that run; 0: none has one */
+    char history_of[GS_REGION_NAME_MAX + 1]; /* a bootstrap from there is over: what was before comes next; "" */
 };
 
 void gs_jobs_close(struct gs_core *core);
@@ -97,6 +102,8 @@ int gs_jobs_step(struct gs_core *core, struct gs_update *update);
 
 /* A bootstrap begins, with this region. 0 or GS_ENOMEM. */
 int gs_jobs_begin_bootstrap(struct gs_core *core, const char *region);
+/* Records that a peer has sent on a question. */
+void gs_jobs_records(struct gs_core *core, const struct gs_peer_state *peer, const struct gs_snapshot *answer);
 /* What a restart would go on with has changed. */
 int gs_jobs_remember(struct gs_core *core, const struct gs_job *job);
 /* job_peer.c: one peer of a job that is running goes on. */

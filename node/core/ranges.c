@@ -142,6 +142,7 @@ int gs_snapshot_message(struct gs_core *core, struct gs_peer_state *peer, struct
         error = gs_bootstrap_answer(core, peer, &snapshot, update);
         break;
     case GS_SNAPSHOT_RECORDS:
+        gs_jobs_records(core, peer, &snapshot);
         break;
     }
     gs_snapshot_close(&snapshot);

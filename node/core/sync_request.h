@@ -11,7 +11,7 @@ enum {
     GS_SYNC_ID_SIZE = 17 /* 16 hexadecimal digits and NUL */
 };
 
-enum gs_sync_mode { GS_SYNC_DELTA, GS_SYNC_VERIFY, GS_SYNC_FULL, GS_SYNC_BOOTSTRAP, GS_SYNC_MODES };
+enum gs_sync_mode { GS_SYNC_DELTA, GS_SYNC_VERIFY, GS_SYNC_FULL, GS_SYNC_BOOTSTRAP, GS_SYNC_HISTORY, GS_SYNC_MODES };
 
 enum gs_sync_ask { GS_SYNC_START, GS_SYNC_GET, GS_SYNC_LIST, GS_SYNC_CANCEL };
 

@@ -51,6 +51,13 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual(self.first.status, 201)
         wait_for("both agree", lambda: self.eu.status()["vector"] == self.us.status()["vector"])
 
+    def history(self):
+        """What comes after a bootstrap: the log behind its snapshot, looked at once."""
+        def over():
+            jobs = [job for job in self.ap.call("GET", "/sync").json["items"] if job["mode"] == "history"]
+            return jobs[0] if jobs and jobs[0]["finishedAt"] else None
+        return wait_for(lambda: f"the log behind is verified: {self.ap.call('GET', '/sync').body}", over, 60)
+
     def job(self):
         try:
             jobs = [job for job in self.ap.call("GET", "/sync").json["items"] if job["mode"] == "bootstrap"]
@@ -111,6 +118,9 @@ class Bootstrap(unittest.TestCase):
         self.ap.kill()  # a start from the snapshot and the log after it
         self.ap.start()
         self.check(self.eu, self.us)
+        job = self.history()
+        self.assertEqual((job["status"], job["converged"]), ("completed", True), job)
+        self.assertGreaterEqual(job["peers"][0]["eventsReceived"], 2 * AGGREGATES * ROUNDS)
         self.ap.stop()
         data = os.path.join(self.ap.directory, "data")
         done = self.cluster.run("verify", "--store", "sqlite:" + os.path.join(data, "globalstate.db"), "--trust",
@@ -205,6 +215,11 @@ class Late(unittest.TestCase):
         wait_for(lambda: f"ap-south has all; it says: {ap.log()[-1000:]}",
                  lambda: ap.ready() and states(ap) and states(ap) == eu.states("player"), 30)
         self.assertIn("a snapshot is installed", ap.log())
+
+        def unseen():
+            return [job for job in ap.call("GET", "/sync").json["items"] if job["mode"] == "history"
+                    and job["status"] == "failed" and "its log begins later" in job["peers"][0]["error"]]
+        wait_for(lambda: f"what is gone cannot be verified: {ap.call('GET', '/sync').body}", unseen)
         wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
 
     def test_who_has_something_is_told_that_the_rest_is_gone(self):
