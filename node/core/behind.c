@@ -20,6 +20,12 @@ void gs_behind_close(struct gs_behind *behind) {
     *behind = (struct gs_behind){0};
 }
 
+void gs_behind_resume(struct gs_behind *behind) {
+    behind->state = GS_BEHIND_RUNNING;
+    behind->asked = false;
+    behind->asked_mono_ms = 0;
+}
+
 /* The next origin whose history has not been seen to its end. */
 static const struct gs_head *next_head(struct gs_behind *behind) {
     while (behind->at < behind->heads.count && behind->reached.seq == behind->heads.heads[behind->at].seq) {

@@ -5,8 +5,8 @@
  * which anybody can read is shown here: of each origin, every batch from its first on is hashed and names the hash of
  * the one before it, and the last one is the head that the snapshot began with, whose signature the start has checked.
  * Nothing of it is stored. A peer whose log begins later, since what was before was removed by retention, cannot show
- * it; one whose batches lead elsewhere is named. One question at a time, and a pause between them, so that fresh writes
- * come first. */
+ * it: then another one is asked for the rest. One whose batches lead elsewhere is named. One question at a time, and a
+ * pause between them, so that fresh writes come first. */
 #ifndef GS_NODE_CORE_BEHIND_H
 #define GS_NODE_CORE_BEHIND_H
 
@@ -47,6 +47,8 @@ int gs_behind_begin(struct gs_core *core, struct gs_behind *behind);
 int gs_behind_step(struct gs_core *core, struct gs_behind *behind, gs_peer peer, struct gs_update *update);
 /* The peer's answer, if it is to our question. */
 void gs_behind_records(struct gs_core *core, struct gs_behind *behind, const struct gs_snapshot *answer);
+/* Goes on where it is, with another peer. */
+void gs_behind_resume(struct gs_behind *behind);
 void gs_behind_close(struct gs_behind *behind);
 
 #endif

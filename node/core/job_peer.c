@@ -49,6 +49,7 @@ static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_
     peer->error[0] = '\0';
     if (job->mode == GS_SYNC_HISTORY) {
         peer->stage = GS_SYNC_BEHIND;
+        memcpy(peer->first_region, peer->region, sizeof peer->first_region);
         return gs_behind_begin(core, &peer->behind);
     }
     if (job->mode != GS_SYNC_DELTA && job->mode != GS_SYNC_BOOTSTRAP) {
@@ -112,6 +113,32 @@ static int compare(struct gs_core *core, const struct gs_job *job, struct gs_syn
     return end_peer(core, peer, GS_SYNC_COMPLETED);
 }
 
+/* Of the regions that are linked, the one that follows by name, or the first one. */
+static const struct gs_peer_state *next_region(const struct gs_core *core, const char *region) {
+    const struct gs_peer_state *next = NULL;
+    const struct gs_peer_state *first = NULL;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const struct gs_peer_state *peer = &core->peers[i];
+        bool later = strcmp(peer->region, region) > 0;
+        next = peer->heard && later && (next == NULL || strcmp(peer->region, next->region) < 0) ? peer : next;
+        first = peer->heard && (first == NULL || strcmp(peer->region, first->region) < 0) ? peer : first;
+    }
+    return next != NULL ? next : first;
+}
+
+/* Somebody else's log may begin earlier. False: all have been asked. */
+static bool ask_another(const struct gs_core *core, struct gs_sync_peer *peer) {
+    const struct gs_peer_state *next = next_region(core, peer->region);
+    if (next == NULL || strcmp(next->region, peer->first_region) == 0 || strcmp(next->region, peer->region) == 0) {
+        return false;
+    }
+    memcpy(peer->region, next->region, sizeof peer->region);
+    peer->link = next->id;
+    peer->base = next->traffic;
+    gs_behind_resume(&peer->behind);
+    return true;
+}
+
 static int look_behind(struct gs_core *core, struct gs_sync_peer *peer, struct gs_update *update) {
     struct gs_behind *behind = &peer->behind;
     char reason[GS_VERIFY_REASON_SIZE];
@@ -124,14 +151,19 @@ static int look_behind(struct gs_core *core, struct gs_sync_peer *peer, struct g
         peer->converged = true;
         return error != 0 ? error : end_peer(core, peer, GS_SYNC_COMPLETED);
     case GS_BEHIND_GONE:
-        snprintf(reason, sizeof reason, "its log begins later: %llu of %llu events before the snapshot cannot be shown",
+        if (ask_another(core, peer) || core->mono_ms - peer->began_mono_ms < GS_JOB_LINK_WAIT_MS) {
+            break; /* a region that has just begun is not linked with all of them yet */
+        }
+        snprintf(reason, sizeof reason,
+                 "its log begins later, as do those of all linked regions: %llu of %llu events before the snapshot "
+                 "cannot be shown",
                  left, (unsigned long long)behind->total);
         return fail_peer(core, peer, reason);
     case GS_BEHIND_WRONG:
         snprintf(reason, sizeof reason, "the batches that it shows do not lead to what the snapshot began with");
         return fail_peer(core, peer, reason);
     case GS_BEHIND_SILENT:
-        return fail_peer(core, peer, "it does not answer");
+        return ask_another(core, peer) ? error : fail_peer(core, peer, "it does not answer");
     }
     return error;
 }

@@ -59,6 +59,7 @@ struct gs_sync_peer {
     struct gs_traffic base, traffic;
     struct gs_verify found, recheck;
     struct gs_behind behind;
+    char first_region[GS_REGION_NAME_MAX + 1]; /* history: that was asked; others follow in the order of names */
     uint32_t percent;
     bool converged;
     char error[GS_VERIFY_REASON_SIZE];

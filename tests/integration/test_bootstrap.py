@@ -222,6 +222,40 @@ class Late(unittest.TestCase):
         wait_for(lambda: f"what is gone cannot be verified: {ap.call('GET', '/sync').body}", unseen)
         wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
 
+    def test_another_region_shows_what_one_has_removed(self):
+        cluster = Cluster(PROGRAM, start=False)
+        self.addCleanup(cluster.close)
+        eu, us, ap = (cluster[region] for region in REGIONS)
+        eu.extra["GS_RETENTION"] = "*=1s"  # the other one keeps all
+        cluster.write(cluster.trust_file, eu.trust_line + "\n" + us.trust_line + "\n")
+        for node in (eu, us):
+            node.start(wait=False)
+        event = {"aggregateType": "player", "aggregateId": "p", "eventType": "t",
+                 "ops": [{"op": "increment", "path": "/gold", "by": 1}]}
+        for node in (eu, us):
+            node.wait_ready()
+
+        def forgotten():
+            for node in (eu, us):
+                self.assertEqual(node.call("POST", "/events", {"events": [event] * 20}).status, 201)
+            return eu.status()["counters"]["recordsRemoved"] > 5
+        wait_for("old events are gone in eu-west", forgotten, every=0.5)
+        self.assertEqual(us.status()["counters"]["recordsRemoved"], 0)
+        cluster.write(cluster.trust_file, "".join(node.trust_line + "\n" for node in (eu, us, ap)))
+        for node in (eu, us):
+            node.send_signal(signal.SIGHUP)
+        ap.seeds = [f"127.0.0.1:{eu.gossip_port}"]
+        ap.start(wait=False)
+
+        def shown():
+            try:
+                jobs = [job for job in ap.call("GET", "/sync").json["items"] if job["mode"] == "history"]
+            except (OSError, EOFError, KeyError):
+                return None
+            return jobs[0] if jobs and jobs[0]["finishedAt"] else None
+        job = wait_for(lambda: f"the log behind is verified; it says {ap.log()[-1000:]}", shown, 60)
+        self.assertEqual((job["status"], job["converged"], job["peers"][0]["region"]), ("completed", True, US), job)
+
     def test_who_has_something_is_told_that_the_rest_is_gone(self):
         cluster = Cluster(PROGRAM, regions=(EU, AP), GS_RETENTION="*=1s")
         self.addCleanup(cluster.close)
