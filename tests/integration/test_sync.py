@@ -79,9 +79,12 @@ class Sync(unittest.TestCase):
         self.assertEqual(listed[0], some["syncId"])
         self.assertIn(done["syncId"], listed)
         notes = os.path.join(node.directory, "data", "notes")
-        wait_for("the job's note is on disk", lambda: any(
-            "completed" in open(os.path.join(notes, name), encoding="latin-1").read()
-            for name in os.listdir(notes) if done["syncId"] in name))
+        note = os.path.join(notes, f"sync-{done['syncId']}.note")  # not the .next that is renamed to it
+
+        def is_kept():
+            with open(note, encoding="latin-1") as file:
+                return "completed" in file.read()
+        wait_for("the job's note is on disk", lambda: os.path.exists(note) and is_kept())
         node.kill()  # what is over survives
         node.start()
         self.assertEqual(self.get(node, done["syncId"]), done)
