@@ -24,10 +24,20 @@ static void print_json(struct gs_slice value) {
     gs_buffer_close(&out);
 }
 
+static bool is_true(struct gs_slice value) {
+    struct gs_reader reader;
+    gs_reader_init(&reader, value.bytes, value.length);
+    return gs_value_kind(value) == GS_KIND_BOOL && gs_read_bool(&reader);
+}
+
 static void print_peer(struct gs_slice peer) {
     struct gs_slice lag = gs_map_get(peer, "lag");
     printf("    → ");
     print_text(gs_map_get(peer, "region"));
+    if (is_true(gs_map_get(peer, "retired"))) { /* what it lacks it will never ask for */
+        printf("  retired\n");
+        return;
+    }
     printf("  ");
     print_text(gs_map_get(peer, "state"));
     struct gs_slice via = gs_map_get(peer, "via");

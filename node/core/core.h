@@ -369,7 +369,7 @@ struct gs_peer_lag {
     uint64_t bytes;         /* of our own log that it lacks … */
     uint64_t age_ms;        /* … and how old the oldest of that is */
 };
-/* Of all trusted regions but ours and revoked ones, at most `max`; returns how many. */
+/* Of all trusted regions but ours, revoked and retired ones, at most `max`; returns how many. */
 uint32_t gs_core_peer_lags(const struct gs_core *core, struct gs_peer_lag *ret_lags, uint32_t max);
 
 /* Visits every aggregate, in no particular order; stops at the first non-zero result and returns it. For tests and

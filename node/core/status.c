@@ -99,7 +99,7 @@ uint32_t gs_core_peer_lags(const struct gs_core *core, struct gs_peer_lag *ret_l
         const struct gs_trust_entry *trusted = &core->config.trust->entries[i];
         struct gs_vector past = {0};
         enum gs_peer_reach reach;
-        if (!is_other(core, trusted)) {
+        if (!is_other(core, trusted) || gs_closing_is_retired(core, &trusted->key)) {
             continue;
         }
         struct gs_peer_lag *lag = &ret_lags[count];

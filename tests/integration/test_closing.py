@@ -136,6 +136,12 @@ class Closing(unittest.TestCase):
             p["region"] == AP and p["roundTripMs"] is not None for r in (EU, US)
             for p in self.cluster[r].call("GET", "/peers").json["peers"]))
         wait_for("equal vectors", lambda: self.cluster[EU].status()["vector"] == self.cluster[US].status()["vector"])
+        url = f"http://127.0.0.1:{self.cluster[EU].http_port}"
+        shown = self.cluster.run("status", "--url", url, "--token-file", self.cluster.token_file).stdout
+        self.assertIn(f"→ {AP}  retired\n", shown)
+        metrics = wait_for("its lag is nobody's any more", lambda: (lambda text: text if AP not in text else None)(
+            self.cluster[EU].call("GET", "/metrics").body.decode()))
+        self.assertIn(f'gs_peer_lag_events{{peer="{US}"}}', metrics)
         self.assertEqual(self.cluster[US].call("POST", path, {}).status, 404)
         self.assertEqual(self.cluster[US].call("POST", f"/peers/{US}/retire", {}).json["field"], "region")
         self.assertEqual(self.cluster[US].call("POST", "/peers/mars/retire", {}).status, 404)
