@@ -98,7 +98,7 @@ struct installation {
     struct leaf_mark *marks; /* owned */
     size_t mark_count, mark_capacity, next;
     uint64_t record_at; /* of the record that is read; in the end the size of the file */
-    uint8_t *whole;     /* the file; owned; NULL: it is too large */
+    uint8_t *whole;     /* the file; owned; NULL: it is read leaf by leaf */
     struct gs_buffer part;
     struct gs_keep_state *states; /* of the part; owned */
     struct gs_keep keep;
@@ -190,15 +190,12 @@ static void sort_marks(struct installation *all) {
     all->mark_count = kept;
 }
 
-/* From memory, if the file is not larger than that: a call of the system for every leaf takes as long as all the rest.
- */
+/* From memory, if the file is not larger than that, and there is room: a call of the system for every leaf takes as
+ * long as all the rest. */
 static int read_whole(struct installation *all) {
     uint64_t size = all->record_at;
-    if (size == 0 || size > WHOLE_BYTES) {
-        return 0;
-    }
-    all->whole = malloc(size);
-    return all->whole == NULL ? GS_ENOMEM : fread(all->whole, 1, (size_t)size, all->file) == size ? 0 : GS_EIO;
+    all->whole = size > 0 && size <= WHOLE_BYTES ? malloc(size) : NULL;
+    return all->whole == NULL || fread(all->whole, 1, (size_t)size, all->file) == size ? 0 : GS_EIO;
 }
 
 static bool read_mark(const struct installation *all, const struct leaf_mark *mark, uint8_t *ret_bytes) {

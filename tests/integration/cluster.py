@@ -324,7 +324,8 @@ class Cluster:
 
     def wait_linked(self, seconds=READY_SECONDS):
         """Every node hears every other."""
-        wait_for(lambda: [node.status()["peers"] for node in self],
+        wait_for(lambda: [node.status()["peers"] if node.alive() else f"{node.region} has ended: {node.log()[-2000:]}"
+                          for node in self],
                  lambda: all(peer["reach"] == "direct" for node in self for peer in node.status()["peers"]), seconds)
 
     def wait_converged(self, seconds=30):
