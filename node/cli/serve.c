@@ -41,7 +41,7 @@ struct service {
     struct gs_http_server *http;
     struct gs_audit *audit;
     bool stopping;
-    int request_niceness;
+    struct gs_priority request_priority;
     int status;
 };
 
@@ -242,7 +242,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
         .cache_bytes = (size_t)config->l1_bytes,
         .breaker_threshold = config->breaker_threshold,
         .queue_target_ms = config->queue_target_ms,
-        .request_niceness = service->request_niceness,
+        .request_priority = service->request_priority,
         .failed = on_failed,
         .repaired = on_repaired,
         .healed = on_healed,
@@ -278,7 +278,7 @@ static int start_http(struct service *service, struct gs_problem *problem) {
         .cors_origins = config->cors_origins,
         .log = (enum gs_access_log_level)config->http_log,
         .auth = keys.auth,
-        .niceness = service->request_niceness,
+        .priority = service->request_priority,
         .region = config->region,
         .gateway = gs_node_gateway(service->node),
     };
@@ -308,8 +308,10 @@ static void warn_of_unused(void) {
 }
 
 static int run(struct service *service, struct gs_problem *problem) {
-    service->request_niceness = gs_priority_raise();
-    int error = start_node(service, problem);
+    int error = gs_priority_raise(service->config.realtime, &service->request_priority, problem);
+    if (error == 0) {
+        error = start_node(service, problem);
+    }
     if (error != 0) {
         return error;
     }

@@ -9,6 +9,7 @@
 #include "node/http/rate_limit.h"
 #include "node/http/watchdog.h"
 #include "node/serve/gateway.h"
+#include "node/serve/priority.h"
 #include "node/store/audit.h"
 
 #include <stdatomic.h>
@@ -20,7 +21,7 @@ struct gs_http_context {
     bool auth_off;
     char region[GS_REGION_NAME_MAX + 1];
     uint16_t port;               /* as bound */
-    int niceness;                /* of the threads that serve */
+    struct gs_priority priority; /* of the threads that serve */
     uint32_t request_timeout_ms; /* for a body to arrive as a whole */
     struct gs_watchdog watchdog;
     struct gs_connections connections;

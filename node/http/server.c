@@ -7,7 +7,6 @@
 #include "node/http/problem.h"
 #include "node/http/router.h"
 #include "node/http/session.h"
-#include "node/serve/priority.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
@@ -33,7 +32,7 @@ static int on_connect(const struct mg_connection *connection, void **ret_data) {
 static void *on_thread(const struct mg_context *civetweb, int type) {
     const struct gs_http_context *context = mg_get_user_data(civetweb);
     if (type == CIVETWEB_WORKER) {
-        gs_priority_serve(context->niceness);
+        gs_priority_serve(&context->priority);
     }
     return NULL;
 }
@@ -191,7 +190,7 @@ static int open_context(struct gs_http_server *server, const struct gs_http_conf
     uint32_t threads = config->threads != 0 ? config->threads : GS_HTTP_THREADS_DEFAULT;
     context->gateway = config->gateway;
     context->audit = config->audit;
-    context->niceness = config->niceness;
+    context->priority = config->priority;
     context->auth_off = config->auth.off;
     context->request_timeout_ms =
         config->request_timeout_ms != 0 ? config->request_timeout_ms : GS_HTTP_REQUEST_TIMEOUT_MS;

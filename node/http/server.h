@@ -8,6 +8,7 @@
 #include "node/auth/auth.h"
 #include "node/http/access_log.h"
 #include "node/serve/gateway.h"
+#include "node/serve/priority.h"
 
 struct gs_http_server;
 
@@ -29,7 +30,7 @@ struct gs_http_config {
     const char *trusted_proxies; /* whose X-Forwarded-For is believed: client.h. NULL: nobody's */
     const char *cors_origins;    /* cors.h. NULL: none */
     enum gs_access_log_level log;
-    int niceness; /* of the threads that serve (node/serve/priority.h) */
+    struct gs_priority priority; /* of the threads that serve */
     const char *region;
     struct gs_gateway *gateway; /* borrowed until gs_http_server_stop returns */
     struct gs_audit *audit;     /* borrowed likewise; NULL: no audit log is kept */

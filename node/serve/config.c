@@ -33,6 +33,7 @@ enum setting {
     CORS_ORIGINS,
     HTTP_LOG,
     QUEUE_TARGET,
+    SCHEDULING,
     L1_BYTES,
     BREAKER_THRESHOLD,
     TLS,
@@ -96,6 +97,9 @@ static const struct {
     [QUEUE_TARGET] =
         {"GS_QUEUE_TARGET", "queue-target", "10",
          "milliseconds that requests may wait, beside what the store needs, before new ones are refused; 0: any"},
+    [SCHEDULING] = {"GS_SCHEDULING", "scheduling", "shared",
+                    "shared: processors as Linux shares them among all programs; realtime: requests in the order in "
+                    "which they came, before other programs of this machine"},
     [L1_BYTES] = {"GS_L1_BYTES", "l1-bytes", "268435456",
                   "bytes of answers to reads that are kept in memory, 1 MiB to 1 TiB"},
     [BREAKER_THRESHOLD] = {"CIRCUIT_BREAKER_THRESHOLD", "circuit-breaker-threshold", "5",
@@ -235,8 +239,23 @@ static int read_numbers(const char *values[SETTING_COUNT], struct gs_serve_confi
     return error;
 }
 
+/* *ret_choice: which of `choices`, a list that ends with NULL. `choices_text` names them for whoever chose another. */
+static int read_choice(const char *values[SETTING_COUNT], enum setting setting, const char *const *choices,
+                       const char *choices_text, uint32_t *ret_choice, struct gs_problem *problem) {
+    for (uint32_t i = 0; choices[i] != NULL; i++) {
+        if (strcmp(choices[i], values[setting]) == 0) {
+            *ret_choice = i;
+            return 0;
+        }
+    }
+    return gs_problem_set(problem, GS_EINVAL, settings[setting].name, "\"%s\" is none of %s", values[setting],
+                          choices_text);
+}
+
 static int read_http(const char *values[SETTING_COUNT], struct gs_serve_config *config, struct gs_problem *problem) {
-    static const char *const levels[] = {"off", "errors", "refusals", "all"};
+    static const char *const levels[] = {"off", "errors", "refusals", "all", NULL};
+    static const char *const schedulings[] = {"shared", "realtime", NULL};
+    uint32_t scheduling = 0;
     uint64_t address = 0;
     uint64_t subject = 0;
     uint64_t queue_target = 0;
@@ -257,15 +276,14 @@ static int read_http(const char *values[SETTING_COUNT], struct gs_serve_config *
     config->rate_subject = (uint32_t)subject;
     config->trusted_proxies = values[TRUSTED_PROXIES];
     config->cors_origins = values[CORS_ORIGINS];
-    config->http_log = 0;
-    while (error == 0 && config->http_log < 4 && strcmp(levels[config->http_log], values[HTTP_LOG]) != 0) {
-        config->http_log++;
+    if (error == 0) {
+        error = read_choice(values, HTTP_LOG, levels, "off, errors, refusals and all", &config->http_log, problem);
     }
-    return error != 0 || config->http_log < 4 ? error
-                                              : gs_problem_set(problem, GS_EINVAL, settings[HTTP_LOG].name,
-                                                               "\"%s\" is none of off, errors, "
-                                                               "refusals and all",
-                                                               values[HTTP_LOG]);
+    if (error == 0) {
+        error = read_choice(values, SCHEDULING, schedulings, "shared and realtime", &scheduling, problem);
+    }
+    config->realtime = scheduling == 1;
+    return error;
 }
 
 static int read_seeds(const char *text, struct gs_serve_config *config, struct gs_problem *problem) {

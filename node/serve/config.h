@@ -41,6 +41,7 @@ struct gs_serve_config {
     const char *trusted_proxies; /* "" : none */
     const char *cors_origins;    /* "" : none */
     uint32_t queue_target_ms;
+    bool realtime; /* GS_SCHEDULING (priority.h) */
     uint32_t breaker_threshold;
     uint64_t l1_bytes;
     uint32_t http_log; /* 0 off, 1 errors, 2 refusals, 3 all */

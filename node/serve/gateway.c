@@ -116,8 +116,8 @@ void gs_gateway_call(struct gs_gateway *gateway, struct gs_command *command) {
     sem_destroy(&call.answered);
 }
 
-int gs_gateway_start_pulse(struct gs_gateway *gateway, int niceness) {
-    return gs_pulse_start(&gateway->pulse, niceness);
+int gs_gateway_start_pulse(struct gs_gateway *gateway, const struct gs_priority *priority) {
+    return gs_pulse_start(&gateway->pulse, priority);
 }
 
 bool gs_gateway_is_overloaded(struct gs_gateway *gateway) {

@@ -3,6 +3,7 @@
 #define GS_NODE_SERVE_GATEWAY_LOOP_H
 
 #include "node/serve/gateway.h"
+#include "node/serve/priority.h"
 #include "node/serve/view_cache.h"
 
 /* `wake` is called from request threads when commands wait: it must only nudge the loop. NULL when out of memory. */
@@ -15,8 +16,8 @@ void gs_gateway_free(struct gs_gateway *gateway);
  * before the first call. */
 void gs_gateway_set_target(struct gs_gateway *gateway, uint32_t target_ms);
 
-/* From now on what request threads wait for a processor counts, too (pulse.h); once. `niceness`: theirs. GS_ENOMEM. */
-int gs_gateway_start_pulse(struct gs_gateway *gateway, int niceness);
+/* From now on what request threads wait for a processor counts, too (pulse.h); once. `priority`: theirs. GS_ENOMEM. */
+int gs_gateway_start_pulse(struct gs_gateway *gateway, const struct gs_priority *priority);
 
 /* A commit of `bytes` took the store `took_ms` (admission.h). */
 void gs_gateway_committed(struct gs_gateway *gateway, size_t bytes, uint64_t took_ms);

@@ -671,7 +671,7 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     node->healer = gs_node_new_healer(node);
     node->stager = gs_stager_new(stage, &config->core.cluster, on_installed, node);
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
-    bool pulse = gs_gateway_start_pulse(node->gateway, config->request_niceness) == 0;
+    bool pulse = gs_gateway_start_pulse(node->gateway, &config->request_priority) == 0;
     int error =
         node->notes != NULL && node->rebuilder != NULL && node->healer != NULL && node->stager != NULL && books && pulse
             ? 0

@@ -14,6 +14,7 @@
 
 #include "node/core/core.h"
 #include "node/serve/gateway.h"
+#include "node/serve/priority.h"
 
 #include <uv.h>
 
@@ -29,9 +30,9 @@ struct gs_node_config {
     const char *const *seeds;
     uint32_t seed_count;
     size_t cache_bytes;
-    int request_niceness;       /* of the threads that call the gateway (priority.h) */
-    uint32_t queue_target_ms;   /* admission.h */
-    uint32_t breaker_threshold; /* failures of the store in a row; 0: GS_BREAKER_THRESHOLD */
+    struct gs_priority request_priority; /* of the threads that call the gateway */
+    uint32_t queue_target_ms;            /* admission.h */
+    uint32_t breaker_threshold;          /* failures of the store in a row; 0: GS_BREAKER_THRESHOLD */
     /* The node can not go on: it stops; `reason` is one line. Called on the loop, once. */
     void (*failed)(void *context, const char *reason);
     /* An aggregate in memory was not what the log makes of it, and was replaced. Called on the loop. */

@@ -1,7 +1,5 @@
 #include "node/serve/pulse.h"
 
-#include "node/serve/priority.h"
-
 #include <globalstate/error.h>
 
 #include <time.h>
@@ -30,7 +28,7 @@ uint64_t gs_pulse_delay_ms(const struct gs_pulse *pulse, int64_t now_ms) {
 
 static void *run(void *argument) {
     struct gs_pulse *pulse = argument;
-    gs_priority_serve(pulse->niceness);
+    gs_priority_serve(&pulse->priority);
     pthread_mutex_lock(&pulse->lock);
     while (!pulse->stop) {
         struct timespec until;
@@ -45,9 +43,9 @@ static void *run(void *argument) {
     return NULL;
 }
 
-int gs_pulse_start(struct gs_pulse *pulse, int niceness) {
+int gs_pulse_start(struct gs_pulse *pulse, const struct gs_priority *priority) {
     pthread_condattr_t attributes;
-    pulse->niceness = niceness;
+    pulse->priority = *priority;
     pthread_mutex_init(&pulse->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -7,6 +7,8 @@
 #ifndef GS_NODE_SERVE_PULSE_H
 #define GS_NODE_SERVE_PULSE_H
 
+#include "node/serve/priority.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,11 +24,11 @@ struct gs_pulse {
     pthread_cond_t wake; /* for the end */
     bool stop;
     pthread_t thread;
-    int niceness;
+    struct gs_priority priority;
 };
 
-/* `niceness`: that of the threads it stands for. 0, or GS_ENOMEM: no thread. In place: it must not move. */
-int gs_pulse_start(struct gs_pulse *pulse, int niceness);
+/* `priority`: that of the threads it stands for. 0, or GS_ENOMEM: no thread. In place: it must not move. */
+int gs_pulse_start(struct gs_pulse *pulse, const struct gs_priority *priority);
 /* Nothing happens for one that is zeroed, or was not started. */
 void gs_pulse_stop(struct gs_pulse *pulse);
 

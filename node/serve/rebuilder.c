@@ -1,6 +1,7 @@
 #include "node/serve/rebuilder.h"
 
 #include "node/history/past.h"
+#include "node/serve/priority.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +90,7 @@ static void rebuild_one(struct gs_rebuilder *rebuilder, const struct gs_past *pa
     gs_past_state_close(&state);
 }
 
-static void on_work(uv_work_t *work) {
-    struct gs_rebuilder *rebuilder = work->data;
+static void work_round(struct gs_rebuilder *rebuilder) {
     struct gs_past_records *records = calloc(1, sizeof *records);
     struct gs_past past = {.records = records}; /* without, it takes longer */
     int error = gs_history_borrow(rebuilder->history, &past.reader);
@@ -108,6 +108,11 @@ static void on_work(uv_work_t *work) {
         gs_past_records_close(records);
         free(records);
     }
+}
+
+static void on_work(uv_work_t *work) {
+    gs_priority_background();
+    work_round(work->data);
 }
 
 static void begin_round(struct gs_rebuilder *rebuilder);
@@ -161,7 +166,7 @@ static void begin_round(struct gs_rebuilder *rebuilder) {
     rebuilder->working = true;
     rebuilder->forgotten = false;
     if (uv_queue_work(rebuilder->loop, &rebuilder->work, on_work, on_worked) != 0) {
-        on_work(&rebuilder->work);
+        work_round(rebuilder);
         on_worked(&rebuilder->work, 0);
     }
 }

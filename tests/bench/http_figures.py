@@ -2,16 +2,19 @@
 """Figures of the HTTP API: a real node, and beside it, in the same run, the least that CivetWeb can do.
 
 usage: http_figures.py BUILD [cached] [clients] [overload] [memory] [--seconds N] [--requests N]
+                       [--scheduling shared|realtime] [--rate N]
 
   cached    GET of a cached state against a bare CivetWeb handler that answers the same bytes in one write: wrk with 64
             connections, in turns, best of three of each
-  clients   10,000 keep-alive clients, 20,000 requests a second, one in ten a write (tests/bench/load.c): a bare
-            CivetWeb handler, then the node
+  clients   10,000 keep-alive clients, one request in ten a write (tests/bench/load.c): a bare CivetWeb handler, then
+            the node. 20,000 requests a second are to be served where the bare handler does 60,000 with wrk, so the pace
+            is a third of what that one does here and now, 20,000 at most, unless told otherwise
   overload  writes a second from 4,000 clients, and ten times as many: latency of what is accepted, and of refusals
   memory    resident memory after each of five parts of N requests (1,000,000 in all unless said otherwise)
 
-Needs wrk (Debian: wrk). Prints what it measures, a line each."""
-import argparse, json, os, re, socket, subprocess, sys, tempfile, time
+`clients` and `overload` are about thousands of threads: node and bare handler run as GS_SCHEDULING says, real time
+unless told otherwise, which wants CAP_SYS_NICE. Needs wrk (Debian: wrk). Prints what it measures, a line each."""
+import argparse, contextlib, json, os, re, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
@@ -65,30 +68,28 @@ def cached(build, seconds, bearer):
         answer = raw_answer(node, bearer)
         file.write(answer)
         file.flush()
-        port = free_port()
-        bare = subprocess.Popen([os.path.join(build, "tests", "bench", "bare_server"), str(port), "80", file.name],
-                                stdin=subprocess.PIPE)
-        try:
+        with bare_handler(build, 80, file.name) as port:
             rates = {"bare": [], "node": []}
             wrk(port, 1, 64)
             for _ in range(3):
                 rates["bare"].append(wrk(port, seconds, 64))
                 rates["node"].append(wrk(node.http_port, seconds, 64, bearer=bearer))
-            best = {name: max(found) for name, found in rates.items()}
-            print(f"cached: answers of {len(answer)} bytes, 64 connections: bare {best['bare'][0]:,.0f}/s (p99 "
-                  f"{best['bare'][1]:.2f} ms), node {best['node'][0]:,.0f}/s (p99 {best['node'][1]:.2f} ms): "
-                  f"{100 * best['node'][0] / best['bare'][0]:.0f} %; all: {rates}", flush=True)
-        finally:
-            bare.stdin.close()
-            bare.wait()
+        best = {name: max(found) for name, found in rates.items()}
+        print(f"cached: answers of {len(answer)} bytes, 64 connections: bare {best['bare'][0]:,.0f}/s (p99 "
+              f"{best['bare'][1]:.2f} ms), node {best['node'][0]:,.0f}/s (p99 {best['node'][1]:.2f} ms): "
+              f"{100 * best['node'][0] / best['bare'][0]:.0f} %; all: {rates}", flush=True)
 
 
 def first_on_the_processor():
     """The clients' machines do not share our cores: where it is allowed, the generator runs when it wants to."""
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
     except OSError:
         pass
+
+
+def in_turns():
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def load(build, port, bearer, connections, rate, seconds, writes):
@@ -123,31 +124,43 @@ def show(name, found):
     print(f"{name}: " + "; ".join(parts), flush=True)
 
 
-def clients(build, seconds, bearer):
-    cluster, node = node_of(build, GS_HTTP_THREADS="10500")
+@contextlib.contextmanager
+def bare_handler(build, threads, file, scheduling="shared"):
+    """A CivetWeb server that answers the bytes of a file; its port."""
+    port = free_port()
+    process = subprocess.Popen([os.path.join(build, "tests", "bench", "bare_server"), str(port), str(threads), file],
+                               stdin=subprocess.PIPE, preexec_fn=in_turns if scheduling == "realtime" else None)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def clients(build, seconds, bearer, scheduling, rate):
+    cluster, node = node_of(build, GS_HTTP_THREADS="10500", GS_SCHEDULING=scheduling)
     with cluster, tempfile.NamedTemporaryFile() as file:
         file.write(raw_answer(node, bearer))
         file.flush()
-        port = free_port()
-        bare = subprocess.Popen([os.path.join(build, "tests", "bench", "bare_server"), str(port), "10500", file.name],
-                                stdin=subprocess.PIPE)
-        try:
-            wait_for(port)
-            bare_found = load(build, port, bearer, 10000, 20000, seconds, 10)
-            show("clients, bare handler", bare_found)
-        finally:
-            bare.stdin.close()
-            bare.wait()
-        found = load(build, node.http_port, bearer, 10000, 20000, seconds, 10)
+        with bare_handler(build, 80, file.name) as port:
+            pace = wrk(port, seconds, 64)[0]
+        rate = rate or int(min(20000, round(pace / 3, -2)))
+        print(f"clients: the bare handler does {pace:,.0f}/s with wrk and 64 connections; asked for {rate:,}/s, "
+              f"scheduling {scheduling}", flush=True)
+        with bare_handler(build, 10500, file.name, scheduling) as port:
+            bare_found = load(build, port, bearer, 10000, rate, seconds, 10)
+        show("clients, bare handler", bare_found)
+        found = load(build, node.http_port, bearer, 10000, rate, seconds, 10)
         memory = node.call("GET", "/health").json["checks"]["core"]["residentBytes"]
         show("clients, node", found)
         print(f"   reads' p99 {found['readMs']['p99'] / bare_found['readMs']['p99']:.2f} times the bare handler's; "
               f"resident {memory / 2**20:.0f} MiB", flush=True)
 
 
-def overload(build, seconds, bearer):
+def overload(build, seconds, bearer, scheduling):
     """Writes only: what is always the core's and the disk's."""
-    cluster, node = node_of(build, GS_HTTP_THREADS="4200")
+    cluster, node = node_of(build, GS_HTTP_THREADS="4200", GS_SCHEDULING=scheduling)
     with cluster:
         for rate in (OVERLOAD_RATE, 10 * OVERLOAD_RATE):
             show(f"overload: {rate:,} writes/s asked", load(build, node.http_port, bearer, 4000, rate, seconds, 100))
@@ -172,14 +185,19 @@ def main():
     parser.add_argument("what", nargs="*")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1000000)
+    parser.add_argument("--scheduling", choices=("shared", "realtime"), default="realtime")
+    parser.add_argument("--rate", type=int, default=0)
     arguments = parser.parse_args()
     what, bearer = arguments.what or ["cached", "clients", "overload", "memory"], token()
     for name in what:
         if name == "memory":
             memory(arguments.build, arguments.requests, bearer)
+        elif name == "cached":
+            cached(arguments.build, arguments.seconds, bearer)
+        elif name == "clients":
+            clients(arguments.build, arguments.seconds, bearer, arguments.scheduling, arguments.rate)
         else:
-            run = {"cached": cached, "clients": clients, "overload": overload}[name]
-            run(arguments.build, arguments.seconds, bearer)
+            overload(arguments.build, arguments.seconds, bearer, arguments.scheduling)
 
 
 if __name__ == "__main__":

@@ -237,11 +237,22 @@ class Settings(Cli):
                  ("CIRCUIT_BREAKER_THRESHOLD", "five"),
                  ("GS_L1_BYTES", "1000"), ("GS_MAX_SKEW", "-1"), ("GS_MAX_SKEW", "1m"),
                  ("GS_SYNC_INTERVAL", "0"), ("GS_HTTP_THREADS", "many"), ("GS_HTTP_THREADS", "99999999999999999999"),
-                 ("GS_AUTH", "maybe"), ("GS_SEEDS", "nowhere"), ("GS_START_WAIT", "1.5")]
+                 ("GS_AUTH", "maybe"), ("GS_SEEDS", "nowhere"), ("GS_START_WAIT", "1.5"),
+                 ("GS_HTTP_LOG", "loud"), ("GS_SCHEDULING", "fast")]
         for name, value in cases:
             done = self.serve(**{name: value})
             self.assertNotEqual(done.returncode, 0)
             self.one_line(done, done.returncode, name)
+
+    def test_real_time_is_not_allowed(self):
+        """Asked for without the right to it: said before anything is opened, and how to get it."""
+        self.node.extra["GS_SCHEDULING"] = "realtime"
+        done = subprocess.run(["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice", PROGRAM, "serve"],
+                              env=self.node.environment(), capture_output=True, text=True, timeout=20)
+        self.one_line(done, done.returncode, "GS_SCHEDULING")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("CAP_SYS_NICE", done.stderr)
+        self.assertFalse(os.path.exists(self.path("eu-west", "data")), "something was opened")
 
     def test_invalid_in_the_shell(self):
         """What only shows when it is used: still one line that names what is wrong."""
@@ -414,6 +425,20 @@ class Life(Cli):
         form = self.node.call("PATCH", "/state/t/x", WRITE, headers={"Content-Type": "text/plain"}, bearer="")
         self.assertEqual(form.status, 415, form)
         self.assertEqual(self.node.call("GET", "/state/t/x", bearer="").json["state"], {"n": 1})
+
+    def test_real_time(self):
+        """Threads that serve, the core's and the store's take their turns (SCHED_RR); else they share."""
+        tasks = lambda: os.listdir(f"/proc/{self.node.process.pid}/task")
+        policies = lambda: [os.sched_getscheduler(int(task)) for task in tasks()]
+        self.node.extra.update(GS_SEEDS="")
+        self.node.start()
+        self.assertNotIn(os.SCHED_RR, policies())
+        self.node.stop()
+        self.node.extra.update(GS_SCHEDULING="realtime")
+        self.node.start()
+        self.assertEqual(self.node.call("PATCH", "/state/t/x", WRITE).status, 200)
+        self.assertGreaterEqual(policies().count(os.SCHED_RR), 24 + 2)
+        self.assertNotIn(os.SCHED_BATCH, policies())
 
     def test_nobody_listens_where_seeds_point(self):
         """A node alone serves; its health says so. A setting that does nothing is named."""
