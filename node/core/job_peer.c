@@ -30,6 +30,26 @@ static int begin_compare(struct gs_core *core, const struct gs_job *job, struct 
     return error == GS_EOVERLOADED ? fail_peer(core, peer, "too many comparisons are under way here") : error;
 }
 
+/* Of the regions that are linked, the one that follows by name, or the first one. */
+static struct gs_peer_state *next_region(struct gs_core *core, const char *region) {
+    struct gs_peer_state *next = NULL;
+    struct gs_peer_state *first = NULL;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        struct gs_peer_state *peer = &core->peers[i];
+        bool later = strcmp(peer->region, region) > 0;
+        next = peer->heard && later && (next == NULL || strcmp(peer->region, next->region) < 0) ? peer : next;
+        first = peer->heard && (first == NULL || strcmp(peer->region, first->region) < 0) ? peer : first;
+    }
+    return next != NULL ? next : first;
+}
+
+/* Whose log is looked at: the region that gave the snapshot, or after a while without it any that is linked. NULL: it
+ * is waited for; what is shown later is shown as well. */
+static struct gs_peer_state *log_of_another(struct gs_core *core, const struct gs_sync_peer *peer) {
+    uint64_t since_ms = peer->moved_mono_ms > peer->began_mono_ms ? peer->moved_mono_ms : peer->began_mono_ms;
+    return core->mono_ms - since_ms < GS_JOB_LINK_WAIT_MS ? NULL : next_region(core, peer->region);
+}
+
 static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_peer *peer, struct gs_update *update) {
     struct gs_peer_state *link = NULL;
     for (uint32_t i = 0; i < core->peer_count; i++) {
@@ -37,9 +57,12 @@ static int begin(struct gs_core *core, const struct gs_job *job, struct gs_sync_
         link = fits ? &core->peers[i] : link;
     }
     if (link == NULL && job->mode == GS_SYNC_HISTORY) {
-        return 0; /* there is no hurry */
-    }
-    if (link == NULL) {
+        link = log_of_another(core, peer);
+        if (link == NULL) {
+            return 0;
+        }
+        memcpy(peer->region, link->region, sizeof peer->region);
+    } else if (link == NULL) {
         return core->mono_ms - peer->began_mono_ms < GS_JOB_LINK_WAIT_MS
                    ? 0
                    : fail_peer(core, peer, "the region is not linked");
@@ -113,21 +136,8 @@ static int compare(struct gs_core *core, const struct gs_job *job, struct gs_syn
     return end_peer(core, peer, GS_SYNC_COMPLETED);
 }
 
-/* Of the regions that are linked, the one that follows by name, or the first one. */
-static const struct gs_peer_state *next_region(const struct gs_core *core, const char *region) {
-    const struct gs_peer_state *next = NULL;
-    const struct gs_peer_state *first = NULL;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        const struct gs_peer_state *peer = &core->peers[i];
-        bool later = strcmp(peer->region, region) > 0;
-        next = peer->heard && later && (next == NULL || strcmp(peer->region, next->region) < 0) ? peer : next;
-        first = peer->heard && (first == NULL || strcmp(peer->region, first->region) < 0) ? peer : first;
-    }
-    return next != NULL ? next : first;
-}
-
 /* Somebody else's log may begin earlier. False: all have been asked. */
-static bool ask_another(const struct gs_core *core, struct gs_sync_peer *peer) {
+static bool ask_another(struct gs_core *core, struct gs_sync_peer *peer) {
     const struct gs_peer_state *next = next_region(core, peer->region);
     if (next == NULL || strcmp(next->region, peer->first_region) == 0 || strcmp(next->region, peer->region) == 0) {
         return false;
@@ -233,7 +243,8 @@ static int step(struct gs_core *core, const struct gs_job *job, struct gs_sync_p
     }
     struct gs_peer_state *link = gs_peer_find(core, peer->link);
     if (link == NULL && job->mode == GS_SYNC_HISTORY) {
-        peer->stage = GS_SYNC_LINKING; /* from the beginning, when it is there again */
+        peer->stage = GS_SYNC_LINKING; /* from the beginning, with it or another */
+        peer->moved_mono_ms = core->mono_ms;
         return 0;
     }
     if (link == NULL) {

@@ -3,6 +3,7 @@
 usage: test_bootstrap.py GLOBALSTATE
 """
 import os, re, signal, sys, threading, unittest
+from datetime import datetime
 
 from cluster import REGIONS, Cluster, wait_for
 
@@ -180,6 +181,24 @@ class Bootstrap(unittest.TestCase):
         else:
             os.remove(path)
 
+    def test_rate_cap(self):
+        """GS_BOOTSTRAP_RATE: after the first second no more comes than that."""
+        rate = 150000
+        self.fill()
+        self.ap.extra["GS_BOOTSTRAP_RATE"] = str(rate)
+        self.ap.start(wait=False)
+        taken = [0]
+
+        def over():
+            job = self.job()
+            taken[0] = max(taken[0], job["peers"][0]["bytesReceived"] if job else 0)  # of the snapshot: until a restart
+            return job if job and job["resumed"] == 1 and job["finishedAt"] else None
+        job = wait_for(lambda: f"the bootstrap ends: {self.job()}", over, 60)
+        took = (datetime.fromisoformat(job["finishedAt"]) - datetime.fromisoformat(job["startedAt"])).total_seconds()
+        self.assertGreater(taken[0], 3 * rate, "too little to tell")
+        self.assertLess(0.9 * taken[0], rate * (took + 1), job)
+        self.check(self.eu, self.us)
+
     def test_sender_dies_half_way(self):
         self.fill()
         sender = self.half_way()["peers"][0]["region"]
@@ -222,11 +241,12 @@ class Late(unittest.TestCase):
         wait_for(lambda: f"what is gone cannot be verified: {ap.call('GET', '/sync').body}", unseen)
         wait_for("both agree", lambda: ap.status()["vector"] == eu.status()["vector"])
 
-    def test_another_region_shows_what_one_has_removed(self):
+    def eu_forgets(self):
+        """eu-west no longer has all of its log, us-east has; ap-south is to be added."""
         cluster = Cluster(PROGRAM, start=False)
         self.addCleanup(cluster.close)
         eu, us, ap = (cluster[region] for region in REGIONS)
-        eu.extra["GS_RETENTION"] = "*=1s"  # the other one keeps all
+        eu.extra["GS_RETENTION"] = "*=1s"
         cluster.write(cluster.trust_file, eu.trust_line + "\n" + us.trust_line + "\n")
         for node in (eu, us):
             node.start(wait=False)
@@ -241,20 +261,42 @@ class Late(unittest.TestCase):
             return eu.status()["counters"]["recordsRemoved"] > 5
         wait_for("old events are gone in eu-west", forgotten, every=0.5)
         self.assertEqual(us.status()["counters"]["recordsRemoved"], 0)
+        wait_for("both agree", lambda: eu.status()["vector"] == us.status()["vector"])
         cluster.write(cluster.trust_file, "".join(node.trust_line + "\n" for node in (eu, us, ap)))
+        return eu, us, ap
+
+    def history(self, node):
+        try:
+            jobs = [job for job in node.call("GET", "/sync").json["items"] if job["mode"] == "history"]
+        except (OSError, EOFError, KeyError):
+            return None
+        return jobs[0] if jobs else None
+
+    def shown_by_us_east(self, node):
+        job = wait_for(lambda: f"the log behind is verified; it says {node.log()[-1000:]}",
+                       lambda: (lambda job: job if job and job["finishedAt"] else None)(self.history(node)), 60)
+        self.assertEqual((job["status"], job["converged"], job["peers"][0]["region"]), ("completed", True, US), job)
+
+    def test_another_region_shows_what_one_has_removed(self):
+        eu, us, ap = self.eu_forgets()
         for node in (eu, us):
             node.send_signal(signal.SIGHUP)
         ap.seeds = [f"127.0.0.1:{eu.gossip_port}"]
         ap.start(wait=False)
+        self.shown_by_us_east(ap)
 
-        def shown():
-            try:
-                jobs = [job for job in ap.call("GET", "/sync").json["items"] if job["mode"] == "history"]
-            except (OSError, EOFError, KeyError):
-                return None
-            return jobs[0] if jobs and jobs[0]["finishedAt"] else None
-        job = wait_for(lambda: f"the log behind is verified; it says {ap.log()[-1000:]}", shown, 60)
-        self.assertEqual((job["status"], job["converged"], job["peers"][0]["region"]), ("completed", True, US), job)
+    def test_another_region_goes_on_where_one_has_left(self):
+        """eu-west gives the snapshot, cannot show what is behind it, and goes; us-east comes later."""
+        eu, us, ap = self.eu_forgets()
+        us.stop()
+        eu.send_signal(signal.SIGHUP)
+        ap.seeds = [f"127.0.0.1:{node.gossip_port}" for node in (eu, us)]
+        ap.start(wait=False)
+        job = wait_for("the log behind is looked at", lambda: self.history(ap), 60)
+        self.assertIsNone(job["finishedAt"], job)
+        eu.kill()
+        us.start()
+        self.shown_by_us_east(ap)
 
     def test_who_has_something_is_told_that_the_rest_is_gone(self):
         cluster = Cluster(PROGRAM, regions=(EU, AP), GS_RETENTION="*=1s")
