@@ -20,6 +20,7 @@ enum gs_command_kind {
     GS_COMMAND_STATUS,    /* the node's own view of the cluster, as JSON */
     GS_COMMAND_LIST,      /* ids of a type, in order */
     GS_COMMAND_SYNC,      /* sync jobs: started, shown, cancelled */
+    GS_COMMAND_STABILITY, /* who holds one aggregate's bookkeeping back: keys[0]; as JSON. GS_ENOTFOUND */
     GS_COMMAND_DIGEST,    /* the signed root of the digest tree, as JSON */
     GS_COMMAND_ORIGINS,   /* who has written, under which names; what of the past is final */
     GS_COMMAND_CONFLICTS, /* the conflict ledger, newest first */
@@ -174,7 +175,7 @@ struct gs_command {
     /* all */
     int error; /* 0, or why the whole command failed: GS_EOVERLOADED, GS_ESTORE, GS_ESHUTDOWN, GS_ENOMEM, GS_EBUSY
                   (starting) */
-    struct gs_buffer json; /* STATUS, QUARANTINE, LIST, DIGEST, SYNC: the answer */
+    struct gs_buffer json; /* STATUS, QUARANTINE, LIST, STABILITY, DIGEST, SYNC: the answer */
 };
 
 struct gs_command *gs_command_new(enum gs_command_kind kind);

@@ -5,9 +5,11 @@
 #include "gossip/trust.h"
 #include "gossip/vector.h"
 
+struct gs_command;
 struct gs_core;
 struct gs_cell;
 struct gs_origin_state;
+struct gs_update;
 
 /* Cells that changed since they were cleaned, by their last change. */
 struct gs_compaction {
@@ -31,5 +33,8 @@ bool gs_stable_may_write(const struct gs_core *core, const struct gs_origin_stat
  * false while a trusted key was never heard of: it may be writing all the while. The caller closes `ret_vector`. 0 or
  * GS_ENOMEM. */
 int gs_stable_everywhere(const struct gs_core *core, struct gs_vector *ret_vector, bool *ret_known);
+
+/* GS_COMMAND_STABILITY (stability.c): by name, who has not shown that it has applied all of one aggregate. */
+int gs_stability_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 
 #endif

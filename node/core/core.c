@@ -91,6 +91,8 @@ static int step_command(struct gs_core *core, struct gs_command *command, struct
         return gs_list_command(core, command, update);
     case GS_COMMAND_SYNC:
         return gs_jobs_command(core, command, update);
+    case GS_COMMAND_STABILITY:
+        return gs_stability_command(core, command, update);
     case GS_COMMAND_DIGEST:
         return gs_digest_command(core, command, update);
     case GS_COMMAND_ORIGINS:

@@ -27,6 +27,7 @@ GS_HTTP_HANDLER(gs_handle_sync_delete);        /* DELETE /sync/{id} */
 GS_HTTP_HANDLER(gs_handle_cluster_digest);     /* GET, HEAD /cluster/digest */
 GS_HTTP_HANDLER(gs_handle_peers);              /* GET, HEAD /peers */
 GS_HTTP_HANDLER(gs_handle_openapi);            /* GET, HEAD /openapi.json */
+GS_HTTP_HANDLER(gs_handle_state_stability);    /* GET, HEAD /state/{type}/{id}/stability */
 GS_HTTP_HANDLER(gs_handle_state_conflicts);    /* GET, HEAD /state/{type}/{id}/conflicts */
 GS_HTTP_HANDLER(gs_handle_conflicts);          /* GET, HEAD /conflicts */
 GS_HTTP_HANDLER(gs_handle_rollback);           /* POST /state/{type}/{id}/rollback */

@@ -27,6 +27,7 @@ static const struct gs_http_route routes[] = {
     {POST, "/state/read", GS_SCOPE_STATE_READ, true, "", gs_handle_state_read},
     {GET, "/state/{}", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_list},
     {GET, "/state/{}/{}/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_state_conflicts},
+    {GET, "/state/{}/{}/stability", GS_SCOPE_STATE_READ, false, "", gs_handle_state_stability},
     {GET, "/conflicts", GS_SCOPE_STATE_READ, false, "limit cursor", gs_handle_conflicts},
     {GET, "/audit", GS_SCOPE_AUDIT_READ, false, "subject target kind since until limit cursor", gs_handle_audit},
     {GET, "/subjects/{}/export", GS_SCOPE_ADMIN, false, "limit cursor", gs_handle_subject_export},

@@ -63,6 +63,28 @@ class Members(unittest.TestCase):
             self.assertEqual(self.cluster[AP].peer(peer)["state"], "alive")
         self.cluster.wait_linked()
 
+    def test_who_holds_a_deleted_aggregate_back(self):
+        """By name, until it has shown that it has the deletion, too."""
+        eu, ap = self.cluster[EU], self.cluster[AP]
+        for node in self.cluster:
+            node.call("PATCH", "/state/t/other", {"ops": [{"op": "increment", "path": "/n", "by": 1}]})
+        eu.call("PUT", "/state/t/gone", {"n": 1})
+        self.cluster.wait_converged()
+        path = "/state/t/gone/stability"
+        ap.kill()
+        self.assertEqual(eu.call("DELETE", "/state/t/gone").status, 204)
+        wait_for("us-east has shown that it knows", lambda: [
+            holder["region"] for holder in eu.call("GET", path).json["heldBackBy"]] == [AP], 30)
+        wait_for("the link is gone", lambda: not eu.call("GET", path).json["heldBackBy"][0]["linked"], 30)
+        told = eu.call("GET", path).json
+        self.assertEqual((told["stable"], told["cleaned"], told["undecidedForks"]), (False, False, 0), told)
+        self.assertEqual(told["heldBackBy"][0]["needed"], told["vectorClock"], told)
+        self.assertLess(told["heldBackBy"][0]["shown"].get(EU, 0), told["vectorClock"][EU], told)
+        ap.start()
+        wait_for(lambda: f"it is cleaned: {eu.call('GET', path).body}",
+                 lambda: (lambda told: told["stable"] and told["cleaned"])(eu.call("GET", path).json), 60)
+        self.assertEqual(eu.call("GET", "/state/t/none/stability").status, 404)
+
     def test_a_region_that_leaves_is_not_missed(self):
         before = self.cluster[EU].status()["counters"]["suspicions"]
         self.cluster[AP].stop()

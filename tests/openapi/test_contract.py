@@ -114,6 +114,7 @@ class Everything(unittest.TestCase):
                 self.assertEqual(answer.status, 503)
                 if method in ("GET", "HEAD"):
                     self.assertEqual(self.call(method, f"/state/fault/{id}/conflicts").status, 503)
+                    self.assertEqual(self.call(method, f"/state/fault/{id}/stability").status, 503)
         for method, body in (("PUT", {}), ("PATCH", {"ops": []}), ("DELETE", None)):
             self.call(method, "/state/fault/starting", body)
             self.call(method, "/state/fault/doubt", body)
@@ -143,6 +144,8 @@ class Everything(unittest.TestCase):
         path = "/state/player/" + self.new_id()
         for method in ("GET", "HEAD", "DELETE"):
             self.assertEqual(self.call(method, path).status, 404)
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.call(method, path + "/stability").status, 404)
         key = {"Idempotency-Key": self.new_id()}
         made = self.call("PUT", path, {"n": 1, "s": "x", "t": [1]}, {**key, "If-None-Match": "*"})
         self.assertEqual(made.status, 201)

@@ -63,6 +63,27 @@ static void begin_anew(struct core_fixture *fixture, struct test_author *author)
     fixture->replicas[0].origin = author->origin;
 }
 
+/* What is said of why t/ID is remembered contains `part`. */
+static void assert_held(struct core_fixture *fixture, const char *id, const char *part) {
+    struct gs_read_key key = {.aggregate_type = gs_slice_make("t", 1), .aggregate_id = gs_slice_make(id, strlen(id))};
+    struct gs_command *command = gs_command_new(GS_COMMAND_STABILITY);
+    int answered = 0;
+    char text[1000] = "";
+    assert_non_null(command);
+    command->owner = &answered;
+    command->keys = &key;
+    command->key_count = 1;
+    core_ask(fixture, command);
+    assert_int_equal(answered, 1);
+    assert_int_equal(command->error, 0);
+    assert_true(command->json.length < sizeof text);
+    memcpy(text, command->json.bytes, command->json.length);
+    if (strstr(text, part) == NULL) {
+        fail_msg("%s is not in %s", part, text);
+    }
+    gs_command_free(command);
+}
+
 static void test_deleted_and_acknowledged(void **state) {
     struct core_fixture *fixture = *state;
     core_write(fixture, "a",
@@ -70,10 +91,13 @@ static void test_deleted_and_acknowledged(void **state) {
     core_write(fixture, "a", "[{'op':'unset','path':''}]");
     pass_time(fixture);
     assert_int_equal(core_stats(fixture).compacted, 0); /* nothing was ever heard of the other region */
+    assert_held(fixture, "a", "\"shown\":{}}],\"stable\":false,\"cleaned\":false");
+    assert_held(fixture, "a", "\"linked\":true");
     struct gs_buffer record = author_write(fixture, 0, "b", "[{'op':'set','path':'/x','value':1}]", NULL);
     push(fixture, &record);
     pass_time(fixture);
     assert_int_equal(core_stats(fixture).compacted, 0);
+    assert_held(fixture, "a", "\"stable\":false,\"cleaned\":false");
     uint64_t before = core_stats(fixture).aggregate_bytes;
     acknowledge(fixture, &fixture->authors[0]);
     pass_time(fixture);
@@ -82,6 +106,7 @@ static void test_deleted_and_acknowledged(void **state) {
     assert_true(after.compacted_bytes > 200);
     assert_int_equal(after.aggregate_bytes, before - after.compacted_bytes);
     assert_int_equal(after.unclean, 0);
+    assert_held(fixture, "a", "\"heldBackBy\":[],\"stable\":true,\"cleaned\":true");
     assert_shows(fixture, "a", "{}");
     core_restart(fixture); /* what the log makes of it is cleaned anew */
     pass_time(fixture);
@@ -101,6 +126,8 @@ static void test_an_earlier_life(void **state) {
     acknowledge(fixture, &fixture->authors[0]);
     pass_time(fixture);
     assert_int_equal(core_stats(fixture).compacted, 0);
+    assert_held(fixture, "a", "~"); /* the earlier life, by its name */
+    assert_held(fixture, "a", "\"stable\":false");
     fixture->authors[0] = first;
     fixture->replicas[0].origin = old.origin;
     record = author_write(fixture, 0, "a", "[{'op':'increment','path':'/c','by':2}]", NULL);
