@@ -162,6 +162,7 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
     if (error == 0) {
         error = gs_closing_tick(core);
     }
+    gs_left_behind_consider(core);
     return error != 0 ? error : write_ack(core);
 }
 
@@ -290,7 +291,8 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         error = gs_members_step(core, update);
         error = error != 0 ? error : gs_jobs_step(core, update);
     }
-    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->must_cut && !core->halted) {
+    if (error == 0 && !core->recovering && !update->reload && !core->must_reload && !core->must_cut &&
+        !core->must_set_aside && !core->halted) {
         error = gs_group_seal(core, update);
         error = error != 0 ? error : gs_keep_consider(core, update);
         error = error != 0 ? error : gs_truncate_consider(core, update);
@@ -310,12 +312,14 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
         update->forget_views = true;
     }
     bool cuts = core->must_cut && !core->in_flight;
-    if (error != 0 || core->must_reload || cuts) {
+    bool set_aside = error == 0 && core->must_set_aside && !core->in_flight && !cuts;
+    if (error != 0 || core->must_reload || cuts || set_aside) {
         gs_group_fail_all(core, error != 0 ? error : GS_ESTORE, update);
         update->has_commit = false;
         update->reload = true;
         update->has_cut = cuts;
         update->cut = core->cut;
+        update->set_aside = set_aside;
     }
     if (cuts && error == 0) {
         error = gs_decisions_keep(core, update);

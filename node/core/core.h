@@ -74,6 +74,7 @@ struct gs_core_config {
     struct gs_keep_policy keep;           /* zeros: the defaults of keep.h */
     const struct gs_retention *retention; /* borrowed; how long events are to be remembered. NULL: for ever */
     uint64_t bootstrap_events; /* lacking so many, an empty node asks for a snapshot; 0: GS_BOOTSTRAP_EVENTS */
+    bool sets_log_aside;       /* the shell does what update.set_aside says (left_behind.c) */
     uint64_t bootstrap_rate;   /* bytes a second that a snapshot may take; 0: no cap */
     bool attest_keeps;         /* checkpoints are attested: of a log that is whole, but is not to stay so */
     /* Where peers may dial us, as our member record says; GS_EINVAL at START if one is not valid. */
@@ -270,8 +271,10 @@ struct gs_update {
     bool has_cut; /* with `reload`: before recovery, take this out of the store (node/core/cut.h), once the notes
                      of this update are durable: what was decided must not be forgotten when its event goes */
     struct gs_cut cut;
-    bool reload; /* the core is of no more use: close it and recover a new one from the store */
-    bool halt;   /* another node runs with our key, and began earlier: this one must stop for good */
+    bool set_aside; /* with `reload`: before recovery, put the store's log aside and forget the note of our own life:
+                     all that it has is elsewhere, and it cannot go on (left_behind.c) */
+    bool reload;    /* the core is of no more use: close it and recover a new one from the store */
+    bool halt;      /* another node runs with our key, and began earlier: this one must stop for good */
 };
 
 void gs_update_clear(struct gs_update *update);

@@ -272,6 +272,8 @@ struct gs_core {
     uint64_t stuck_mono_ms; /* when stuck queues are looked for next */
     struct gs_cut cut;      /* that the store is to make; seq and origin are set when must_cut is */
     bool must_cut;
+    uint64_t left_behind_mono_ms; /* since when others have been out of reach (left_behind.c); 0: they are not */
+    bool must_set_aside;
     struct gs_import import;
     struct gs_update later; /* notes that leave with this step's update */
     bool halted;            /* a rival that began earlier lives */
@@ -769,6 +771,8 @@ int gs_update_stage(struct gs_update *update, struct gs_buffer *bytes);
 /* Takes the buffer's contents; empty: forget the note. */
 int gs_update_note(struct gs_update *update, const char *name, struct gs_buffer *bytes);
 int gs_update_log_read(struct gs_update *update, gs_peer peer, const struct gs_vector *have);
+/* left_behind.c: whether this region can never be whole again but by a snapshot; then must_set_aside. */
+void gs_left_behind_consider(struct gs_core *core);
 /* Copies the request, its cut too. */
 int gs_update_rebuild(struct gs_update *update, const struct gs_core_rebuild *rebuild);
 /* `name`: at most GS_CORE_NAME_MAX bytes. */

@@ -183,6 +183,7 @@ void gs_node_step(struct gs_node *node, struct gs_core_event *event) {
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
     bool halt = update.halt;
+    node->set_aside = node->set_aside || update.set_aside;
     if (update.has_cut) {
         node->has_cut = true;
         node->cut = update.cut;
@@ -398,6 +399,30 @@ static int cut_log(struct gs_node *node, struct gs_store **store, struct gs_prob
     return gs_store_open(node->config.database_url, store, problem);
 }
 
+/* Others cannot help a log that is so far behind (node/core/left_behind.c). Without a copy of it, it stays. */
+static int set_log_aside(struct gs_node *node, struct gs_store **store, struct gs_problem *problem) {
+    char where[GS_STORE_ASIDE_MAX] = "";
+    int error = (*store)->methods->set_aside == NULL ? GS_EUNSUPPORTED : 0;
+    error = error != 0 ? error : gs_notes_remove(node->config.notes_directory, "self");
+    error = error != 0 ? error : (*store)->methods->set_aside(*store, gs_wall_ms(), where);
+    if (error == 0) {
+        gs_log(GS_LOG_WARNING, "left_behind",
+               "no region's log has what this one lacks any more, and another region has all of this one: its log was "
+               "put aside as %s, and it begins anew with a snapshot",
+               where);
+    } else {
+        gs_log(GS_LOG_ERROR, "left_behind",
+               "no region's log has what this one lacks any more, and its own could not be put aside (%s): move the "
+               "store away, and start it empty",
+               (*store)->trouble[0] != '\0' ? (*store)->trouble : gs_error_message(error));
+        node->config.core.sets_log_aside = false;
+    }
+    node->set_aside = false;
+    (*store)->methods->close(*store);
+    *store = NULL;
+    return gs_store_open(node->config.database_url, store, problem);
+}
+
 /* Opens the store and makes a core from it. */
 static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_problem *problem) {
     struct gs_store *store = NULL;
@@ -405,6 +430,9 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     int error = gs_store_open(node->config.database_url, &store, problem);
     if (error == 0 && node->has_cut) {
         error = cut_log(node, &store, problem);
+    }
+    if (error == 0 && node->set_aside) {
+        error = set_log_aside(node, &store, problem);
     }
     if (error != 0) {
         return error;
@@ -540,7 +568,7 @@ static void on_store_closed_for_reload(void *context) {
     gs_healer_reset(node->healer);
     if (node->closing > 0) {
         part_closed(node);
-    } else if (!node->stopping && node->installed) {
+    } else if (!node->stopping && (node->installed || node->set_aside)) {
         node->installed = false;
         uv_timer_start(&node->retry, on_retry, 0, 0); /* nothing is wrong with the store */
     } else if (!node->stopping) {
@@ -551,6 +579,7 @@ static void on_store_closed_for_reload(void *context) {
 static const char *why_reload(const struct gs_node *node) {
     return node->has_cut        ? (node->cut.found ? "this disk was thought lost: what it has alone is written again"
                                                    : "a decision about a fork takes some of the log")
+           : node->set_aside    ? "others' logs have left this one behind"
            : node->installed    ? "a snapshot is installed"
            : node->core == NULL ? "the log is healed"
                                 : "a commit failed";

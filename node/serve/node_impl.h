@@ -39,6 +39,7 @@ struct gs_node {
     uint64_t verify_runs, verified_ms; /* as last seen; 0: never */
     bool has_cut;                      /* before the next recovery, this is taken out of the log */
     struct gs_cut cut;
+    bool set_aside;    /* before the next recovery, its log is put aside */
     bool core_waits;   /* the core has asked for the log to be healed */
     bool heal_refused; /* … and hears soon that it is not going to be, now */
     bool reloading;    /* there is no core: the store is being read again */

@@ -14,6 +14,12 @@ static int forget_after(struct gs_postgres *postgres, uint64_t after) {
     return gs_pg_link_command(&postgres->link, sql);
 }
 
+static int forget_all(struct gs_postgres *postgres) {
+    return gs_pg_link_command(
+        &postgres->link, "TRUNCATE delta_log, log_base, event_store, event_versions, aggregates, origins, "
+                         "checkpoints, kept_entries, aggregate_states; UPDATE projection SET position = 0; COMMIT");
+}
+
 static int append_kept(struct gs_postgres *postgres, uint64_t after, struct gs_slice kept, uint32_t count) {
     uint64_t last = 0;
     gs_vector_close(&postgres->chain.heads);
@@ -26,6 +32,25 @@ static int append_kept(struct gs_postgres *postgres, uint64_t after, struct gs_s
         error = gs_chain_check(&postgres->chain, kept, count);
     }
     return error == 0 && count > 0 ? gs_pg_insert_links(postgres) : error;
+}
+
+int gs_postgres_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]) {
+    struct gs_postgres *postgres = gs_postgres_of(store);
+    char sql[400];
+    (void)snprintf(ret_where, GS_STORE_ASIDE_MAX, "global_state.delta_log_aside_%" PRIu64, now_ms);
+    (void)snprintf(sql, sizeof sql,
+                   "BEGIN; CREATE TABLE delta_log_aside_%" PRIu64 " AS TABLE delta_log; CREATE TABLE "
+                   "log_base_aside_%" PRIu64 " AS TABLE log_base",
+                   now_ms, now_ms);
+    int error = postgres->failed ? GS_EIO : gs_pg_connect(postgres, NULL);
+    error = error == 0 ? gs_pg_link_command(&postgres->link, sql) : error;
+    postgres->failed = true; /* what follows leaves nothing in memory that fits it */
+    error = error == 0 ? forget_all(postgres) : error;
+    if (error != 0) {
+        gs_pg_link_close(&postgres->link); /* which undoes it, or it is done: the next open sees */
+        return gs_pg_trouble(postgres, error == GS_ENOMEM ? error : GS_ESTORE);
+    }
+    return 0;
 }
 
 int gs_postgres_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count) {

@@ -95,6 +95,7 @@ int gs_pg_insert_links(struct gs_postgres *postgres);
 
 /* postgres_cut.c */
 int gs_postgres_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
+int gs_postgres_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]);
 
 /* postgres_read.c */
 int gs_postgres_replay(struct gs_store *store, gs_store_record_fn visit, void *context);

@@ -124,6 +124,7 @@ static const struct gs_store_methods postgres_methods = {
     .projects_apart = true,
     .append = gs_postgres_append,
     .cut = gs_postgres_cut,
+    .set_aside = gs_postgres_set_aside,
     .replay = gs_postgres_replay,
     .replay_after = gs_postgres_replay_after,
     .read_lacking = gs_postgres_read_lacking,

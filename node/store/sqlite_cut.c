@@ -1,5 +1,7 @@
 #include "node/store/sqlite_impl.h"
 
+#include <stdio.h>
+
 /* What was made of the log goes with its end: versions and vector clocks are counted from its beginning. */
 static int forget_after(struct gs_sqlite *sqlite, uint64_t after) {
     sqlite3_stmt *statement = NULL;
@@ -32,6 +34,49 @@ static int append_kept(struct gs_sqlite *sqlite, struct gs_slice kept, uint32_t 
         *ret_result = gs_sqlite_insert_link(sqlite, &sqlite->chain.links[i], sqlite->next_position + i);
     }
     return error;
+}
+
+/* The copy is a database like this one: whatever reads a store reads it. */
+static int copy_whole(struct gs_sqlite *sqlite, const char *path) {
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(sqlite->db, "VACUUM INTO ?1", -1, &statement, NULL);
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_text(statement, 1, path, -1, SQLITE_STATIC);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+        result = result == SQLITE_DONE ? SQLITE_OK : result;
+    }
+    (void)sqlite3_finalize(statement); /* repeats the error of the step */
+    return result;
+}
+
+int gs_sqlite_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]) {
+    struct gs_sqlite *sqlite = gs_sqlite_of(store);
+    int length = snprintf(ret_where, GS_STORE_ASIDE_MAX, "%s.aside-%llu", sqlite3_db_filename(sqlite->db, "main"),
+                          (unsigned long long)now_ms);
+    if (sqlite->failed || length < 0 || length >= GS_STORE_ASIDE_MAX) {
+        return GS_EIO;
+    }
+    int result = copy_whole(sqlite, ret_where);
+    if (result != SQLITE_OK) {
+        (void)snprintf(store->trouble, sizeof store->trouble, "%s", sqlite3_errmsg(sqlite->db));
+        (void)remove(ret_where);
+        return result == SQLITE_FULL || result == SQLITE_CANTOPEN ? GS_ESTORE : GS_EIO;
+    }
+    sqlite->failed = true; /* what follows leaves nothing in memory that fits it */
+    result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);
+    if (result == SQLITE_OK) {
+        result = forget_after(sqlite, 0);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_exec(sqlite->db, "DELETE FROM log_base", NULL, NULL, NULL);
+    }
+    if (result != SQLITE_OK) {
+        return gs_sqlite_undo(sqlite, result, false);
+    }
+    result = gs_sqlite_run(sqlite, GS_SQLITE_COMMIT);
+    return result == SQLITE_OK ? 0 : gs_sqlite_undo(sqlite, result, true);
 }
 
 int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count) {

@@ -146,6 +146,7 @@ int gs_sqlite_forget_kept(struct gs_store *store);
 
 /* sqlite_cut.c */
 int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
+int gs_sqlite_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]);
 
 /* sqlite_rewrite.c */
 int gs_sqlite_rewrite(struct gs_store *store, uint64_t position, struct gs_slice record);

@@ -42,6 +42,7 @@ static const struct gs_store_methods sqlite_methods = {
     .install = gs_sqlite_install,
     .truncate = gs_sqlite_truncate,
     .cut = gs_sqlite_cut,
+    .set_aside = gs_sqlite_set_aside,
     .rewrite = gs_sqlite_rewrite,
     .scrub = gs_sqlite_scrub,
     .inspect = gs_sqlite_inspect,

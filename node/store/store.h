@@ -43,6 +43,8 @@ struct gs_stored_row {
 };
 typedef int (*gs_store_row_fn)(void *context, const struct gs_stored_row *row);
 
+enum { GS_STORE_ASIDE_MAX = 4096 + 40 };
+
 struct gs_store_methods {
     const char *name; /* "sqlite", "postgres", "memory" */
 
@@ -108,9 +110,12 @@ struct gs_store_methods {
      * error the store may only be closed. */
     int (*cut)(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
 
-    /* Puts `record` in the place of the one at `position`, whose batch it holds unchanged: some of the data beside it
-     * is erased. GS_EINVAL (another batch, or data that is not there any more), GS_EBUSY (the index does not have the
-     * record yet), GS_ENOTFOUND, GS_ESTORE, GS_EIO. */
+    /* NULL: the engine cannot. Copies the log to where nothing of this program writes any more, then makes the store an
+     * empty one, durably; ended in between, it can be done again. `ret_where` names the copy: for SQLite a store of its
+     * own, for PostgreSQL a table beside (and one with its base). No reader of the past is open; afterwards the
+     * store may only be closed. GS_ESTORE (no room for the copy), GS_EIO. */
+    int (*set_aside)(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]);
+
     /* One step of removing what the log no longer needs (node/core/truncation.h, node/store/truncate.h): records, what
      * the index has of them, kept states that only they made worth keeping; and the base moves. All of it is durable,
      * together with whatever was kept before, or nothing is done. `ret_truncated->heads` is owned by the caller.

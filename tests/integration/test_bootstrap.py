@@ -298,10 +298,61 @@ class Late(unittest.TestCase):
         us.start()
         self.shown_by_us_east(ap)
 
-    def test_who_has_something_is_told_that_the_rest_is_gone(self):
-        cluster = Cluster(PROGRAM, regions=(EU, AP), GS_RETENTION="*=1s")
+    def test_who_is_left_behind_begins_anew(self):
+        eu, ap = self.leave_behind()
+
+        def failed(dry_run):
+            sync = ap.call("POST", "/sync", {"mode": "delta", "dryRun": dry_run}).json["syncId"]
+            job = wait_for("the sync ends", lambda: (lambda job: job if job["finishedAt"] else None)(
+                ap.call("GET", "/sync/" + sync).json), 20)
+            return job if job["status"] == "failed" and "no longer has" in job["peers"][0]["error"] else None
+        wait_for("a sync says so", lambda: failed(False), 12)
+        self.assertEqual(failed(True)["peers"][0]["plan"]["method"], "log")
+        self.check_anew(eu, ap)
+        aside = [name for name in os.listdir(os.path.join(ap.directory, "data")) if ".aside-" in name]
+        self.assertEqual(len(aside), 1, aside)
+        url = "sqlite:" + os.path.join(ap.directory, "data", aside[0])
+        looked = ap.cluster.run("verify", "--store", url, "--trust", ap.cluster.trust_file)
+        self.assertEqual(looked.returncode, 0, looked)
+
+    def test_who_is_left_behind_begins_anew_in_postgresql(self):
+        server = Postgres()
+        self.addCleanup(server.close)
+        eu, ap = self.leave_behind(server.create(AP))
+        self.check_anew(eu, ap)
+        tables = server.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'global_state' "
+                              "AND table_name LIKE 'delta_log_aside_%'", AP)
+        self.assertEqual(len(tables), 1, tables)
+        rows = server.query(f"SELECT count(*) FROM global_state.{tables[0][0]}", AP)
+        self.assertGreater(int(rows[0][0]), 0)
+
+    def check_anew(self, eu, ap):
+        """ap-south puts its log aside, takes a snapshot, and is a region like any other."""
+        def both(value):
+            return all((node.call("GET", "/state/player/p").json or {}).get("state", {}).get("gold") == value
+                       for node in (eu, ap))
+        wait_for(lambda: f"ap-south begins anew; it says {ap.log()[-1000:]}",
+                 lambda: "its log was put aside" in ap.log() and ap.ready() and states(ap) == eu.states("player"), 60)
+        self.assertIn("a snapshot is installed", ap.log())
+        gold = eu.call("GET", "/state/player/p").json["state"]["gold"]
+        for node in (eu, ap):
+            self.assertEqual(node.call("POST", "/events", {
+                "aggregateType": "player", "aggregateId": "p", "eventType": "t",
+                "ops": [{"op": "increment", "path": "/gold", "by": 1}]}).status, 201)
+        wait_for("both have both", lambda: both(gold + 2))
+        ap.kill()
+        ap.start()
+        wait_for("it goes on where it was", lambda: both(gold + 2))
+        self.assertEqual(ap.log().count("its log was put aside"), 1)
+
+    def leave_behind(self, url=None):
+        """ap-south has something, and eu-west's log begins after what it lacks."""
+        cluster = Cluster(PROGRAM, regions=(EU, AP), start=False, GS_RETENTION="*=1s")
         self.addCleanup(cluster.close)
         eu, ap = cluster[EU], cluster[AP]
+        if url is not None:
+            ap.extra["DATABASE_URL"] = url
+        cluster.start()
         event = {"aggregateType": "player", "aggregateId": "p", "eventType": "t",
                  "ops": [{"op": "increment", "path": "/gold", "by": 1}]}
         self.assertEqual(ap.call("POST", "/events", event).status, 201)
@@ -318,14 +369,7 @@ class Late(unittest.TestCase):
         cluster.write(cluster.trust_file, eu.trust_line + "\n" + ap.trust_line + "\n")
         eu.send_signal(signal.SIGHUP)
         ap.start()
-
-        def failed(dry_run):
-            sync = ap.call("POST", "/sync", {"mode": "delta", "dryRun": dry_run}).json["syncId"]
-            job = wait_for("the sync ends", lambda: (lambda job: job if job["finishedAt"] else None)(
-                ap.call("GET", "/sync/" + sync).json), 20)
-            return job if job["status"] == "failed" and "no longer has" in job["peers"][0]["error"] else None
-        wait_for("a sync says so", lambda: failed(False), 30)
-        self.assertEqual(wait_for("a plan says so", lambda: failed(True))["peers"][0]["plan"]["method"], "log")
+        return eu, ap
 
 
 if __name__ == "__main__":
