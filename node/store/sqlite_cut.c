@@ -1,6 +1,8 @@
 #include "node/store/sqlite_impl.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* What was made of the log goes with its end: versions and vector clocks are counted from its beginning. */
 static int forget_after(struct gs_sqlite *sqlite, uint64_t after) {
@@ -51,6 +53,16 @@ static int copy_whole(struct gs_sqlite *sqlite, const char *path) {
     return result;
 }
 
+/* SQLite leaves that to us. */
+static int sync_copy(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int result = file >= 0 ? fsync(file) : -1;
+    if (file >= 0) {
+        close(file);
+    }
+    return result == 0 ? gs_sqlite_sync_directory(path, NULL) : GS_EIO;
+}
+
 int gs_sqlite_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]) {
     struct gs_sqlite *sqlite = gs_sqlite_of(store);
     int length = snprintf(ret_where, GS_STORE_ASIDE_MAX, "%s.aside-%llu", sqlite3_db_filename(sqlite->db, "main"),
@@ -58,11 +70,19 @@ int gs_sqlite_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[
     if (sqlite->failed || length < 0 || length >= GS_STORE_ASIDE_MAX) {
         return GS_EIO;
     }
+    if (access(ret_where, F_OK) == 0) {
+        (void)snprintf(store->trouble, sizeof store->trouble, "%.200s is there already", ret_where);
+        return GS_ESTORE;
+    }
     int result = copy_whole(sqlite, ret_where);
     if (result != SQLITE_OK) {
         (void)snprintf(store->trouble, sizeof store->trouble, "%s", sqlite3_errmsg(sqlite->db));
         (void)remove(ret_where);
         return result == SQLITE_FULL || result == SQLITE_CANTOPEN ? GS_ESTORE : GS_EIO;
+    }
+    if (sync_copy(ret_where) != 0) {
+        (void)remove(ret_where);
+        return GS_EIO;
     }
     sqlite->failed = true; /* what follows leaves nothing in memory that fits it */
     result = gs_sqlite_run(sqlite, GS_SQLITE_BEGIN_WRITE);

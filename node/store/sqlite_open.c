@@ -126,7 +126,7 @@ static int enable_wal(struct gs_sqlite *sqlite, const char *path, struct gs_prob
 }
 
 /* The file's name is durable only once its directory is. */
-static int sync_directory(const char *path, struct gs_problem *problem) {
+int gs_sqlite_sync_directory(const char *path, struct gs_problem *problem) {
     char copy[PATH_MAX];
     (void)snprintf(copy, sizeof copy, "%s", path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,7 +152,7 @@ static int open_schema(struct gs_sqlite *sqlite, const char *path, struct gs_pro
         GS_FAILPOINT("settle.after");
         error = result == SQLITE_OK ? 0 : gs_sqlite_problem(problem, sqlite->db, path, result);
     }
-    return error == 0 ? sync_directory(path, problem) : error;
+    return error == 0 ? gs_sqlite_sync_directory(path, problem) : error;
 }
 
 static int open_database(struct gs_sqlite *sqlite, const char *path, struct gs_problem *problem) {

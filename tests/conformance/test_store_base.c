@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -302,14 +303,84 @@ static void test_not_over_a_log(void **state) {
     assert_int_equal(store_fixture_replay(based->fixture), 0);
 }
 
+/* A log that begins at a base and goes on, with all that was made of it: the store is empty afterwards, takes another
+ * base, and the copy has what was there. */
+static void test_set_aside(void **state) {
+    struct based *based = *state;
+    struct gs_store *store = based->fixture->store;
+    char where[GS_STORE_ASIDE_MAX] = "";
+    char counted[32] = "";
+    bool more = true;
+    assert_int_equal(install(based), 0);
+    append(based, &based->author, 0);
+    append(based, &based->author, 0);
+    while (more) {
+        assert_int_equal(store->methods->project(store, 100, &more), 0);
+    }
+    assert_int_equal(store->methods->set_aside(store, 1234, where), 0);
+    assert_int_equal(store->methods->append(store, gs_slice_make("x", 1), 1), GS_EIO); /* it may only be closed */
+    reopen(based);
+    assert_untouched(based);
+    assert_int_equal(install(based), 0);
+    if (strcmp(based->fixture->engine, "postgres") == 0) {
+        assert_string_equal(where, "global_state.delta_log_aside_1234");
+        test_sql(based->fixture->url, "SELECT count(*) FROM global_state.delta_log_aside_1234", counted,
+                 sizeof counted);
+        assert_string_equal(counted, "2");
+        test_sql(based->fixture->url, "SELECT position FROM global_state.log_base_aside_1234", counted, sizeof counted);
+        assert_string_equal(counted, "7");
+        return;
+    }
+    char url[GS_STORE_ASIDE_MAX + 8];
+    struct gs_store *copy = NULL;
+    uint64_t count = 0;
+    (void)snprintf(url, sizeof url, "sqlite:%s", where);
+    assert_int_equal(gs_store_open(url, &copy, NULL), 0);
+    assert_int_equal(copy->log_base.position, BASE);
+    assert_int_equal(copy->methods->replay(copy, count_record, &count), 0);
+    assert_int_equal(count, 2);
+    copy->methods->close(copy);
+}
+
+/* Where there is no room for the copy nothing changes. */
+static void test_no_room_aside(void **state) {
+    struct based *based = *state;
+    char where[GS_STORE_ASIDE_MAX] = "";
+    struct test_author stranger;
+    test_author_init(&stranger, 2);
+    store_fixture_append(based->fixture, &stranger, 2, 0);
+    char taken[160];
+    (void)snprintf(taken, sizeof taken, "%s.aside-77", based->fixture->path);
+    FILE *file = fopen(taken, "w");
+    assert_non_null(file);
+    (void)fputs("somebody else's", file);
+    (void)fclose(file);
+    assert_int_equal(based->fixture->store->methods->set_aside(based->fixture->store, 77, where), GS_ESTORE);
+    char text[32] = "";
+    file = fopen(taken, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    assert_string_equal(text, "somebody else's");
+    (void)fclose(file);
+    reopen(based);
+    assert_int_equal(store_fixture_replay(based->fixture), 0);
+}
+
 int main(void) {
 #define ON_ALL(test)                                                   \
     cmocka_unit_test_setup_teardown(test, setup_memory, teardown),     \
         cmocka_unit_test_setup_teardown(test, setup_sqlite, teardown), \
         cmocka_unit_test_setup_teardown(test, setup_postgres, teardown)
     const struct CMUnitTest tests[] = {
-        ON_ALL(test_installed),    ON_ALL(test_the_log_goes_on_from_it), ON_ALL(test_what_is_gone_is_said_to_be),
-        ON_ALL(test_readers_know), ON_ALL(test_all_or_nothing),          ON_ALL(test_not_over_a_log),
+        ON_ALL(test_installed),
+        ON_ALL(test_the_log_goes_on_from_it),
+        ON_ALL(test_what_is_gone_is_said_to_be),
+        ON_ALL(test_readers_know),
+        ON_ALL(test_all_or_nothing),
+        ON_ALL(test_not_over_a_log),
+        cmocka_unit_test_setup_teardown(test_set_aside, setup_sqlite, teardown),
+        cmocka_unit_test_setup_teardown(test_set_aside, setup_postgres, teardown),
+        cmocka_unit_test_setup_teardown(test_no_room_aside, setup_sqlite, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
