@@ -2,7 +2,7 @@
  * nobody's log any more (truncate.c waits only for those who are trusted). No exchange will ever make it whole; a
  * snapshot would, but takes the place of a log.
  *
- * So, where another region has all of ours, the shell puts the log aside, whole, and the region begins anew: empty, and
+ * So, where the others have all of ours, the shell puts the log aside, whole, and the region begins anew: empty, and
  * with a new incarnation, as after the loss of its disk, and an empty region is given a snapshot (bootstrap.h). Nothing
  * is lost by it that anybody has acknowledged. Where nobody has all of ours, writes that are nowhere else would go:
  * that is an operator's to decide. */
@@ -14,33 +14,33 @@ enum { LEFT_BEHIND_MS = 15000 /* others may be linked meanwhile that can still h
 
 /* Under the same number it may have something else: a fork that nobody has found yet. */
 static bool has_all_of_ours(const struct gs_core *core, const struct gs_peer_state *peer) {
-    static const gs_hash unknown;
     for (uint32_t i = 0; i < core->stored.count; i++) {
         const struct gs_head *ours = &core->stored.heads[i];
         const struct gs_head *told = gs_vector_find(&peer->told, &ours->origin);
         if (told == NULL || told->seq < ours->seq) {
             return false;
         }
-        if (told->seq == ours->seq && memcmp(&told->hash, &unknown, sizeof unknown) != 0 &&
-            memcmp(&told->hash, &ours->hash, sizeof unknown) != 0) {
+        if (told->seq == ours->seq && memcmp(&told->hash, &ours->hash, sizeof ours->hash) != 0) {
             return false;
         }
     }
     return true;
 }
 
-/* Somebody has more than we do and all that we have, and nobody who has more can give it. */
+/* Somebody has more than we do, nobody who has more can give it, and all who are linked have all that we have: one that
+ * only says so would not be believed by itself. */
 static bool is_left_behind(const struct gs_core *core) {
     bool found = false;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         const struct gs_peer_state *peer = &core->peers[i];
-        if (!peer->heard || gs_vector_lacking(&core->stored, &peer->told) == 0) {
+        bool has_more = gs_vector_lacking(&core->stored, &peer->told) > 0;
+        if (!peer->heard) {
             continue;
         }
-        if (!peer->has_lost) {
+        if (!has_all_of_ours(core, peer) || (has_more && !peer->has_lost)) {
             return false;
         }
-        found = found || has_all_of_ours(core, peer);
+        found = found || has_more;
     }
     return found;
 }
