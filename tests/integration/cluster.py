@@ -214,18 +214,27 @@ class Node:
         assert answer.status in (200, 404), answer
         return answer.json["state"] if answer.status == 200 else {}
 
+    def states_if_any(self, *types):
+        """None while it has no core: a snapshot is being installed."""
+        try:
+            return self.states(*types)
+        except KeyError:
+            return None
+
     def states(self, *types):
         """Everything of these types that must be equal everywhere: {type/id: (version, vector clock, state)}."""
         found, client = {}, self.client()
-        for type in types:
-            cursor = ""
-            while cursor is not None:
-                page = client.call("GET", f"/state/{type}?limit=500{cursor and '&cursor=' + cursor}").json
-                for item in page["items"]:
-                    name = f"{item['aggregateType']}/{item['aggregateId']}"
-                    found[name] = (item["version"], item["vectorClock"], item["state"])
-                cursor = page["next"]
-        client.close()
+        try:
+            for type in types:
+                cursor = ""
+                while cursor is not None:
+                    page = client.call("GET", f"/state/{type}?limit=500{cursor and '&cursor=' + cursor}").json
+                    for item in page["items"]:
+                        name = f"{item['aggregateType']}/{item['aggregateId']}"
+                        found[name] = (item["version"], item["vectorClock"], item["state"])
+                    cursor = page["next"]
+        finally:
+            client.close()
         return found
 
     def descriptors(self):
