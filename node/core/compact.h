@@ -29,6 +29,9 @@ uint64_t gs_compact_deadline(const struct gs_core *core);
 bool gs_stable_is_heard(const struct gs_core *core, const struct gs_trust_entry *trusted);
 /* Whether an origin may still write something that is not here: not our own, not one that is closed and whole. */
 bool gs_stable_may_write(const struct gs_core *core, const struct gs_origin_state *origin);
+/* What an origin has shown to have applied: its own events that are stored, and what its last batch names. The caller
+ * closes `ret_vector`. 0 or GS_ENOMEM. */
+int gs_stable_shown(const struct gs_core *core, const struct gs_origin_state *origin, struct gs_vector *ret_vector);
 /* What every origin that may still write has applied; a later life of its key does not speak for it. `*ret_known` is
  * false while a trusted key was never heard of: it may be writing all the while. The caller closes `ret_vector`. 0 or
  * GS_ENOMEM. */

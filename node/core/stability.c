@@ -56,8 +56,7 @@ static int look_at_origins(struct explanation *all) {
         if (!gs_stable_may_write(core, origin)) {
             continue;
         }
-        error = gs_vector_copy(&applied, &origin->witnessed);
-        error = error != 0 ? error : gs_vector_set(&applied, &core->stored.heads[i]);
+        error = gs_stable_shown(core, origin, &applied);
         error = error != 0 ? error : look_at(all, &applied, &origin->key, NULL, &origin->origin);
         gs_vector_close(&applied);
     }

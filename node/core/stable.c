@@ -73,6 +73,12 @@ bool gs_stable_may_write(const struct gs_core *core, const struct gs_origin_stat
     return origin != core->self && entry != NULL && gs_trust_takes(entry, &origin->origin, stored + 1);
 }
 
+int gs_stable_shown(const struct gs_core *core, const struct gs_origin_state *origin, struct gs_vector *ret_vector) {
+    const struct gs_head *own = gs_vector_find(&core->stored, &origin->origin);
+    int error = gs_vector_copy(ret_vector, &origin->witnessed);
+    return error == 0 && own != NULL ? gs_vector_set(ret_vector, own) : error;
+}
+
 int gs_stable_everywhere(const struct gs_core *core, struct gs_vector *ret_vector, bool *ret_known) {
     int error = gs_stable_vector(core, ret_vector);
     bool known = true;
@@ -86,8 +92,7 @@ int gs_stable_everywhere(const struct gs_core *core, struct gs_vector *ret_vecto
         if (!gs_stable_may_write(core, origin)) {
             continue;
         }
-        error = gs_vector_copy(&applied, &origin->witnessed);
-        error = error != 0 ? error : gs_vector_set(&applied, &core->stored.heads[i]);
+        error = gs_stable_shown(core, origin, &applied);
         if (error == 0) {
             gs_vector_meet(ret_vector, &applied);
         }
