@@ -114,7 +114,7 @@ def wait_for(port):
 def show(name, found):
     of = lambda kind: "p50 {p50:.2f}, p99 {p99:.2f}, p99.9 {p999:.2f} ms".format(**found[kind])
     parts = [f"{found['rate']:,.0f}/s of {found['connections']:,} connections, {found['served']:,} served, "
-             f"{found['errors']} lost"]
+             f"{found['errors']} lost", f"all that is accepted {of('acceptedMs')}"]
     parts += [f"{word} {of(kind)}" for word, kind in (("reads", "readMs"), ("writes", "writeMs"))
               if found[kind]["p50"] > 0]
     if found["5xx"]:

@@ -35,7 +35,7 @@ enum {
 };
 
 /* What latencies are of. */
-enum kind { READ, WRITE, REFUSED, SEND_LAG, KINDS };
+enum kind { READ, WRITE, REFUSED, SEND_LAG, ACCEPTED /* reads and writes together */, KINDS };
 
 struct connection {
     int fd;
@@ -90,6 +90,9 @@ static void note(struct load *load, enum kind kind, int64_t due_us) {
     int64_t took_us = now_us() - due_us;
     size_t second = (size_t)((due_us - load->begun_us) / 1000000);
     load->histogram[kind][took_us / 10 < BUCKETS ? took_us / 10 : BUCKETS]++;
+    if (kind <= WRITE) {
+        load->histogram[ACCEPTED][took_us / 10 < BUCKETS ? took_us / 10 : BUCKETS]++;
+    }
     if (kind <= WRITE && second < sizeof load->slowest_us / sizeof load->slowest_us[0] &&
         (uint64_t)took_us > load->slowest_us[second]) {
         load->slowest_us[second] = (uint32_t)took_us;
@@ -243,7 +246,7 @@ static double cpu_seconds(void) {
 }
 
 static void report(const struct load *load, double seconds, double cpu_before_s) {
-    static const char *const names[KINDS] = {"readMs", "writeMs", "refusedMs", "sendLagMs"};
+    static const char *const names[KINDS] = {"readMs", "writeMs", "refusedMs", "sendLagMs", "acceptedMs"};
     uint32_t served = 0;
     for (uint32_t i = 0; i < load->count; i++) {
         served += load->connections[i].answers > 0 ? 1 : 0;
