@@ -4,8 +4,8 @@
  *
  * So, where the others have all of ours, the shell puts the log aside, whole, and the region begins anew: empty, and
  * with a new incarnation, as after the loss of its disk, and an empty region is given a snapshot (bootstrap.h). Nothing
- * is lost by it that anybody has acknowledged. Where nobody has all of ours, writes that are nowhere else would go:
- * that is an operator's to decide. */
+ * is lost by it that anybody has acknowledged. Where one of them lacks some of ours, writes might go that are nowhere
+ * else: that is an operator's to decide. */
 #include "node/core/core_impl.h"
 
 #include <string.h>
@@ -14,12 +14,12 @@ enum { LEFT_BEHIND_MS = 15000 /* others may be linked meanwhile that can still h
 
 /* Under the same number it may have something else: a fork that nobody has found yet. */
 static bool has_all_of_ours(const struct gs_core *core, const struct gs_peer_state *peer) {
+    if (!gs_vector_covers(&peer->told, &core->stored)) {
+        return false;
+    }
     for (uint32_t i = 0; i < core->stored.count; i++) {
         const struct gs_head *ours = &core->stored.heads[i];
         const struct gs_head *told = gs_vector_find(&peer->told, &ours->origin);
-        if (told == NULL || told->seq < ours->seq) {
-            return false;
-        }
         if (told->seq == ours->seq && memcmp(&told->hash, &ours->hash, sizeof ours->hash) != 0) {
             return false;
         }

@@ -112,5 +112,6 @@ int gs_stability_command(struct gs_core *core, struct gs_command *command, struc
                      all.holders == 0 ? "true" : "false", cell->unclean ? "false" : "true",
                      (unsigned long long)core->stats.forks);
     command->error = error != 0 ? error : out->failed;
-    return gs_update_answer(update, command);
+    /* It speaks of what may not be stored yet, and nobody sees that before it is. */
+    return gs_group_answer(core, command, command->error == 0 ? cell->last_group : 0, update);
 }

@@ -24,25 +24,13 @@ static int ask(struct gs_http_request *request, enum gs_command_kind kind, struc
     return 0;
 }
 
-static int hand_on(struct gs_http_request *request, enum gs_command_kind kind, struct gs_http_response *response,
-                   struct gs_http_fault *fault) {
-    struct gs_command *command = NULL;
-    int error = ask(request, kind, &command, fault);
-    if (error == 0) {
-        response->status = 200;
-        gs_buffer_append(&response->body, command->json.bytes, command->json.length);
-        gs_command_free(command);
-    }
-    return error;
-}
-
 int gs_handle_cluster(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {
-    return hand_on(request, GS_COMMAND_STATUS, response, fault);
+    return gs_http_hand_on(request, gs_command_new(GS_COMMAND_STATUS), response, fault);
 }
 
 int gs_handle_cluster_digest(struct gs_http_request *request, struct gs_http_response *response,
                              struct gs_http_fault *fault) {
-    return hand_on(request, GS_COMMAND_DIGEST, response, fault);
+    return gs_http_hand_on(request, gs_command_new(GS_COMMAND_DIGEST), response, fault);
 }
 
 int gs_handle_peers(struct gs_http_request *request, struct gs_http_response *response, struct gs_http_fault *fault) {

@@ -42,15 +42,8 @@ int gs_handle_state_list(struct gs_http_request *request, struct gs_http_respons
     command->list_after = copy(&command->arena, after);
     command->list_limit = limit;
     if (command->list_type.bytes == NULL || command->list_after.bytes == NULL) {
-        error = gs_fault_set(fault, GS_ENOMEM);
-    } else {
-        gs_gateway_call(request->context->gateway, command);
-        error = gs_http_command_fault(command, fault);
+        gs_command_free(command);
+        return gs_fault_set(fault, GS_ENOMEM);
     }
-    if (error == 0) {
-        response->status = 200;
-        gs_buffer_append(&response->body, command->json.bytes, command->json.length);
-    }
-    gs_command_free(command);
-    return error;
+    return gs_http_hand_on(request, command, response, fault);
 }

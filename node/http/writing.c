@@ -185,6 +185,21 @@ int gs_http_command_fault(const struct gs_command *command, struct gs_http_fault
     return command->error == 0 ? 0 : gs_fault_set(fault, command->error);
 }
 
+int gs_http_hand_on(struct gs_http_request *request, struct gs_command *command, struct gs_http_response *response,
+                    struct gs_http_fault *fault) {
+    if (command == NULL) {
+        return gs_fault_set(fault, GS_ENOMEM);
+    }
+    gs_gateway_call(request->context->gateway, command);
+    int error = gs_http_command_fault(command, fault);
+    if (error == 0) {
+        response->status = 200;
+        gs_buffer_append(&response->body, command->json.bytes, command->json.length);
+    }
+    gs_command_free(command);
+    return error;
+}
+
 int gs_http_result_fault(const struct gs_write_result *result, struct gs_http_fault *fault) {
     if (result->error == 0) {
         return 0;

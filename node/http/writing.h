@@ -29,6 +29,9 @@ int gs_http_detached(struct gs_slice data, struct gs_slice metadata, const char 
 
 /* 0 if the command was carried out as a whole; else its error as a fault. */
 int gs_http_command_fault(const struct gs_command *command, struct gs_http_fault *fault);
+/* Hands a command to the core, answers 200 with the JSON that comes back, and frees it. NULL: GS_ENOMEM. */
+int gs_http_hand_on(struct gs_http_request *request, struct gs_command *command, struct gs_http_response *response,
+                    struct gs_http_fault *fault);
 /* 0 if the write was accepted; else its error as a fault. */
 int gs_http_result_fault(const struct gs_write_result *result, struct gs_http_fault *fault);
 

@@ -3,21 +3,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* What was made of the log goes with its end: versions and vector clocks are counted from its beginning. */
+/* In a transaction. What was made of the log goes with its end: versions and vector clocks are counted from its
+ * beginning. */
 static int forget_after(struct gs_postgres *postgres, uint64_t after) {
     char sql[320];
     (void)snprintf(
         sql, sizeof sql,
-        "BEGIN; DELETE FROM delta_log WHERE position > %" PRIu64 "; TRUNCATE event_store, event_versions, "
+        "DELETE FROM delta_log WHERE position > %" PRIu64 "; TRUNCATE event_store, event_versions, "
         "aggregates, origins, checkpoints, kept_entries, aggregate_states; UPDATE projection SET position = 0",
         after);
     return gs_pg_link_command(&postgres->link, sql);
-}
-
-static int forget_all(struct gs_postgres *postgres) {
-    return gs_pg_link_command(
-        &postgres->link, "TRUNCATE delta_log, log_base, event_store, event_versions, aggregates, origins, "
-                         "checkpoints, kept_entries, aggregate_states; UPDATE projection SET position = 0; COMMIT");
 }
 
 static int append_kept(struct gs_postgres *postgres, uint64_t after, struct gs_slice kept, uint32_t count) {
@@ -45,7 +40,8 @@ int gs_postgres_set_aside(struct gs_store *store, uint64_t now_ms, char ret_wher
     int error = postgres->failed ? GS_EIO : gs_pg_connect(postgres, NULL);
     error = error == 0 ? gs_pg_link_command(&postgres->link, sql) : error;
     postgres->failed = true; /* what follows leaves nothing in memory that fits it */
-    error = error == 0 ? forget_all(postgres) : error;
+    error = error == 0 ? forget_after(postgres, 0) : error;
+    error = error == 0 ? gs_pg_link_command(&postgres->link, "DELETE FROM log_base; COMMIT") : error;
     if (error != 0) {
         gs_pg_link_close(&postgres->link); /* which undoes it, or it is done: the next open sees */
         return gs_pg_trouble(postgres, error == GS_ENOMEM ? error : GS_ESTORE);
@@ -58,6 +54,9 @@ int gs_postgres_cut(struct gs_store *store, uint64_t after, struct gs_slice kept
     int error = postgres->failed ? GS_EIO : gs_pg_connect(postgres, NULL);
     if (error == 0 && (store->log_base.position > 0 || after >= postgres->next_position)) {
         return GS_EINVAL;
+    }
+    if (error == 0) {
+        error = gs_pg_link_command(&postgres->link, "BEGIN");
     }
     if (error == 0) {
         error = forget_after(postgres, after);

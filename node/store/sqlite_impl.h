@@ -144,10 +144,11 @@ int gs_sqlite_keep(struct gs_store *store, const struct gs_keep *keep);
 int gs_sqlite_visit_kept(struct gs_store *store, const struct gs_kept_visitor *visitor, struct gs_problem *problem);
 int gs_sqlite_forget_kept(struct gs_store *store);
 
-/* sqlite_cut.c */
-int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
 /* sqlite_open.c: makes the names in the directory of `path` durable. GS_EIO. */
 int gs_sqlite_sync_directory(const char *path, struct gs_problem *problem);
+
+/* sqlite_cut.c */
+int gs_sqlite_cut(struct gs_store *store, uint64_t after, struct gs_slice kept, uint32_t count);
 int gs_sqlite_set_aside(struct gs_store *store, uint64_t now_ms, char ret_where[GS_STORE_ASIDE_MAX]);
 
 /* sqlite_rewrite.c */

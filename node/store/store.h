@@ -43,7 +43,7 @@ struct gs_stored_row {
 };
 typedef int (*gs_store_row_fn)(void *context, const struct gs_stored_row *row);
 
-enum { GS_STORE_ASIDE_MAX = 4096 + 40 };
+enum { GS_STORE_ASIDE_MAX = 4096 + 40 }; /* the longest path, and what is added to it */
 
 struct gs_store_methods {
     const char *name; /* "sqlite", "postgres", "memory" */

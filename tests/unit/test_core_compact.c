@@ -84,6 +84,29 @@ static void assert_held(struct core_fixture *fixture, const char *id, const char
     gs_command_free(command);
 }
 
+/* Nobody hears of what may still be lost. */
+static void test_told_when_it_is_stored(void **state) {
+    struct core_fixture *fixture = *state;
+    struct gs_read_key key = {.aggregate_type = gs_slice_make("t", 1), .aggregate_id = gs_slice_make("a", 1)};
+    int written = 0;
+    int answered = 0;
+    struct gs_command *write = core_write_new(1, &written);
+    core_write_set(write, 0, "a", "[{'op':'set','path':'/x','value':1}]");
+    core_ask(fixture, write);
+    struct gs_command *command = gs_command_new(GS_COMMAND_STABILITY);
+    assert_non_null(command);
+    command->owner = &answered;
+    command->keys = &key;
+    command->key_count = 1;
+    core_ask(fixture, command);
+    assert_int_equal(answered, 0);
+    core_settle(fixture);
+    assert_int_equal(answered, 1);
+    assert_int_equal(command->error, 0);
+    gs_command_free(command);
+    gs_command_free(write);
+}
+
 static void test_deleted_and_acknowledged(void **state) {
     struct core_fixture *fixture = *state;
     core_write(fixture, "a",
@@ -155,6 +178,7 @@ static void test_places_stay(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_told_when_it_is_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deleted_and_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_earlier_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_places_stay, setup, teardown),
