@@ -33,6 +33,7 @@ enum {
     GS_SNAPSHOT_OPEN_MAX = 64,
     GS_SNAPSHOT_CHUNK_BYTES = 4 * 1024 * 1024, /* leaves of a chunk, at most */
     GS_SNAPSHOT_CHUNK_LEAVES = 4096,
+    GS_SNAPSHOT_AHEAD = 7, /* WANTs that may follow one which is not answered yet; others go unanswered */
     GS_SNAPSHOT_PART_BYTES = 1024 * 1024,
     GS_SNAPSHOT_PARTS_MAX = 4096,
     GS_SNAPSHOT_RECORDS_MAX = 4096,

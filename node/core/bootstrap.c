@@ -48,7 +48,8 @@ static void let_go(struct gs_bootstrap *bootstrap) {
     bootstrap->besides.length = 0;
     bootstrap->parts = 0;
     bootstrap->node_count = 0;
-    bootstrap->asked = bootstrap->ahead = false;
+    bootstrap->asked = false;
+    bootstrap->ahead_count = 0;
     bootstrap->link = bootstrap->second_link = 0;
     bootstrap->confirmed = bootstrap->second_asked = false;
     bootstrap->second_tries = 0;
@@ -234,13 +235,14 @@ int gs_bootstrap_answer(struct gs_core *core, struct gs_peer_state *peer, struct
         error = gs_bootstrap_take_nodes(bootstrap, answer);
         error = error == GS_EFORMAT ? lies(core, "its nodes do not hash to the root it signed", update) : error;
     }
-    if (error == 0 && bootstrap->ahead && !bootstrap->asked) { /* its answer comes next */
-        bootstrap->ahead = false;
+    if (error == 0 && bootstrap->ahead_count > 0 && !bootstrap->asked) { /* its answer comes next */
         bootstrap->asked = true;
         bootstrap->question = GS_SNAPSHOT_WANT;
-        bootstrap->asked_nodes[0] = bootstrap->ahead_node;
+        bootstrap->asked_nodes[0] = bootstrap->ahead[0];
         bootstrap->asked_count = 1;
         bootstrap->asked_mono_ms = core->mono_ms;
+        bootstrap->ahead_count--;
+        memmove(bootstrap->ahead, bootstrap->ahead + 1, bootstrap->ahead_count * sizeof *bootstrap->ahead);
     }
     return error != 0 ? error : gs_bootstrap_tick(core, update);
 }
@@ -262,20 +264,24 @@ static bool is_chunk(const struct gs_bootstrap *bootstrap, const struct gs_boots
     return (node->count <= leaves_of_chunk(bootstrap) && !node->open) || node->count == 1;
 }
 
-/* One chunk beyond the one that is asked for, if that is what comes next. */
+/* Chunks beyond the one that is asked for, as long as that is what comes next. */
 static int ask_ahead(struct gs_core *core, struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
-    const struct gs_bootstrap_node *node = &bootstrap->nodes[bootstrap->node_count - 1];
-    if (bootstrap->ahead || bootstrap->question != GS_SNAPSHOT_WANT || !is_chunk(bootstrap, node)) {
-        return 0;
+    int error = 0;
+    while (error == 0 && bootstrap->asked && bootstrap->question == GS_SNAPSHOT_WANT && bootstrap->node_count > 0 &&
+           bootstrap->ahead_count < GS_SNAPSHOT_AHEAD) {
+        const struct gs_bootstrap_node *node = &bootstrap->nodes[bootstrap->node_count - 1];
+        if (!is_chunk(bootstrap, node)) {
+            return 0;
+        }
+        struct gs_compare_prefix prefix = wire_prefix(&node->prefix);
+        const struct gs_snapshot question = {
+            .op = GS_SNAPSHOT_WANT, .session = bootstrap->session, .count = 1, .prefixes = &prefix};
+        bootstrap->ahead[bootstrap->ahead_count++] = *node;
+        bootstrap->node_count--;
+        error = gs_snapshot_send(bootstrap->link, &question, update);
     }
-    struct gs_compare_prefix prefix = wire_prefix(&node->prefix);
-    const struct gs_snapshot question = {
-        .op = GS_SNAPSHOT_WANT, .session = bootstrap->session, .count = 1, .prefixes = &prefix};
-    bootstrap->ahead = true;
-    bootstrap->ahead_node = *node;
-    bootstrap->node_count--;
-    return gs_snapshot_send(bootstrap->link, &question, update);
+    return error;
 }
 
 /* The next subtree: a chunk, or several that are opened at once. */
@@ -451,11 +457,10 @@ int gs_bootstrap_tick(struct gs_core *core, struct gs_update *update) {
     if (error != 0 || !may_ask(core)) {
         return error;
     }
-    if (bootstrap->asked) {
-        return bootstrap->node_count > 0 ? ask_ahead(core, update) : 0;
+    if (!bootstrap->asked) {
+        error = bootstrap->node_count > 0 ? ask_next(core, update) : go_on(core, update);
     }
-    error = bootstrap->node_count > 0 ? ask_next(core, update) : go_on(core, update);
-    return error == 0 && bootstrap->asked && bootstrap->node_count > 0 ? ask_ahead(core, update) : error;
+    return error == 0 ? ask_ahead(core, update) : error;
 }
 
 void gs_bootstrap_peer_down(struct gs_core *core, uint64_t link) {

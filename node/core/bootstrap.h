@@ -77,9 +77,10 @@ struct gs_bootstrap {
     struct gs_bootstrap_node asked_nodes[GS_SNAPSHOT_OPEN_MAX];
     uint32_t asked_count;
     uint64_t asked_mono_ms, retry_mono_ms;
-    /* One chunk more is asked for while that question is out, so that neither side nor the link waits for another. */
-    bool ahead;
-    struct gs_bootstrap_node ahead_node;
+    /* Chunks that are asked for while that question is out, the oldest first, so that neither side waits for the other:
+     * as many as the way there and back of a long link takes. */
+    struct gs_bootstrap_node ahead[GS_SNAPSHOT_AHEAD];
+    uint32_t ahead_count;
     struct gs_buffer besides; /* parts so far; owned */
     uint32_t parts;
     gs_hash parts_hash;

@@ -231,12 +231,16 @@ static int answer_want(struct gs_core *core, struct gs_comparison *c, const stru
 }
 
 static int answer_next(struct gs_core *core, struct gs_comparison *c, struct gs_update *update) {
-    struct gs_snapshot question = {.op = GS_SNAPSHOT_WANT, .count = 1, .prefixes = &c->giving->next};
-    if (c->answering || !c->giving->has_next) {
-        return 0;
+    struct gs_giving *giving = c->giving;
+    int error = 0;
+    while (error == 0 && !c->answering && giving->next_count > 0) {
+        struct gs_compare_prefix prefix = giving->next[0];
+        const struct gs_snapshot question = {.op = GS_SNAPSHOT_WANT, .count = 1, .prefixes = &prefix};
+        giving->next_count--;
+        memmove(giving->next, giving->next + 1, giving->next_count * sizeof *giving->next);
+        error = answer_want(core, c, &question, update);
     }
-    c->giving->has_next = false;
-    return answer_want(core, c, &question, update);
+    return error;
 }
 
 int gs_giving_rebuilt(struct gs_core *core, struct gs_comparison *c, const struct gs_rebuild_slot *slot,
@@ -294,11 +298,10 @@ int gs_giving_question(struct gs_core *core, struct gs_peer_state *peer, const s
         return 0;
     }
     if (c->answering) {
-        if (question->op == GS_SNAPSHOT_WANT && !c->giving->has_next) {
-            c->giving->has_next = true;
-            c->giving->next = *question->prefixes;
+        if (question->op == GS_SNAPSHOT_WANT && c->giving->next_count < GS_SNAPSHOT_AHEAD) {
+            c->giving->next[c->giving->next_count++] = *question->prefixes;
         }
-        return 0; /* one question at a time, and a chunk that waits for it */
+        return 0; /* one question at a time, and chunks that wait for it */
     }
     c->deadline_mono_ms = core->mono_ms + GS_COMPARE_IDLE_MS;
     if (question->op == GS_SNAPSHOT_OPEN) {

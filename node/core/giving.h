@@ -4,7 +4,7 @@
  * the states (checkpoint.c: heads, what origins had witnessed, idempotency keys, conflicts) is written down at the very
  * moment at which memory was what the tree says, and cut into parts. A leaf is given from memory if that is still what
  * the leaf was made of, else the log makes it again at the cut. Root and chunks are signed. One question at a time, and
- * one that waits for it; a bounded number of snapshots at once, each of a bounded size. */
+ * a few that wait for it; a bounded number of snapshots at once, each of a bounded size. */
 #ifndef GS_NODE_CORE_GIVING_H
 #define GS_NODE_CORE_GIVING_H
 
@@ -28,8 +28,8 @@ struct gs_giving {
     bool written;             /* `besides` is */
     struct gs_buffer besides; /* owned; see gs_giving_write */
     gs_hash root_hash;        /* names the snapshot in its chunks */
-    bool has_next;            /* a chunk that was asked for meanwhile */
-    struct gs_compare_prefix next;
+    struct gs_compare_prefix next[GS_SNAPSHOT_AHEAD]; /* chunks that were asked for meanwhile, the oldest first */
+    uint32_t next_count;
     /* The chunk in the making. */
     struct gs_compare_prefix prefix;
     struct gs_giving_leaf *leaves; /* owned */
