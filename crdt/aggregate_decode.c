@@ -133,9 +133,12 @@ static void decode_context(struct gs_context *context, struct gs_decoding *decod
     }
 }
 
-static void decode_body(struct gs_aggregate *aggregate, struct gs_decoding *decoding) {
+static void decode_body(struct gs_aggregate *aggregate, struct gs_decoding *decoding, bool context_only) {
     struct gs_reader *reader = decoding->reader;
     decode_context(&aggregate->context, decoding);
+    if (context_only) {
+        return;
+    }
     if (reader->error == 0) {
         union gs_store root = {.map = &aggregate->root};
         gs_type_map.decode(&root, decoding);
@@ -148,7 +151,7 @@ static void decode_body(struct gs_aggregate *aggregate, struct gs_decoding *deco
 }
 
 /* The origin table lives for the decoding only, but in the aggregate's memory: an attacker's bytes pay for it. */
-static void decode_state(struct gs_aggregate *aggregate, struct gs_reader *reader) {
+static void decode_state(struct gs_aggregate *aggregate, struct gs_reader *reader, bool context_only) {
     gs_read_array_exact(reader, 4);
     uint32_t version = gs_read_u32(reader, UINT32_MAX);
     if (reader->error == 0 && version != GS_STATE_VERSION_FULL) {
@@ -172,13 +175,13 @@ static void decode_state(struct gs_aggregate *aggregate, struct gs_reader *reade
                                    .context = &aggregate->context};
     decode_origins(reader, origins, count);
     if (reader->error == 0) {
-        decode_body(aggregate, &decoding);
+        decode_body(aggregate, &decoding, context_only);
     }
     gs_memory_free(&aggregate->memory, origins, size);
 }
 
-int gs_aggregate_decode(const void *bytes, size_t length, const struct gs_memory *memory,
-                        struct gs_aggregate **ret_aggregate) {
+static int decode(const void *bytes, size_t length, const struct gs_memory *memory, bool context_only,
+                  struct gs_aggregate **ret_aggregate) {
     struct gs_aggregate *aggregate = gs_aggregate_new(memory);
     if (!aggregate) {
         return GS_ENOMEM;
@@ -186,12 +189,22 @@ int gs_aggregate_decode(const void *bytes, size_t length, const struct gs_memory
     struct gs_reader reader;
     gs_reader_init(&reader, bytes, length);
     reader.nodes_left = UINT32_MAX; /* a state may be larger than a value; its length bounds it */
-    decode_state(aggregate, &reader);
-    int error = gs_reader_finish(&reader);
+    decode_state(aggregate, &reader, context_only);
+    int error = context_only ? reader.error : gs_reader_finish(&reader);
     if (error != 0) {
         gs_aggregate_free(aggregate);
         return error;
     }
     *ret_aggregate = aggregate;
     return 0;
+}
+
+int gs_aggregate_decode(const void *bytes, size_t length, const struct gs_memory *memory,
+                        struct gs_aggregate **ret_aggregate) {
+    return decode(bytes, length, memory, false, ret_aggregate);
+}
+
+int gs_aggregate_decode_context(const void *bytes, size_t length, const struct gs_memory *memory,
+                                struct gs_aggregate **ret_aggregate) {
+    return decode(bytes, length, memory, true, ret_aggregate);
 }

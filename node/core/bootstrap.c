@@ -18,7 +18,7 @@ void gs_core_install_free(struct gs_core_install *install) {
 
 void gs_bootstrap_close(struct gs_core *core) {
     gs_snapshot_close(&core->bootstrap.root);
-    gs_digest_tree_close(&core->bootstrap.staged);
+    gs_staged_close(&core->bootstrap.staged);
     gs_buffer_close(&core->bootstrap.besides);
     free(core->bootstrap.nodes);
 }
@@ -61,6 +61,7 @@ static void let_go(struct gs_bootstrap *bootstrap) {
 static int give_up(struct gs_core *core, const char *why, struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
     let_go(bootstrap);
+    gs_staged_close(&bootstrap->staged);
     snprintf(bootstrap->trouble, sizeof bootstrap->trouble, "%s", why);
     bootstrap->active = false;
     bootstrap->over = true;
@@ -156,7 +157,7 @@ static int take_root(struct gs_core *core, const struct gs_peer_state *peer, str
     }
     uint64_t besides = (uint64_t)answer->part_count * GS_SNAPSHOT_PART_BYTES;
     uint64_t log = events * GS_BOOTSTRAP_EVENT_BYTES;
-    if (!peer->has_lost && bootstrap->staged.root == NULL && answer->bytes + besides / 2 >= log) {
+    if (!peer->has_lost && bootstrap->staged.tree.root == NULL && answer->bytes + besides / 2 >= log) {
         const struct gs_snapshot end = {.op = GS_SNAPSHOT_END, .session = bootstrap->session};
         int error = gs_snapshot_send(bootstrap->link, &end, update);
         return error != 0 ? error : give_up(core, "the log is shorter than a snapshot", update);
@@ -400,7 +401,7 @@ static int go_on(struct gs_core *core, struct gs_update *update) {
     if (bootstrap->phase == GS_BOOTSTRAP_FETCHING) {
         gs_hash root;
         uint64_t count = 0;
-        gs_digest_tree_root(&bootstrap->staged, &root, &count);
+        gs_digest_tree_root(&bootstrap->staged.tree, &root, &count);
         if (count != bootstrap->root.leaves || memcmp(&root, &bootstrap->root.root, GS_HASH_SIZE) != 0) {
             return fail(core, "what is staged is not its snapshot", 0, update); /* cannot be: every part was checked */
         }
@@ -473,6 +474,12 @@ void gs_bootstrap_peer_down(struct gs_core *core, uint64_t link) {
         bootstrap->second_link = 0;
         bootstrap->second_asked = false;
     }
+}
+
+void gs_core_take_staged(struct gs_core *core, struct gs_staged *ret_staged) {
+    struct gs_staged *staged = &core->bootstrap.staged;
+    *ret_staged = *staged;
+    *staged = gs_staged_like(ret_staged);
 }
 
 int gs_bootstrap_installed(struct gs_core *core, int error, struct gs_update *update) {

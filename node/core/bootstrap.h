@@ -6,7 +6,8 @@
  *       → another member, if one is linked, is asked for its root at the same cut
  *       → from the root down: what the stage does not have yet is opened, or fetched as a chunk, and staged
  *       → what a start needs besides, checked by a start of its own
- *       → update.install: the store becomes one that begins at a base; then the core is made anew from it
+ *       → update.install: the store becomes one that begins at a base; then the core is made anew, of the states that
+ *         are in memory already (staged.h) or of the store
  *
  * Nothing is believed but what hashes up to the signed root; versions and times, which the tree does not cover, are
  * under the chunk's signature. A sender whose answers do not fit what it has signed, or whom the other member
@@ -17,7 +18,7 @@
 #define GS_NODE_CORE_BOOTSTRAP_H
 
 #include "gossip/snapshot.h"
-#include "node/core/digest_tree.h"
+#include "node/core/staged.h"
 
 struct gs_core;
 struct gs_core_event;
@@ -67,7 +68,7 @@ struct gs_bootstrap {
     uint64_t session;
     struct gs_snapshot root; /* its vector is owned */
     gs_hash root_hash;
-    struct gs_digest_tree staged;
+    struct gs_staged staged;
     uint64_t staged_bytes;
     struct gs_bootstrap_node *nodes; /* a stack; owned */
     uint32_t node_count, node_capacity;

@@ -21,7 +21,7 @@ static struct gs_digest_entry staged_at(const struct gs_digest_tree *tree, const
 }
 
 int gs_bootstrap_push(struct gs_bootstrap *bootstrap, const struct gs_bootstrap_node *node) {
-    struct gs_digest_entry staged = staged_at(&bootstrap->staged, &node->prefix);
+    struct gs_digest_entry staged = staged_at(&bootstrap->staged.tree, &node->prefix);
     if (staged.count == node->count && memcmp(&staged.hash, &node->hash, GS_HASH_SIZE) == 0 && node->count > 0) {
         bootstrap->done_leaves += node->count;
         return 0;
@@ -52,18 +52,18 @@ static int note_name(void *context, const struct gs_digest_leaf *leaf) {
 static int clear_below(struct gs_bootstrap *bootstrap, const struct gs_digest_prefix *prefix,
                        const struct gs_digest_tree *keep, struct gs_buffer *stage, uint32_t *ret_count) {
     struct removal removal = {{{0}, 0}};
-    int error = gs_digest_tree_visit(&bootstrap->staged, prefix, note_name, &removal);
+    int error = gs_digest_tree_visit(&bootstrap->staged.tree, prefix, note_name, &removal);
     struct gs_reader reader;
     gs_reader_init(&reader, removal.list.names.bytes, removal.list.names.length);
     reader.nodes_left = UINT32_MAX;
     for (uint32_t i = 0; error == 0 && i < removal.list.count; i++) {
         struct gs_slice name = gs_read_bin(&reader, GS_CORE_NAME_MAX);
-        gs_digest_path path = gs_digest_path_of(bootstrap->staged.key, name);
+        gs_digest_path path = gs_digest_path_of(bootstrap->staged.tree.key, name);
         struct gs_digest_leaf found;
         if (keep != NULL && gs_digest_tree_find(keep, &path, &found)) {
             continue;
         }
-        error = gs_digest_tree_remove(&bootstrap->staged, &path);
+        error = gs_staged_remove(&bootstrap->staged, &path, name);
         gs_snapshot_write_leaf(name, 0, 0, (struct gs_slice){0}, stage);
         (*ret_count)++;
     }
@@ -86,7 +86,7 @@ int gs_bootstrap_take_nodes(struct gs_bootstrap *bootstrap, const struct gs_snap
             entries[j].hash = children->hashes[j];
             entries[j].count = children->counts[j];
         }
-        gs_digest_inner_hash(bootstrap->staged.key, entries, &hash, &count);
+        gs_digest_inner_hash(bootstrap->staged.tree.key, entries, &hash, &count);
         if (count != parent->count || memcmp(&hash, &parent->hash, GS_HASH_SIZE) != 0 ||
             parent->prefix.depth >= GS_DIGEST_DEPTH_MAX) {
             return GS_EFORMAT;
@@ -109,22 +109,22 @@ static bool lies_below(const gs_digest_path *path, const struct gs_digest_prefix
     return true;
 }
 
-/* One leaf: its state decoded, hashed, and put into `tree`. */
+/* One leaf: its state decoded, hashed, and put into `staged`. */
 static int take_leaf(const struct gs_core *core, struct gs_reader *reader, const struct gs_digest_prefix *prefix,
-                     struct gs_digest_tree *tree) {
+                     struct gs_staged *staged) {
     struct gs_slice type, id;
     struct gs_aggregate *aggregate = NULL;
     gs_hash hash;
     struct gs_slice name = gs_read_bin(reader, GS_CORE_NAME_MAX);
     uint64_t version = gs_read_uint(reader);
-    (void)gs_read_uint(reader);
+    gs_hlc updated = gs_read_uint(reader);
     struct gs_slice state = gs_read_bin(reader, GS_SNAPSHOT_BODY_MAX);
-    if (reader->error != 0 || !gs_name_split(name, &type, &id)) {
+    if (reader->error != 0 || !gs_name_split(name, &type, &id) || !gs_id_valid(type) || !gs_id_valid(id)) {
         return GS_EFORMAT;
     }
-    gs_digest_path path = gs_digest_path_of(core->bootstrap.staged.key, name);
+    gs_digest_path path = gs_digest_path_of(core->bootstrap.staged.tree.key, name);
     if (prefix == NULL && version == 0 && state.length == 0) {
-        return gs_digest_tree_remove(tree, &path); /* a removal, of the stage */
+        return gs_staged_remove(staged, &path, name); /* a removal, of the stage */
     }
     if (version == 0 || (prefix != NULL && !lies_below(&path, prefix))) {
         return GS_EFORMAT;
@@ -133,13 +133,22 @@ static int take_leaf(const struct gs_core *core, struct gs_reader *reader, const
     if (error == 0) {
         error = gs_digest_hash_aggregate(core, name, aggregate, &hash);
     }
-    gs_aggregate_free(aggregate);
-    error = error == 0 ? gs_digest_tree_set(tree, &path, name, &hash) : error;
-    return error == 0 || error == GS_ENOMEM ? error : GS_EFORMAT;
+    if (error != 0) {
+        gs_aggregate_free(aggregate);
+        return error == GS_ENOMEM ? error : GS_EFORMAT;
+    }
+    struct gs_cell *cell = gs_cell_new(type, id, aggregate);
+    if (cell == NULL) {
+        return GS_ENOMEM;
+    }
+    cell->version = version;
+    cell->updated = updated;
+    cell->kept_bytes = (uint32_t)state.length;
+    return gs_staged_set(staged, &path, cell, &hash);
 }
 
 static int read_leaves(const struct gs_core *core, struct gs_slice body, const struct gs_digest_prefix *prefix,
-                       struct gs_digest_tree *tree, uint32_t *ret_count) {
+                       struct gs_staged *staged, uint32_t *ret_count) {
     struct gs_reader reader;
     gs_reader_init(&reader, body.bytes, body.length);
     reader.nodes_left = UINT32_MAX;
@@ -148,13 +157,9 @@ static int read_leaves(const struct gs_core *core, struct gs_slice body, const s
     int error = flat % 4 != 0 || reader.error != 0 ? GS_EFORMAT : 0;
     *ret_count = flat / 4;
     for (uint32_t i = 0; error == 0 && i < flat / 4; i++) {
-        error = take_leaf(core, &reader, prefix, tree);
+        error = take_leaf(core, &reader, prefix, staged);
     }
     return error == 0 && gs_reader_finish(&reader) != 0 ? GS_EFORMAT : error;
-}
-
-static int add_leaf(void *context, const struct gs_digest_leaf *leaf) {
-    return gs_digest_tree_set(context, &leaf->path, leaf->name, &leaf->hash);
 }
 
 /* The chunk's leaves as they came, and then the removals. */
@@ -177,26 +182,24 @@ static int write_stage(struct gs_bootstrap *bootstrap, const struct gs_digest_pr
 int gs_bootstrap_take_chunk(struct gs_core *core, const struct gs_snapshot *chunk, struct gs_buffer *ret_stage) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
     const struct gs_bootstrap_node *node = &bootstrap->asked_nodes[0];
-    struct gs_digest_tree tree = {.root = NULL};
+    struct gs_staged fresh = gs_staged_like(&bootstrap->staged);
     uint32_t count = 0;
-    memcpy(tree.key, bootstrap->staged.key, sizeof tree.key);
     int error = chunk->prefixes->depth == node->prefix.depth &&
                         memcmp(chunk->prefixes->path, node->prefix.path.bytes, GS_COMPARE_PATH_SIZE) == 0
-                    ? read_leaves(core, chunk->body, &node->prefix, &tree, &count)
+                    ? read_leaves(core, chunk->body, &node->prefix, &fresh, &count)
                     : GS_EFORMAT;
     if (error == 0) {
-        struct gs_digest_entry entry = staged_at(&tree, &node->prefix);
+        struct gs_digest_entry entry = staged_at(&fresh.tree, &node->prefix);
         bool fits =
             entry.count == node->count && count == node->count && memcmp(&entry.hash, &node->hash, GS_HASH_SIZE) == 0;
         error = fits ? 0 : GS_EFORMAT;
     }
-    error = error == 0 ? write_stage(bootstrap, &node->prefix, &tree, chunk->body, count, ret_stage) : error;
+    error = error == 0 ? write_stage(bootstrap, &node->prefix, &fresh.tree, chunk->body, count, ret_stage) : error;
     if (error == 0) {
-        const struct gs_digest_prefix all = {.depth = 0};
-        error = gs_digest_tree_visit(&tree, &all, add_leaf, &bootstrap->staged);
+        error = gs_staged_merge(&bootstrap->staged, &fresh);
         bootstrap->done_leaves += node->count;
     }
-    gs_digest_tree_close(&tree);
+    gs_staged_close(&fresh);
     return error;
 }
 
@@ -217,23 +220,17 @@ static int verify_tails(const struct gs_core *scratch) {
     return 0;
 }
 
-static int restore(struct gs_core *scratch, struct gs_slice besides) {
-    struct gs_reader reader;
-    gs_reader_init(&reader, besides.bytes, besides.length);
-    reader.nodes_left = UINT32_MAX;
-    gs_read_array_exact(&reader, 1 + 3 * GS_KEEP_JOURNALS);
-    struct gs_slice checkpoint = gs_read_bin(&reader, UINT32_MAX);
-    int error = reader.error != 0 ? reader.error : gs_checkpoint_read(scratch, 0, 0, checkpoint);
+static int restore(struct gs_core *scratch, struct gs_slice bytes) {
+    struct gs_besides besides;
+    int error = gs_besides_read(bytes, &besides);
+    error = error != 0 ? error : gs_checkpoint_read(scratch, 0, 0, besides.checkpoint);
     for (int i = 0; error == 0 && i < GS_KEEP_JOURNALS; i++) {
-        uint64_t first = gs_read_uint(&reader);
-        uint64_t last = gs_read_uint(&reader);
-        struct gs_slice entries = gs_read_bin(&reader, UINT32_MAX);
-        bool plausible = reader.error == 0 && last >= first - 1 && last - first + 1 <= entries.length;
-        error = !plausible      ? GS_EFORMAT
-                : last >= first ? gs_checkpoint_read_journal(scratch, (enum gs_keep_journal)i, first, last, entries)
-                                : 0;
+        if (besides.journals[i].last >= besides.journals[i].first) {
+            error = gs_checkpoint_read_journal(scratch, (enum gs_keep_journal)i, besides.journals[i].first,
+                                               besides.journals[i].last, besides.journals[i].entries);
+        }
     }
-    return error != 0 ? error : gs_reader_finish(&reader);
+    return error;
 }
 
 int gs_bootstrap_try(struct gs_core *core, const struct gs_bootstrap *bootstrap, uint64_t *ret_clock) {

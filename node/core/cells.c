@@ -21,22 +21,36 @@ struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, s
     return (struct gs_cell *)gs_table_find(&core->cells, make_key(type, id, bytes));
 }
 
-struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id) {
-    struct gs_cell *cell = gs_cell_find(core, type, id);
-    if (cell != NULL) {
-        return cell;
-    }
-    cell = calloc(1, sizeof *cell + KEY_BYTES_MAX);
-    if (cell == NULL) {
+struct gs_cell *gs_cell_new(struct gs_slice type, struct gs_slice id, struct gs_aggregate *aggregate) {
+    struct gs_cell *cell = calloc(1, sizeof *cell + type.length + 1 + id.length);
+    if (cell == NULL || aggregate == NULL) {
+        gs_aggregate_free(aggregate);
+        free(cell);
         return NULL;
     }
     cell->entry.key = make_key(type, id, (uint8_t *)cell->name);
     cell->type = gs_slice_make(cell->name, type.length);
     cell->id = gs_slice_make(cell->name + type.length + 1, id.length);
-    cell->aggregate = gs_aggregate_new(NULL);
-    if (cell->aggregate == NULL || gs_table_insert(&core->cells, &cell->entry) != 0) {
-        gs_aggregate_free(cell->aggregate);
-        free(cell);
+    cell->aggregate = aggregate;
+    return cell;
+}
+
+void gs_cell_free(struct gs_cell *cell) {
+    gs_view_release(cell->view);
+    gs_aggregate_free(cell->aggregate);
+    free(cell);
+}
+
+struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id) {
+    struct gs_cell *cell = gs_cell_find(core, type, id);
+    if (cell != NULL || !gs_id_valid(type) || !gs_id_valid(id)) {
+        return cell;
+    }
+    cell = gs_cell_new(type, id, gs_aggregate_new(NULL));
+    if (cell == NULL || gs_table_insert(&core->cells, &cell->entry) != 0) {
+        if (cell != NULL) {
+            gs_cell_free(cell);
+        }
         return NULL;
     }
     core->stats.aggregates++;
@@ -159,16 +173,40 @@ struct gs_view *gs_cell_view(struct gs_core *core, struct gs_cell *cell, struct 
     return gs_view_retain(cell->view);
 }
 
-void gs_cells_close(struct gs_core *core) {
-    struct gs_table_entry *entry = gs_table_next(&core->cells, NULL);
+void gs_cells_free(struct gs_table *cells) {
+    struct gs_table_entry *entry = gs_table_next(cells, NULL);
     while (entry != NULL) {
         struct gs_cell *cell = (struct gs_cell *)entry;
-        entry = gs_table_next(&core->cells, entry);
-        gs_view_release(cell->view);
-        gs_aggregate_free(cell->aggregate);
-        free(cell);
+        entry = gs_table_next(cells, entry);
+        gs_cell_free(cell);
+    }
+    gs_table_close(cells);
+}
+
+void gs_cells_close(struct gs_core *core) {
+    gs_cells_free(&core->cells);
+}
+
+int gs_cells_take(struct gs_core *core, struct gs_staged *staged, uint64_t position) {
+    if (core->cells.count > 0) {
+        return GS_EINVAL;
     }
     gs_table_close(&core->cells);
+    core->cells = staged->cells;
+    staged->cells.buckets = NULL;
+    gs_table_close(&staged->cells);
+    for (struct gs_table_entry *entry = gs_table_next(&core->cells, NULL); entry != NULL;
+         entry = gs_table_next(&core->cells, entry)) {
+        struct gs_cell *cell = (struct gs_cell *)entry;
+        cell->kept_version = cell->version;
+        cell->kept_position = position;
+        core->stats.aggregates++;
+        core->stats.aggregate_bytes += gs_aggregate_bytes(cell->aggregate);
+        gs_digest_changed(core, cell);
+        gs_compact_changed(core, cell);
+    }
+    gs_digest_take_tree(core, &staged->tree);
+    return 0;
 }
 
 int gs_core_visit(const struct gs_core *core, gs_core_aggregate_fn visit, void *context) {

@@ -26,7 +26,8 @@ int gs_core_new(const struct gs_core_config *config, struct gs_core **ret_core) 
     gs_rng_bytes(&core->rng, core->idempotency.secret, sizeof core->idempotency.secret);
     gs_instances_open(core);
     gs_digest_open(core);
-    memcpy(core->bootstrap.staged.key, core->digest.tree.key, sizeof core->bootstrap.staged.key);
+    memcpy(core->bootstrap.staged.tree.key, core->digest.tree.key, sizeof core->bootstrap.staged.tree.key);
+    memcpy(core->bootstrap.staged.cells.secret, core->cells.secret, sizeof core->cells.secret);
     core->bootstrap.rate = config->bootstrap_rate;
     *ret_core = core;
     return 0;
@@ -169,6 +170,9 @@ static int step_tick(struct gs_core *core, struct gs_update *update) {
 static int restore(struct gs_core *core, const struct gs_core_event *event) {
     if (event->restore.base != NULL) {
         return gs_base_restore(core, event->restore.base, event->restore.position);
+    }
+    if (event->restore.staged != NULL) {
+        return gs_cells_take(core, event->restore.staged, event->restore.position);
     }
     if (event->restore.state != NULL) {
         return gs_checkpoint_read_state(core, event->restore.state);

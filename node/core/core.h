@@ -131,7 +131,9 @@ struct gs_core_event {
     union {
         struct gs_slice record; /* RECOVER; borrowed */
         struct {
-            const struct gs_vector *base;      /* the heads of the log's base, at `position`, if not NULL; … */
+            const struct gs_vector *base; /* the heads of the log's base, at `position`, if not NULL; … */
+            struct gs_staged *staged; /* … else all states of a snapshot that was installed, kept at `position`, if not
+                                         NULL: taken; the core has no other; … */
             const struct gs_keep_state *state; /* … else a state, if not NULL; else a journal's entries, … */
             bool is_journal;
             enum gs_keep_journal journal;
@@ -286,6 +288,10 @@ void gs_core_free(struct gs_core *core);
 /* 0, or GS_ENOMEM / GS_ECORRUPT (RECOVER: the record does not continue the log). After an error the core may only be
  * freed. */
 int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
+
+/* The states of the snapshot whose installation has just succeeded, for RESTORE of another core; the caller closes
+ * `ret_staged`. */
+void gs_core_take_staged(struct gs_core *core, struct gs_staged *ret_staged);
 
 /* The trust file was read again; `trust` is borrowed in place of the old one. */
 void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust);

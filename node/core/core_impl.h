@@ -411,8 +411,12 @@ void gs_instances_link_down(struct gs_core *core, gs_peer link, bool replaced);
 bool gs_instances_rival_alive(const struct gs_core *core, const gs_public_key *key, const gs_instance *asker);
 
 /* cells.c */
+/* One that is in no core yet; takes the aggregate. NULL when out of memory, or without an aggregate. */
+struct gs_cell *gs_cell_new(struct gs_slice type, struct gs_slice id, struct gs_aggregate *aggregate);
+/* Of one that is in no table and no list. */
+void gs_cell_free(struct gs_cell *cell);
 struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, struct gs_slice id);
-/* Finds or creates. NULL when out of memory. */
+/* Finds or creates. NULL when out of memory, or for a name that is none. */
 struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id);
 /* Joins a delta into a cell and counts the event; the cell is marked as touched by the open group. */
 int gs_cell_apply(struct gs_core *core, struct gs_cell *cell, const struct gs_delta *delta);
@@ -428,7 +432,11 @@ void gs_cell_etag(const struct gs_cell *cell, char ret_etag[GS_ETAG_SIZE]);
 void gs_cells_forget_views(struct gs_core *core);
 /* Takes out a cell that a refused batch has left behind: one that no event was ever applied to. */
 void gs_cell_discard(struct gs_core *core, struct gs_cell *cell);
+/* Frees a table with the cells in it. */
+void gs_cells_free(struct gs_table *cells);
 void gs_cells_close(struct gs_core *core);
+/* A core without cells begins with these, which are kept at `position`; takes them. GS_EINVAL: it has some. */
+int gs_cells_take(struct gs_core *core, struct gs_staged *staged, uint64_t position);
 
 /* write.c */
 int gs_write_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);

@@ -96,6 +96,18 @@ int gs_digest_flush(struct gs_core *core, uint64_t max) {
     return 0;
 }
 
+void gs_digest_take_tree(struct gs_core *core, struct gs_digest_tree *tree) {
+    struct gs_digest *digest = &core->digest;
+    gs_digest_tree_close(&digest->tree);
+    digest->tree.root = tree->root;
+    tree->root = NULL;
+    for (; digest->dirty != NULL; digest->dirty = digest->dirty->dirty_next) {
+        digest->dirty->dirty = false;
+    }
+    digest->dirty_count = 0;
+    digest->changes_batch = digest->changes_own = digest->changes;
+}
+
 int gs_digest_take(struct gs_core *core, struct gs_digest_tree *ret_tree) {
     if (core->in_flight || !gs_group_is_empty(core)) {
         core->digest.wanted = true;

@@ -56,6 +56,8 @@ void gs_digest_changed(struct gs_core *core, struct gs_cell *cell);
 int gs_digest_advanced(struct gs_core *core, const struct gs_head *head, bool own);
 /* Hashes up to `max` of the cells that have changed. 0 or GS_ENOMEM. */
 int gs_digest_flush(struct gs_core *core, uint64_t max);
+/* Takes a tree whose leaves are exactly what the core's cells hash to: what has changed so far is in it. */
+void gs_digest_take_tree(struct gs_core *core, struct gs_digest_tree *tree);
 /* Hash of an aggregate as a leaf. 0 or GS_ENOMEM. */
 int gs_digest_hash_aggregate(const struct gs_core *core, struct gs_slice name, const struct gs_aggregate *aggregate,
                              gs_hash *ret_hash);

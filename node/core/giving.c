@@ -340,3 +340,21 @@ int gs_giving_write(struct gs_core *core, struct gs_buffer *out) {
     gs_buffer_close(&keep.core);
     return error != 0 ? error : out->failed;
 }
+
+int gs_besides_read(struct gs_slice bytes, struct gs_besides *ret_besides) {
+    struct gs_reader reader;
+    gs_reader_init(&reader, bytes.bytes, bytes.length);
+    reader.nodes_left = UINT32_MAX;
+    gs_read_array_exact(&reader, 1 + 3 * GS_KEEP_JOURNALS);
+    ret_besides->checkpoint = gs_read_bin(&reader, UINT32_MAX);
+    for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
+        uint64_t first = ret_besides->journals[i].first = gs_read_uint(&reader);
+        uint64_t last = ret_besides->journals[i].last = gs_read_uint(&reader);
+        struct gs_slice entries = ret_besides->journals[i].entries = gs_read_bin(&reader, UINT32_MAX);
+        bool plausible = reader.error == 0 && first > 0 && last >= first - 1 && last - first + 1 <= entries.length;
+        if (!plausible) {
+            return GS_EFORMAT;
+        }
+    }
+    return gs_reader_finish(&reader) != 0 ? GS_EFORMAT : 0;
+}

@@ -25,9 +25,9 @@ struct gs_giving_leaf {
 };
 
 struct gs_giving {
-    bool written;             /* `besides` is */
-    struct gs_buffer besides; /* owned; see gs_giving_write */
-    gs_hash root_hash;        /* names the snapshot in its chunks */
+    bool written;                                     /* `besides` is */
+    struct gs_buffer besides;                         /* owned; see gs_giving_write */
+    gs_hash root_hash;                                /* names the snapshot in its chunks */
     struct gs_compare_prefix next[GS_SNAPSHOT_AHEAD]; /* chunks that were asked for meanwhile, the oldest first */
     uint32_t next_count;
     /* The chunk in the making. */
@@ -53,6 +53,16 @@ void gs_giving_free(struct gs_giving *giving);
 /* What a start needs besides the states, as one canonical array: [checkpoint, (first, last, entries) of each journal].
  */
 int gs_giving_write(struct gs_core *core, struct gs_buffer *out);
+
+/* The same read back; borrowed from the bytes. GS_EFORMAT. */
+struct gs_besides {
+    struct gs_slice checkpoint;
+    struct {
+        uint64_t first, last; /* last = first - 1: none */
+        struct gs_slice entries;
+    } journals[GS_KEEP_JOURNALS];
+};
+int gs_besides_read(struct gs_slice bytes, struct gs_besides *ret_besides);
 
 /* Appends a leaf of a chunk. */
 void gs_snapshot_write_leaf(struct gs_slice name, uint64_t version, gs_hlc updated, struct gs_slice state,

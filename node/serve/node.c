@@ -364,18 +364,12 @@ static void on_peer_down(void *context, uint64_t link_id, int error) {
                                                .peer = {.peer = link_id, .replaced = error == GS_EBUSY}});
 }
 
-static void on_installed(void *context, int error) {
-    struct gs_node *node = context;
-    node->installed = error == 0;
-    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
-}
-
 static void on_note_failed(void *context, const char *name, int error) {
     (void)context;
     gs_log(GS_LOG_ERROR, "note_failed", "the note %s could not be written: %s", name, gs_error_message(error));
 }
 
-static int visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem) {
+int gs_node_visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem) {
     struct gs_node *node = context;
     return gs_book_keeper_visit(node->books, node->config.notes_directory, visit, visit_context, problem);
 }
@@ -441,7 +435,7 @@ static int recover(struct gs_node *node, struct gs_store **ret_store, struct gs_
     randombytes_buf(config.seed, sizeof config.seed);
     config.now_ms = gs_wall_ms();
     struct gs_recovery_report report = {0};
-    const struct gs_recovery_notes notes = {.visit = visit_notes, .context = node};
+    const struct gs_recovery_notes notes = {.visit = gs_node_visit_notes, .context = node};
     error = store->damaged ? gs_problem_set(problem, GS_ECORRUPT, NULL, "the newest record of an origin is damaged")
                            : gs_recover_core(store, &config, &notes, &core, &report, problem);
     if (error != 0) {
@@ -516,6 +510,14 @@ static void drop_links(struct gs_node *node) {
     }
 }
 
+void gs_node_begin(struct gs_node *node) {
+    node->reloading = false;
+    node->retry_ms = 0;
+    drop_links(node);
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_START});
+    node->config.core.lost.seq = 0;
+}
+
 static void on_retry(uv_timer_t *timer);
 
 static void retry_later(struct gs_node *node) {
@@ -539,11 +541,7 @@ static void on_retry(uv_timer_t *timer) {
         return; /* its log is healed first */
     }
     gs_log(GS_LOG_INFO, "store_back", "the store is back; recovered");
-    node->reloading = false;
-    node->retry_ms = 0;
-    drop_links(node);
-    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_START});
-    node->config.core.lost.seq = 0;
+    gs_node_begin(node);
 }
 
 static void part_closed(struct gs_node *node) {
@@ -589,7 +587,8 @@ static const char *why_reload(const struct gs_node *node) {
  * what the failed core holds must not be used any more. */
 void gs_node_reload(struct gs_node *node) {
     if (!node->stopping) {
-        gs_log(GS_LOG_WARNING, "reload", "%s; recovering from the store", why_reload(node));
+        gs_log(GS_LOG_WARNING, "reload", "%s; recovering from %s", why_reload(node),
+               node->successor != NULL ? "memory" : "the store");
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->core_waits = node->heal_refused = false;
@@ -609,6 +608,9 @@ void gs_node_reload(struct gs_node *node) {
     gs_view_cache_clear(gs_gateway_cache(node->gateway));
     gs_rebuilder_forget(node->rebuilder);
     drop_links(node);
+    if (gs_node_has_successor(node)) {
+        return;
+    }
     node->store_closing = true;
     gs_history_pool_detach(gs_gateway_history(node->gateway));
     gs_store_thread_stop(node->store, on_store_closed_for_reload, node);
@@ -698,7 +700,7 @@ int gs_node_start(const struct gs_node_config *config, struct gs_node **ret_node
     char stage[4096];
     snprintf(stage, sizeof stage, "%s.stage", config->notes_directory);
     node->healer = gs_node_new_healer(node);
-    node->stager = gs_stager_new(stage, &config->core.cluster, on_installed, node);
+    node->stager = gs_stager_new(stage, &config->core.cluster, gs_node_on_installed, node);
     node->rebuilder = gs_rebuilder_new(config->loop, gs_gateway_history(node->gateway), on_rebuilt, node);
     bool pulse = gs_gateway_start_pulse(node->gateway, &config->request_priority) == 0;
     int error =
@@ -743,7 +745,8 @@ void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *con
     node->closing = 1;
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESHUTDOWN);
     gs_core_free(node->core);
-    node->core = NULL;
+    gs_core_free(node->successor);
+    node->core = node->successor = NULL;
     close_handles(node);
     if (node->transport != NULL) {
         node->closing++;

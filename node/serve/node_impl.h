@@ -27,7 +27,8 @@ struct gs_node {
     char damage[GS_PROBLEM_DETAIL_MAX]; /* why there is no core: its log must be healed first; empty: that is not so */
     struct gs_stager *stager;
     uint64_t snapshot_chunks, snapshots_refused; /* by earlier cores */
-    bool installed;                              /* the core goes for one that begins with a snapshot */
+    bool installed;                              /* the core goes for one that begins with a snapshot … */
+    struct gs_core *successor;                   /* … this one; NULL: it is read from the store; owned */
     uint64_t log_healed, log_damaged;            /* records, ever; now */
     char store_name[16];
     uv_async_t wake;
@@ -65,6 +66,17 @@ void gs_node_fail(struct gs_node *node, const char *reason);
 void gs_node_step(struct gs_node *node, struct gs_core_event *event);
 /* The core is of no more use: another one is recovered from the store. */
 void gs_node_reload(struct gs_node *node);
+
+/* A core that was made begins, and hears of every link from its beginning. */
+void gs_node_begin(struct gs_node *node);
+/* For gs_recovery_notes. */
+int gs_node_visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem);
+
+/* node_snapshot.c */
+/* For the stager: the store begins with a snapshot, or not. */
+void gs_node_on_installed(void *context, const struct gs_core_install *install, int error);
+/* True if the next core is there already: it begins with the loop's next turn. */
+bool gs_node_has_successor(struct gs_node *node);
 
 /* node_heal.c */
 /* NULL when out of memory. */

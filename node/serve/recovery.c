@@ -1,5 +1,8 @@
 #include "node/serve/recovery.h"
 
+#include "node/core/giving.h"
+#include "node/serve/stage.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -61,6 +64,11 @@ static int begin(struct recovery *recovery, const struct gs_recovery_notes *note
     return notes != NULL ? notes->visit(notes->context, on_note, recovery, problem) : 0;
 }
 
+static int restore_base(struct recovery *recovery, const struct gs_vector *heads, uint64_t position) {
+    return step(recovery,
+                (struct gs_core_event){.type = GS_CORE_RESTORE, .restore = {.base = heads, .position = position}});
+}
+
 /* What was kept: 0, GS_ENOTFOUND, or why it is of no use. */
 static int restore(struct recovery *recovery, struct gs_store *store, struct gs_problem *damage) {
     const struct gs_base *base = &store->log_base;
@@ -68,8 +76,7 @@ static int restore(struct recovery *recovery, struct gs_store *store, struct gs_
         .context = recovery, .checkpoint = on_checkpoint, .entries = on_entries, .state = on_state};
     int error = 0;
     if (base->position > 0) {
-        error = step(recovery, (struct gs_core_event){.type = GS_CORE_RESTORE,
-                                                      .restore = {.base = &base->heads, .position = base->position}});
+        error = restore_base(recovery, &base->heads, base->position);
     }
     if (error != 0) {
         return error;
@@ -138,6 +145,35 @@ int gs_recover_core(struct gs_store *store, const struct gs_core_config *config,
         return problem->code != 0 ? error : name_damage(&recovery, error, problem);
     }
     ret_report->last_position = recovery.at > recovery.low ? recovery.at : recovery.low;
+    *ret_core = recovery.core;
+    return 0;
+}
+
+int gs_recover_installed(const struct gs_core_config *config, const struct gs_recovery_notes *notes,
+                         const struct gs_core_install *install, struct gs_staged *staged, struct gs_core **ret_core,
+                         struct gs_problem *problem) {
+    struct gs_recovery_report report = {0};
+    struct recovery recovery = {.config = config, .report = &report};
+    struct gs_besides besides;
+    int error = begin(&recovery, notes, problem);
+    error = error != 0 ? error : restore_base(&recovery, &install->heads, GS_STAGE_POSITION);
+    error =
+        error != 0 ? error : gs_besides_read(gs_slice_make(install->besides.bytes, install->besides.length), &besides);
+    error = error != 0 ? error : on_checkpoint(&recovery, GS_STAGE_POSITION, GS_STAGE_POSITION, besides.checkpoint);
+    for (int i = 0; error == 0 && i < GS_KEEP_JOURNALS; i++) {
+        if (besides.journals[i].last >= besides.journals[i].first) {
+            error = on_entries(&recovery, (enum gs_keep_journal)i, besides.journals[i].first, besides.journals[i].last,
+                               besides.journals[i].entries);
+        }
+    }
+    if (error == 0) {
+        error = step(&recovery, (struct gs_core_event){.type = GS_CORE_RESTORE,
+                                                       .restore = {.staged = staged, .position = GS_STAGE_POSITION}});
+    }
+    if (error != 0) {
+        gs_core_free(recovery.core);
+        return problem->code != 0 ? error : name_damage(&recovery, error, problem);
+    }
     *ret_core = recovery.core;
     return 0;
 }

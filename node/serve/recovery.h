@@ -25,6 +25,12 @@ struct gs_recovery_notes {
 int gs_recover_core(struct gs_store *store, const struct gs_core_config *config, const struct gs_recovery_notes *notes,
                     struct gs_core **ret_core, struct gs_recovery_report *ret_report, struct gs_problem *problem);
 
+/* The same for a store into which a snapshot has just been installed (stage.h), of what is in memory: nothing is read
+ * or decoded again. Takes from `staged`, also after an error; then the store has all of it. */
+int gs_recover_installed(const struct gs_core_config *config, const struct gs_recovery_notes *notes,
+                         const struct gs_core_install *install, struct gs_staged *staged, struct gs_core **ret_core,
+                         struct gs_problem *problem);
+
 /* The cluster that a store's first record belongs to; zeros if it is empty. GS_ECORRUPT, GS_EIO. */
 int gs_recover_cluster(struct gs_store *store, gs_cluster *ret_cluster);
 

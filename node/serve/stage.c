@@ -1,7 +1,7 @@
 #include "node/serve/stage.h"
 
 #include "gossip/bytes.h"
-#include "node/core/compare.h"
+#include "node/core/giving.h"
 
 #include <globalstate/codec.h>
 
@@ -15,7 +15,6 @@ enum {
     HASH_SIZE = 16,
     HEAD_SIZE = 4 + HASH_SIZE,
     RECORD_MAX = 64 * 1024 * 1024,
-    BASE_POSITION = 1,
     PART_LEAVES = 1024,
     PART_BYTES = 1024 * 1024,
     WHOLE_BYTES = 512 * 1024 * 1024
@@ -232,12 +231,16 @@ static int read_part(struct installation *all, uint32_t *ret_count) {
     return error;
 }
 
+static struct gs_buffer borrowed(struct gs_slice bytes) {
+    return (struct gs_buffer){.bytes = (uint8_t *)(uintptr_t)bytes.bytes, .length = bytes.length};
+}
+
 static int next_states(struct installation *all) {
     struct gs_reader reader;
     uint32_t count = 0;
     int error = read_part(all, &count);
     begin_leaves(&reader, gs_slice_make(all->part.bytes, all->part.length));
-    all->keep = (struct gs_keep){.low = BASE_POSITION, .position = BASE_POSITION, .states = all->states};
+    all->keep = (struct gs_keep){.low = GS_STAGE_POSITION, .position = GS_STAGE_POSITION, .states = all->states};
     for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
         all->keep.journals[i].first = 1; /* none */
     }
@@ -248,36 +251,32 @@ static int next_states(struct installation *all) {
         if (reader.error != 0 || leaf.version == 0 || !gs_name_split(leaf.name, &type, &id)) {
             continue;
         }
-        all->states[all->keep.count++] = (struct gs_keep_state){
-            .type = type,
-            .id = id,
-            .version = leaf.version,
-            .position = BASE_POSITION,
-            .updated = leaf.updated,
-            .state = {.bytes = (uint8_t *)(uintptr_t)leaf.state.bytes, .length = leaf.state.length}};
+        all->states[all->keep.count++] = (struct gs_keep_state){.type = type,
+                                                                .id = id,
+                                                                .version = leaf.version,
+                                                                .position = GS_STAGE_POSITION,
+                                                                .updated = leaf.updated,
+                                                                .state = borrowed(leaf.state)};
     }
     return error != 0 ? error : reader.error != 0 ? GS_ECORRUPT : 0;
 }
 
 /* The checkpoint and what is remembered of events one by one; borrowed from `besides`. */
 static int last_part(struct installation *all) {
-    struct gs_reader reader;
-    const struct gs_buffer *besides = &all->install->besides;
-    gs_reader_init(&reader, besides->bytes, besides->length);
-    reader.nodes_left = UINT32_MAX;
-    all->keep = (struct gs_keep){.low = BASE_POSITION, .position = BASE_POSITION};
-    gs_read_array_exact(&reader, 1 + 3 * GS_KEEP_JOURNALS);
-    struct gs_slice core = gs_read_bin(&reader, UINT32_MAX);
-    all->keep.core = (struct gs_buffer){.bytes = (uint8_t *)(uintptr_t)core.bytes, .length = core.length};
+    struct gs_besides besides;
+    int error = gs_besides_read(gs_slice_make(all->install->besides.bytes, all->install->besides.length), &besides);
+    if (error != 0) {
+        return GS_ECORRUPT;
+    }
+    all->keep = (struct gs_keep){.low = GS_STAGE_POSITION, .position = GS_STAGE_POSITION};
+    all->keep.core = borrowed(besides.checkpoint);
     for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
         struct gs_keep_entries *journal = &all->keep.journals[i];
-        journal->first = gs_read_uint(&reader);
-        journal->last = gs_read_uint(&reader);
-        journal->oldest = journal->first;
-        struct gs_slice entries = gs_read_bin(&reader, UINT32_MAX);
-        journal->entries = (struct gs_buffer){.bytes = (uint8_t *)(uintptr_t)entries.bytes, .length = entries.length};
+        journal->first = journal->oldest = besides.journals[i].first;
+        journal->last = besides.journals[i].last;
+        journal->entries = borrowed(besides.journals[i].entries);
     }
-    return gs_reader_finish(&reader) != 0 ? GS_ECORRUPT : 0;
+    return 0;
 }
 
 static int next_part(void *context, const struct gs_keep **ret_keep) {
@@ -300,10 +299,10 @@ static int next_part(void *context, const struct gs_keep **ret_keep) {
 int gs_stage_install(const char *path, struct gs_store *store, const gs_cluster *cluster,
                      const struct gs_core_install *install) {
     struct installation all = {.install = install};
-    struct gs_base base = {.cluster = *cluster, .position = BASE_POSITION, .clock = install->clock};
+    struct gs_base base = {.cluster = *cluster, .position = GS_STAGE_POSITION, .clock = install->clock};
     all.states = malloc(PART_LEAVES * sizeof *all.states);
     int error = all.states != NULL ? gs_vector_copy(&base.heads, &install->heads) : GS_ENOMEM;
-    error = error == 0 ? gs_base_raise_floor(&base, GS_FLOOR_OTHERS, BASE_POSITION) : error;
+    error = error == 0 ? gs_base_raise_floor(&base, GS_FLOOR_OTHERS, GS_STAGE_POSITION) : error;
     error = error == 0 ? gs_stage_visit(path, mark_record, &all) : error;
     all.file = fopen(path, "rb"); /* none: a snapshot of nothing */
     if (error == 0) {

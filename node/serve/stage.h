@@ -12,6 +12,9 @@
 #include "node/core/core.h"
 #include "node/store/store.h"
 
+/* Of the base of a log that begins with a snapshot; its states are kept there. */
+enum { GS_STAGE_POSITION = 1 };
+
 /* 0, GS_EIO. */
 int gs_stage_append(const char *path, struct gs_slice bytes);
 /* Visits the records; the file is cut where it ends being whole. 0 (also without a file), the visitor's result, GS_EIO,

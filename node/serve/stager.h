@@ -8,9 +8,11 @@
 
 struct gs_stager;
 
-/* `installed` is called on the loop, once for each install. `path` is copied. NULL when out of memory. */
-struct gs_stager *gs_stager_new(const char *path, const gs_cluster *cluster,
-                                void (*installed)(void *context, int error), void *context);
+/* Called on the loop, once for each install; `install` is borrowed, and NULL after some errors. */
+typedef void (*gs_stager_fn)(void *context, const struct gs_core_install *install, int error);
+
+/* `path` is copied. NULL when out of memory. */
+struct gs_stager *gs_stager_new(const char *path, const gs_cluster *cluster, gs_stager_fn installed, void *context);
 /* Nothing of it may be on a store's thread. NULL is allowed. */
 void gs_stager_free(struct gs_stager *stager);
 

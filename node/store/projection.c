@@ -110,7 +110,7 @@ int gs_projection_state(const struct gs_projection_sink *sink, const struct gs_k
     struct gs_version_vector vector = {0};
     uint64_t number = 0;
     uint64_t version = 0;
-    int error = gs_aggregate_decode(state->state.bytes, state->state.length, NULL, &aggregate);
+    int error = gs_aggregate_decode_context(state->state.bytes, state->state.length, NULL, &aggregate);
     if (error != 0) {
         return error == GS_ENOMEM ? error : GS_ECORRUPT;
     }

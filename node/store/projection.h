@@ -32,8 +32,8 @@ struct gs_projection {
 
 /* Indexes the record at `position`. GS_ECORRUPT, GS_ENOMEM, or the sink's error. */
 int gs_projection_record(struct gs_projection *projection, uint64_t position, struct gs_slice record);
-/* Indexes an aggregate whose events are gone by its kept state: its version, and the vector clock that its context is.
- * GS_ECORRUPT (not a state), GS_ENOMEM, or the sink's error. */
+/* Indexes an aggregate whose events are gone by its kept state: its version, and the vector clock that its context is,
+ * the only part of it that is read. GS_ECORRUPT (no context), GS_ENOMEM, or the sink's error. */
 int gs_projection_state(const struct gs_projection_sink *sink, const struct gs_keep_state *state);
 /* Stores the aggregates of the slice. The sink's error. */
 int gs_projection_finish(struct gs_projection *projection);

@@ -75,12 +75,29 @@ static void erase(struct gs_aggregate *state) {
     gs_arena_close(&arena);
 }
 
+/* The context alone is read from whatever begins as a state does. */
+static void require_context(const struct gs_aggregate *state, const uint8_t *data, size_t size) {
+    struct fuzz_count count;
+    struct gs_memory memory = fuzz_memory(&count);
+    struct gs_aggregate *context = NULL;
+    int error = gs_aggregate_decode_context(data, size, &memory, &context);
+    fuzz_require_within(&count, size, FACTOR);
+    FUZZ_REQUIRE(state == NULL || error == 0);
+    if (error == 0) {
+        FUZZ_REQUIRE(!gs_aggregate_exists(context));
+        FUZZ_REQUIRE(state == NULL || gs_context_equal(gs_aggregate_context(context), gs_aggregate_context(state)));
+        gs_aggregate_free(context);
+    }
+    FUZZ_REQUIRE(count.now == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fuzz_count count;
     struct gs_memory memory = fuzz_memory(&count);
     struct gs_aggregate *state = NULL;
     int error = gs_aggregate_decode(data, size, &memory, &state);
     fuzz_require_within(&count, size, FACTOR);
+    require_context(state, data, size);
     if (error == 0) {
         require_bytes(state, data, size);
         struct gs_aggregate *clone = gs_aggregate_clone(state, NULL);

@@ -117,6 +117,10 @@ static inline void assert_round_trip(const struct gs_aggregate *aggregate) {
     assert_int_equal(gs_aggregate_decode(bytes.bytes, bytes.length, NULL, &copy), 0);
     assert_same(aggregate, copy);
     gs_aggregate_free(copy);
+    assert_int_equal(gs_aggregate_decode_context(bytes.bytes, bytes.length, NULL, &copy), 0);
+    assert_true(gs_context_equal(gs_aggregate_context(aggregate), gs_aggregate_context(copy)));
+    assert_false(gs_aggregate_exists(copy));
+    gs_aggregate_free(copy);
     gs_buffer_close(&bytes);
 }
 

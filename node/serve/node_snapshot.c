@@ -1,0 +1,55 @@
+/* After a snapshot was installed: the core that comes next is made of what is in memory anyway, behind the store that
+ * has just been given the same. If that fails, it is read from the store, as at any start. */
+#include "node/serve/log.h"
+#include "node/serve/node_impl.h"
+#include "node/serve/process.h"
+#include "node/serve/recovery.h"
+
+#include <sodium.h>
+
+/* The links, the store's thread and those who read its past stay; only the core is another. */
+static void on_turn(uv_timer_t *timer) {
+    struct gs_node *node = timer->data;
+    if (node->stopping) {
+        return;
+    }
+    node->core = node->successor;
+    node->successor = NULL;
+    node->installed = false;
+    gs_book_keeper_begin(node->books, node->core);
+    gs_stager_load(node->stager, node->core);
+    gs_log(GS_LOG_INFO, "snapshot_taken", "going on with the snapshot");
+    gs_node_begin(node);
+}
+
+static void make_successor(struct gs_node *node, const struct gs_core_install *install) {
+    struct gs_core_config config = node->config.core;
+    struct gs_problem problem = {0};
+    struct gs_staged staged;
+    const struct gs_recovery_notes notes = {.visit = gs_node_visit_notes, .context = node};
+    randombytes_buf(config.seed, sizeof config.seed);
+    config.now_ms = gs_wall_ms();
+    gs_core_take_staged(node->core, &staged);
+    int error = gs_recover_installed(&config, &notes, install, &staged, &node->successor, &problem);
+    gs_staged_close(&staged);
+    if (error != 0) {
+        gs_log(GS_LOG_WARNING, "snapshot_again", "the snapshot is read again from the store: %s", problem.detail);
+    }
+}
+
+void gs_node_on_installed(void *context, const struct gs_core_install *install, int error) {
+    struct gs_node *node = context;
+    node->installed = error == 0;
+    if (node->installed && node->core != NULL && !node->stopping) {
+        make_successor(node, install);
+    }
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
+}
+
+bool gs_node_has_successor(struct gs_node *node) {
+    if (node->successor == NULL || node->stopping) {
+        return false;
+    }
+    uv_timer_start(&node->retry, on_turn, 0, 0);
+    return true;
+}
