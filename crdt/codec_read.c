@@ -38,8 +38,14 @@ static uint64_t read_big_endian(struct gs_reader *reader, size_t size) {
         return 0;
     }
     uint64_t value = 0;
-    for (size_t i = 0; i < size; i++) {
-        value = value << 8 | reader->at[i];
+    if (size == sizeof value) { /* clocks are most of what is long */
+        const uint8_t *b = reader->at;
+        value = (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 | (uint64_t)b[3] << 32 |
+                (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 | (uint64_t)b[6] << 8 | (uint64_t)b[7];
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            value = value << 8 | reader->at[i];
+        }
     }
     reader->at += size;
     return value;
@@ -155,6 +161,17 @@ static struct head read_kind(struct gs_reader *reader, enum gs_kind kind) {
     return head;
 }
 
+/* Most heads are one byte long: takes one of `first` … `last`, if that is what comes, and says which. */
+static bool take_short(struct gs_reader *reader, uint8_t first, uint8_t last, uint8_t *ret_number) {
+    if (reader->error != 0 || reader->at == reader->end || reader->nodes_left == 0 || *reader->at < first ||
+        *reader->at > last) {
+        return false;
+    }
+    reader->nodes_left--;
+    *ret_number = (uint8_t)(*reader->at++ - first);
+    return true;
+}
+
 enum gs_kind gs_peek_kind(struct gs_reader *reader) {
     if (reader->error != 0 || bytes_left(reader) == 0) {
         gs_reader_fail(reader, GS_EFORMAT);
@@ -193,6 +210,10 @@ int64_t gs_read_int(struct gs_reader *reader) {
 }
 
 uint64_t gs_read_uint(struct gs_reader *reader) {
+    uint8_t number;
+    if (take_short(reader, 0, 0x7F, &number)) {
+        return number;
+    }
     struct head head = read_kind(reader, GS_KIND_INT);
     if (head.negative) {
         gs_reader_fail(reader, GS_EFORMAT);
@@ -217,17 +238,30 @@ double gs_read_double(struct gs_reader *reader) {
     return value;
 }
 
+/* The length or count of a value of `kind`, whose short heads are these, if it has any; 0 on failure. */
+static uint64_t read_length(struct gs_reader *reader, enum gs_kind kind, uint8_t first, uint8_t last, bool has_short) {
+    uint8_t number;
+    if (!has_short || !take_short(reader, first, last, &number)) {
+        return read_kind(reader, kind).bits;
+    }
+    const struct head head = {.kind = kind, .bits = number};
+    if (!fits(reader, &head)) {
+        gs_reader_fail(reader, GS_EFORMAT);
+    }
+    return reader->error == 0 ? number : 0;
+}
+
 static struct gs_slice read_bytes(struct gs_reader *reader, enum gs_kind kind, size_t max) {
-    struct head head = read_kind(reader, kind);
-    if (head.bits > max) {
+    uint64_t length = read_length(reader, kind, 0xA0, 0xBF, kind == GS_KIND_STR);
+    if (length > max) {
         gs_reader_fail(reader, GS_ETOOBIG);
-    } else if (kind == GS_KIND_STR && !gs_utf8_valid(reader->at, (size_t)head.bits)) {
+    } else if (kind == GS_KIND_STR && !gs_utf8_valid(reader->at, (size_t)length)) {
         gs_reader_fail(reader, GS_EFORMAT);
     }
     if (reader->error != 0) {
         return (struct gs_slice){0};
     }
-    struct gs_slice slice = gs_slice_make(reader->at, (size_t)head.bits);
+    struct gs_slice slice = gs_slice_make(reader->at, (size_t)length);
     reader->at += slice.length;
     return slice;
 }
@@ -253,7 +287,8 @@ void gs_read_bin_exact(struct gs_reader *reader, void *ret, size_t size) {
 }
 
 static uint32_t read_count(struct gs_reader *reader, enum gs_kind kind, uint32_t max) {
-    uint64_t count = read_kind(reader, kind).bits;
+    uint64_t count = kind == GS_KIND_ARRAY ? read_length(reader, kind, 0x90, 0x9F, true)
+                                           : read_length(reader, kind, 0x80, 0x8F, true);
     if (count > max) {
         gs_reader_fail(reader, GS_ETOOBIG);
         return 0;

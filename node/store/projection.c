@@ -105,29 +105,37 @@ int gs_projection_record(struct gs_projection *projection, uint64_t position, st
     return error;
 }
 
-int gs_projection_state(const struct gs_projection_sink *sink, const struct gs_keep_state *state) {
+int gs_projection_vector(const struct gs_projection_sink *sink, struct gs_slice state,
+                         struct gs_version_vector *vector) {
     struct gs_aggregate *aggregate = NULL;
-    struct gs_version_vector vector = {0};
-    uint64_t number = 0;
-    uint64_t version = 0;
-    int error = gs_aggregate_decode_context(state->state.bytes, state->state.length, NULL, &aggregate);
+    int error = gs_aggregate_decode_context(state.bytes, state.length, NULL, &aggregate);
     if (error != 0) {
         return error == GS_ENOMEM ? error : GS_ECORRUPT;
     }
-    error = sink->load(sink->context, state->type, state->id, &number, &version, &vector);
     const struct gs_context *context = gs_aggregate_context(aggregate);
     for (uint32_t i = 0; error == 0 && i < context->count; i++) {
         uint32_t origin = 0;
         error = sink->origin(sink->context, &context->entries[i].origin, &origin);
         if (error == 0) {
-            error = gs_version_vector_set(&vector, origin, gs_context_seq(context, &context->entries[i].origin));
+            error = gs_version_vector_set(vector, origin, gs_context_seq(context, &context->entries[i].origin));
         }
+    }
+    gs_aggregate_free(aggregate);
+    return error;
+}
+
+int gs_projection_state(const struct gs_projection_sink *sink, const struct gs_keep_state *state) {
+    struct gs_version_vector vector = {0};
+    uint64_t number = 0;
+    uint64_t version = 0;
+    int error = sink->load(sink->context, state->type, state->id, &number, &version, &vector);
+    if (error == 0) {
+        error = gs_projection_vector(sink, gs_slice_make(state->state.bytes, state->state.length), &vector);
     }
     if (error == 0) {
         error = sink->store(sink->context, number, state->version, &vector);
     }
     gs_version_vector_close(&vector);
-    gs_aggregate_free(aggregate);
     return error;
 }
 

@@ -81,7 +81,6 @@ static int write_parts(struct gs_sqlite *sqlite, uint64_t position, gs_store_par
     int error = next(context, &keep);
     for (; error == 0 && *ret_result == SQLITE_OK && keep != NULL; error = next(context, &keep)) {
         *ret_result = gs_sqlite_write_keep(sqlite, keep, true);
-        *ret_result = *ret_result == SQLITE_OK ? gs_sqlite_index_fresh(sqlite, keep) : *ret_result;
         complete = keep->core.length > 0 ? keep->low == position && keep->position == position : complete;
     }
     return error == 0 && *ret_result == SQLITE_OK && !complete ? GS_EINVAL : error;

@@ -18,11 +18,13 @@ enum statement {
     ENTRIES_DOWN,
     ORIGIN_RECORD,
     STATE,
+    INDEXED_STATE,
     STATEMENT_COUNT
 };
 
 #define ROW_COLUMNS "position, origin, first_seq, last_seq, checksum, record"
 #define BASE_POSITION "(SELECT coalesce(max(position), 0) FROM log_base)"
+#define INDEXED_POSITION "max((SELECT coalesce(max(position), 0) FROM event_versions), " BASE_POSITION ")"
 #define ENTRY_QUERY                                                                                                    \
     "SELECT version, position, event, clock FROM aggregate_events WHERE aggregate = ?1 AND version >= ?2 AND version " \
     "<= ?3 ORDER BY version"
@@ -31,7 +33,7 @@ static const char *const texts[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN",
     [END] = "ROLLBACK",
     [LAST] = "SELECT max((SELECT coalesce(max(position), 0) FROM delta_log), " BASE_POSITION ")",
-    [INDEXED] = "SELECT max((SELECT coalesce(max(position), 0) FROM event_versions), " BASE_POSITION ")",
+    [INDEXED] = "SELECT " INDEXED_POSITION,
     [RECORD] = "SELECT " ROW_COLUMNS " FROM delta_log WHERE position = ?1",
     [VERSIONS] = "SELECT list FROM event_versions WHERE position = ?1",
     [ORIGIN] = "SELECT origin FROM origins WHERE number = ?1",
@@ -42,6 +44,8 @@ static const char *const texts[STATEMENT_COUNT] = {
         "SELECT " ROW_COLUMNS " FROM delta_log WHERE origin = ?1 AND last_seq >= ?2 ORDER BY last_seq LIMIT 1",
     [STATE] = "SELECT version, position, updated, hash, state FROM aggregate_states WHERE type = ?1 AND id = ?2 AND "
               "version <= ?3 ORDER BY version DESC LIMIT 1",
+    [INDEXED_STATE] = "SELECT version FROM aggregate_states WHERE type = ?1 AND id = ?2 AND position <= "
+                      "(SELECT " INDEXED_POSITION ") ORDER BY version DESC LIMIT 1",
 };
 
 struct reader {
@@ -193,6 +197,12 @@ static int version(struct gs_history_reader *base, struct gs_slice type, struct 
     int64_t number = 0;
     *ret_version = 0;
     int error = find_aggregate(reader_of(base), type, id, &number, ret_version);
+    if (error == GS_ENOTFOUND) { /* no event since the base: then a state says what it was there (sqlite_project.c) */
+        sqlite3_stmt *statement = reader_of(base)->statements[INDEXED_STATE];
+        error = step(statement, bind_names(statement, type, id));
+        *ret_version = error == 0 ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+        release(statement);
+    }
     return error == GS_ENOTFOUND ? 0 : error;
 }
 

@@ -34,13 +34,13 @@ enum gs_sqlite_statement {
     GS_SQLITE_INDEXED,       /* the last position that is indexed */
     GS_SQLITE_AGGREGATE_FIND,
     GS_SQLITE_AGGREGATE_ADD,
-    GS_SQLITE_AGGREGATE_NEW,
     GS_SQLITE_AGGREGATE_SET,
     GS_SQLITE_ORIGIN_FIND,
     GS_SQLITE_ORIGIN_ADD,
     GS_SQLITE_EVENT_ADD,
     GS_SQLITE_VERSIONS_ADD,
     GS_SQLITE_STATE_ADD,
+    GS_SQLITE_STATE_BEFORE,
     GS_SQLITE_STATES_BEFORE,
     GS_SQLITE_STATE_DROP,
     GS_SQLITE_CHECKPOINT_SET,
@@ -131,10 +131,6 @@ int gs_sqlite_read_base(sqlite3 *db, struct gs_base *ret_base);
 /* Writes it, in the transaction that is open. SQLITE_OK or an SQLite error. */
 int gs_sqlite_write_base(struct gs_sqlite *sqlite, const struct gs_base *base);
 int gs_sqlite_install(struct gs_store *store, const struct gs_base *base, gs_store_part_fn next, void *context);
-
-/* sqlite_project.c: the index, which knows none of them yet, learns of aggregates whose events are gone. SQLITE_OK or
- * an SQLite error. */
-int gs_sqlite_index_fresh(struct gs_sqlite *sqlite, const struct gs_keep *keep);
 
 /* sqlite_keep.c */
 /* Writes all of a keep, in the transaction that is open. `first`: no earlier states are there, to be thinned out.

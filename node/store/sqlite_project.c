@@ -27,10 +27,10 @@ static void release(sqlite3_stmt *statement) {
 /* Errors of this file travel as SQLite's, so that the end of the slice can tell a full disk from a broken one. */
 struct slice {
     struct gs_sqlite *sqlite;
-    int result;                        /* SQLITE_OK, or the first error */
-    const struct gs_keep_state *fresh; /* gs_sqlite_index_fresh: the one that is indexed */
-    gs_origin origin;                  /* found last … */
-    uint32_t origin_number;            /* … 0: none */
+    int result;             /* SQLITE_OK, or the first error */
+    uint64_t position;      /* of the record that is indexed */
+    gs_origin origin;       /* found last … */
+    uint32_t origin_number; /* … 0: none */
 };
 
 static int fail(struct slice *slice, int result) {
@@ -53,29 +53,6 @@ static int add_aggregate(struct slice *slice, struct gs_slice type, struct gs_sl
     return fail(slice, result);
 }
 
-static int load(void *context, struct gs_slice type, struct gs_slice id, uint64_t *ret_number, uint64_t *ret_version,
-                struct gs_version_vector *ret_vector) {
-    struct slice *slice = context;
-    sqlite3_stmt *find = slice->sqlite->statements[GS_SQLITE_AGGREGATE_FIND];
-    int result = bind_names(find, type, id);
-    int error = 0;
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(find);
-    }
-    if (result == SQLITE_ROW) {
-        struct gs_slice vector = gs_slice_make(sqlite3_column_blob(find, 2), (size_t)sqlite3_column_bytes(find, 2));
-        *ret_number = (uint64_t)sqlite3_column_int64(find, 0);
-        *ret_version = (uint64_t)sqlite3_column_int64(find, 1);
-        error = gs_version_vector_read(&vector, ret_vector);
-        result = SQLITE_OK;
-    } else if (result == SQLITE_DONE) {
-        release(find);
-        return add_aggregate(slice, type, id, ret_number);
-    }
-    release(find);
-    return error != 0 ? error : fail(slice, result);
-}
-
 static int store(void *context, uint64_t number, uint64_t version, const struct gs_version_vector *vector) {
     struct slice *slice = context;
     sqlite3_stmt *set = slice->sqlite->statements[GS_SQLITE_AGGREGATE_SET];
@@ -93,38 +70,6 @@ static int store(void *context, uint64_t number, uint64_t version, const struct 
         result = result == SQLITE_DONE ? SQLITE_OK : result;
     }
     release(set);
-    gs_buffer_close(&bytes);
-    return fail(slice, result);
-}
-
-static int load_nothing(void *context, struct gs_slice type, struct gs_slice id, uint64_t *ret_number,
-                        uint64_t *ret_version, struct gs_version_vector *ret_vector) {
-    (void)context;
-    (void)type;
-    (void)id;
-    (void)ret_vector; /* empty already */
-    *ret_number = *ret_version = 0;
-    return 0;
-}
-
-static int store_fresh(void *context, uint64_t number, uint64_t version, const struct gs_version_vector *vector) {
-    struct slice *slice = context;
-    sqlite3_stmt *add = slice->sqlite->statements[GS_SQLITE_AGGREGATE_NEW];
-    struct gs_buffer bytes = {0};
-    (void)number;
-    gs_version_vector_write(vector, &bytes);
-    int result = bytes.failed != 0 ? SQLITE_NOMEM : bind_names(add, slice->fresh->type, slice->fresh->id);
-    if (result == SQLITE_OK) {
-        result = sqlite3_bind_int64(add, 3, (int64_t)version);
-    }
-    if (result == SQLITE_OK) {
-        result = sqlite3_bind_blob(add, 4, bytes.bytes, (int)bytes.length, SQLITE_STATIC);
-    }
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(add);
-        result = result == SQLITE_DONE ? SQLITE_OK : result;
-    }
-    release(add);
     gs_buffer_close(&bytes);
     return fail(slice, result);
 }
@@ -161,6 +106,56 @@ static int find_origin(void *context, const gs_origin *origin, uint32_t *ret_num
     }
     *ret_number = (uint32_t)number;
     return fail(slice, result == SQLITE_ROW ? SQLITE_OK : result);
+}
+
+/* An aggregate without a row has had no event since the log's base: what it was there says a state that was kept before
+ * this record, if it was there at all. A snapshot of many aggregates thus makes no rows but for those that change. */
+static int load_from_state(struct slice *slice, struct gs_slice type, struct gs_slice id, uint64_t *ret_version,
+                           struct gs_version_vector *ret_vector) {
+    sqlite3_stmt *find = slice->sqlite->statements[GS_SQLITE_STATE_BEFORE];
+    const struct gs_projection_sink sink = {.context = slice, .origin = find_origin};
+    struct gs_kept_state kept = {0};
+    int result = bind_names(find, type, id);
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(find, 3, (int64_t)slice->position);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(find);
+    }
+    int error = result == SQLITE_ROW    ? gs_sqlite_state_load(find, type, id, &kept)
+                : result == SQLITE_DONE ? 0
+                                        : fail(slice, result);
+    release(find);
+    if (error == 0 && result == SQLITE_ROW) {
+        error = gs_projection_vector(&sink, gs_slice_make(kept.state.bytes, kept.state.length), ret_vector);
+        *ret_version = kept.version;
+    }
+    gs_buffer_close(&kept.state);
+    return error;
+}
+
+static int load(void *context, struct gs_slice type, struct gs_slice id, uint64_t *ret_number, uint64_t *ret_version,
+                struct gs_version_vector *ret_vector) {
+    struct slice *slice = context;
+    sqlite3_stmt *find = slice->sqlite->statements[GS_SQLITE_AGGREGATE_FIND];
+    int result = bind_names(find, type, id);
+    int error = 0;
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(find);
+    }
+    if (result == SQLITE_ROW) {
+        struct gs_slice vector = gs_slice_make(sqlite3_column_blob(find, 2), (size_t)sqlite3_column_bytes(find, 2));
+        *ret_number = (uint64_t)sqlite3_column_int64(find, 0);
+        *ret_version = (uint64_t)sqlite3_column_int64(find, 1);
+        error = gs_version_vector_read(&vector, ret_vector);
+        result = SQLITE_OK;
+    } else if (result == SQLITE_DONE) {
+        release(find);
+        error = load_from_state(slice, type, id, ret_version, ret_vector);
+        return error != 0 ? error : add_aggregate(slice, type, id, ret_number);
+    }
+    release(find);
+    return error != 0 ? error : fail(slice, result);
 }
 
 static int add_event(void *context, uint64_t number, const struct gs_history_entry *entry) {
@@ -206,24 +201,10 @@ static int load_indexed(struct slice *slice, uint64_t *ret_position) {
     return fail(slice, result == SQLITE_ROW ? SQLITE_OK : result);
 }
 
-int gs_sqlite_index_fresh(struct gs_sqlite *sqlite, const struct gs_keep *keep) {
-    struct slice slice = {.sqlite = sqlite, .result = SQLITE_OK};
-    const struct gs_projection_sink sink = {
-        .context = &slice, .load = load_nothing, .store = store_fresh, .origin = find_origin};
-    int error = 0;
-    for (uint32_t i = 0; error == 0 && i < keep->count; i++) {
-        slice.fresh = &keep->states[i];
-        error = gs_projection_state(&sink, slice.fresh);
-    }
-    return slice.result != SQLITE_OK ? slice.result
-           : error == GS_ENOMEM      ? SQLITE_NOMEM
-           : error != 0              ? SQLITE_CORRUPT
-                                     : 0;
-}
-
 static int project_row(struct slice *slice, struct gs_projection *projection, uint64_t position) {
     sqlite3_stmt *row = slice->sqlite->statements[GS_SQLITE_ROW];
     struct gs_log_row loaded;
+    slice->position = position;
     int result = sqlite3_bind_int64(row, 1, (int64_t)position);
     if (result == SQLITE_OK) {
         result = sqlite3_step(row);

@@ -20,13 +20,14 @@ static const char *const texts[GS_SQLITE_STATEMENT_COUNT] = {
     [GS_SQLITE_INDEXED] = "SELECT coalesce(max(position), 0) FROM event_versions",
     [GS_SQLITE_AGGREGATE_FIND] = "SELECT number, version, vector FROM aggregates WHERE type = ?1 AND id = ?2",
     [GS_SQLITE_AGGREGATE_ADD] = "INSERT INTO aggregates (type, id, version, vector) VALUES (?1, ?2, 0, x'00')",
-    [GS_SQLITE_AGGREGATE_NEW] = "INSERT INTO aggregates (type, id, version, vector) VALUES (?1, ?2, ?3, ?4)",
     [GS_SQLITE_AGGREGATE_SET] = "UPDATE aggregates SET version = ?2, vector = ?3 WHERE number = ?1",
     [GS_SQLITE_ORIGIN_FIND] = "SELECT number FROM origins WHERE origin = ?1",
     [GS_SQLITE_ORIGIN_ADD] = "INSERT INTO origins (origin) VALUES (?1)",
     [GS_SQLITE_EVENT_ADD] = "INSERT INTO aggregate_events VALUES (?1, ?2, ?3, ?4, ?5)",
     [GS_SQLITE_VERSIONS_ADD] = "INSERT INTO event_versions VALUES (?1, ?2)",
     [GS_SQLITE_STATE_ADD] = "INSERT OR REPLACE INTO aggregate_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [GS_SQLITE_STATE_BEFORE] = "SELECT version, position, updated, hash, state FROM aggregate_states WHERE type = ?1 "
+                               "AND id = ?2 AND position < ?3 ORDER BY version DESC LIMIT 1",
     [GS_SQLITE_STATES_BEFORE] = "SELECT version FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version < ?3 "
                                 "ORDER BY version DESC LIMIT 2",
     [GS_SQLITE_STATE_DROP] = "DELETE FROM aggregate_states WHERE type = ?1 AND id = ?2 AND version = ?3",
