@@ -155,7 +155,10 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     for (uint32_t i = 0; i < update->rebuild_count; i++) {
         gs_rebuilder_put(node->rebuilder, &update->rebuilds[i], node->config.core.trust);
     }
-    gs_stager_carry_out(node->stager, node->store, update);
+    const struct gs_core_install *install = update->install;
+    if (gs_stager_carry_out(node->stager, node->store, update)) {
+        gs_node_prepare_successor(node, install);
+    }
     if (update->damaged) {
         node->core_waits = true;
         gs_node_heal(node);
@@ -588,7 +591,7 @@ static const char *why_reload(const struct gs_node *node) {
 void gs_node_reload(struct gs_node *node) {
     if (!node->stopping) {
         gs_log(GS_LOG_WARNING, "reload", "%s; recovering from %s", why_reload(node),
-               node->successor != NULL ? "memory" : "the store");
+               node->installed && node->successor != NULL ? "memory" : "the store");
     }
     gs_rewriter_give_up(&node->rewriter, node->gateway, GS_ESTORE);
     node->core_waits = node->heal_refused = false;
@@ -767,8 +770,11 @@ void gs_node_stop(struct gs_node *node, void (*closed)(void *context), void *con
 
 void gs_node_set_trust(struct gs_node *node, const struct gs_trust *trust) {
     node->config.core.trust = trust;
-    if (node->core != NULL) {
-        gs_core_set_trust(node->core, trust);
+    struct gs_core *cores[] = {node->core, node->successor};
+    for (int i = 0; i < 2; i++) {
+        if (cores[i] != NULL) {
+            gs_core_set_trust(cores[i], trust);
+        }
     }
     gs_transport_set_trust(node->transport, trust);
 }

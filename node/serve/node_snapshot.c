@@ -1,5 +1,5 @@
-/* After a snapshot was installed: the core that comes next is made of what is in memory anyway, behind the store that
- * has just been given the same. If that fails, it is read from the store, as at any start. */
+/* The core that comes next when a snapshot is installed is made of what is in memory anyway, while the store is given
+ * the same. If that fails, it is read from the store, as at any start. */
 #include "node/serve/log.h"
 #include "node/serve/node_impl.h"
 #include "node/serve/process.h"
@@ -22,7 +22,7 @@ static void on_turn(uv_timer_t *timer) {
     gs_node_begin(node);
 }
 
-static void make_successor(struct gs_node *node, const struct gs_core_install *install) {
+void gs_node_prepare_successor(struct gs_node *node, const struct gs_core_install *install) {
     struct gs_core_config config = node->config.core;
     struct gs_problem problem = {0};
     struct gs_staged staged;
@@ -37,17 +37,22 @@ static void make_successor(struct gs_node *node, const struct gs_core_install *i
     }
 }
 
-void gs_node_on_installed(void *context, const struct gs_core_install *install, int error) {
+void gs_node_on_installed(void *context, int error) {
     struct gs_node *node = context;
     node->installed = error == 0;
-    if (node->installed && node->core != NULL && !node->stopping) {
-        make_successor(node, install);
+    if (error != 0) {
+        gs_core_free(node->successor);
+        node->successor = NULL;
     }
     gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
 }
 
 bool gs_node_has_successor(struct gs_node *node) {
-    if (node->successor == NULL || node->stopping) {
+    if (!node->installed || node->stopping) { /* the core goes for another reason */
+        gs_core_free(node->successor);
+        node->successor = NULL;
+    }
+    if (node->successor == NULL) {
         return false;
     }
     uv_timer_start(&node->retry, on_turn, 0, 0);

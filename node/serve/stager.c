@@ -11,7 +11,7 @@
 struct gs_stager {
     char path[PATH_MAX];
     gs_cluster cluster;
-    gs_stager_fn installed;
+    void (*installed)(void *context, int error);
     void *context;
     bool broken; /* something could not be kept: what is staged is not to be installed */
 };
@@ -23,7 +23,8 @@ struct staging {
     struct gs_core_install *install; /* owned; NULL: only the bytes */
 };
 
-struct gs_stager *gs_stager_new(const char *path, const gs_cluster *cluster, gs_stager_fn installed, void *context) {
+struct gs_stager *gs_stager_new(const char *path, const gs_cluster *cluster,
+                                void (*installed)(void *context, int error), void *context) {
     struct gs_stager *stager = calloc(1, sizeof *stager);
     if (stager != NULL) {
         stager->cluster = *cluster;
@@ -55,17 +56,17 @@ static int perform(struct gs_store *store, void *context) {
 static void on_performed(void *context, int error) {
     struct staging *staging = context;
     struct gs_stager *stager = staging->stager;
-    if (staging->install == NULL) {
+    bool is_install = staging->install != NULL;
+    free_staging(staging);
+    if (!is_install) {
         stager->broken = stager->broken || error != 0;
-        free_staging(staging);
         return;
     }
     if (error != 0) {
         gs_log(GS_LOG_ERROR, "snapshot_failed", "a snapshot could not be installed: %s", gs_error_message(error));
     }
     gs_stage_remove(stager->path);
-    stager->installed(stager->context, staging->install, error);
-    free_staging(staging);
+    stager->installed(stager->context, error);
 }
 
 static void put(struct gs_stager *stager, struct gs_store_thread *store, struct gs_buffer *bytes,
@@ -87,20 +88,21 @@ static void put(struct gs_stager *stager, struct gs_store_thread *store, struct 
     }
 }
 
-void gs_stager_carry_out(struct gs_stager *stager, struct gs_store_thread *store, struct gs_update *update) {
+bool gs_stager_carry_out(struct gs_stager *stager, struct gs_store_thread *store, struct gs_update *update) {
     for (uint32_t i = 0; i < update->stage_count; i++) {
         put(stager, store, &update->stages[i], NULL);
     }
     if (update->install == NULL) {
-        return;
+        return false;
     }
     if (!stager->broken) {
         put(stager, store, NULL, update->install);
         update->install = NULL;
     }
     if (stager->broken) { /* the core waits for an answer */
-        stager->installed(stager->context, NULL, GS_EIO);
+        stager->installed(stager->context, GS_EIO);
     }
+    return !stager->broken;
 }
 
 static int on_record(void *context, struct gs_slice bytes) {
