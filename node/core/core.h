@@ -293,6 +293,9 @@ int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct
  * caller closes `ret_staged`. */
 void gs_core_take_staged(struct gs_core *core, struct gs_staged *ret_staged);
 
+/* Another core, not started yet, knows the sync jobs of this one, as a restart would. 0 or GS_ENOMEM. */
+int gs_core_hand_on_jobs(const struct gs_core *core, struct gs_core *to);
+
 /* The trust file was read again; `trust` is borrowed in place of the old one. */
 void gs_core_set_trust(struct gs_core *core, const struct gs_trust *trust);
 

@@ -37,13 +37,17 @@ static bool is_active(const struct gs_job *job) {
     return job->status == GS_SYNC_QUEUED || job->status == GS_SYNC_RUNNING;
 }
 
+static void write_text(const struct gs_core *core, const struct gs_job *job, struct gs_buffer *out) {
+    gs_buffer_printf(out, "%llu\n", (unsigned long long)job->started_ms);
+    gs_job_write(core, job, out);
+}
+
 static int write_note(struct gs_core *core, const struct gs_job *job, bool forget) {
     char name[GS_NOTE_NAME_MAX + 1];
     struct gs_buffer text = {0};
     snprintf(name, sizeof name, GS_JOB_NOTE_PREFIX "%s", job->id);
     if (!forget) {
-        gs_buffer_printf(&text, "%llu\n", (unsigned long long)job->started_ms);
-        gs_job_write(core, job, &text);
+        write_text(core, job, &text);
     }
     return gs_update_note(&core->later, name, &text);
 }
@@ -96,6 +100,20 @@ int gs_jobs_note(struct gs_core *core, const char *name, struct gs_slice bytes) 
     int error = gs_job_restore(bytes, &job);
     if (error == 0 && job != NULL && !keep(core, job)) {
         gs_job_free(job);
+    }
+    return error;
+}
+
+int gs_core_hand_on_jobs(const struct gs_core *core, struct gs_core *to) {
+    int error = 0;
+    gs_jobs_close(to); /* what the disk remembered of them is older */
+    to->jobs.active = 0;
+    for (uint32_t i = 0; error == 0 && i < core->jobs.count; i++) {
+        struct gs_buffer text = {0};
+        write_text(core, core->jobs.jobs[i], &text);
+        error = text.failed != 0 ? text.failed
+                                 : gs_jobs_note(to, GS_JOB_NOTE_PREFIX, gs_slice_make(text.bytes, text.length));
+        gs_buffer_close(&text);
     }
     return error;
 }

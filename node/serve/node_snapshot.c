@@ -40,11 +40,14 @@ void gs_node_prepare_successor(struct gs_node *node, const struct gs_core_instal
 void gs_node_on_installed(void *context, int error) {
     struct gs_node *node = context;
     node->installed = error == 0;
+    if (error == 0 && node->core != NULL && node->successor != NULL) {
+        error = gs_core_hand_on_jobs(node->core, node->successor); /* their notes may not be on the disk yet */
+    }
     if (error != 0) {
         gs_core_free(node->successor);
         node->successor = NULL;
     }
-    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = error});
+    gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_INSTALLED, .installed = node->installed ? 0 : error});
 }
 
 bool gs_node_has_successor(struct gs_node *node) {
