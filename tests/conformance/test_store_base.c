@@ -1,5 +1,6 @@
 /* What every engine promises of a log that begins at a base: made in one piece or not at all, chained to, and honest
  * about what it no longer has. */
+#include "node/store/version_list.h"
 #include "store_fixture.h"
 
 #include <globalstate/aggregate.h>
@@ -276,6 +277,96 @@ static void test_readers_know(void **state) {
     gs_buffer_close(&bytes);
 }
 
+/* A record with an event on each of so many aggregates "player/a", "player/b". */
+static void append_changes(struct based *based, uint32_t count) {
+    struct gs_store *store = based->fixture->store;
+    struct gs_event_change changes[2] = {0};
+    struct gs_event event = {.event_type = gs_slice_make("test", 4),
+                             .actor = gs_slice_make("test", 4),
+                             .seq = based->author.next_seq,
+                             .clock = based->author.clock + 1,
+                             .change_count = count,
+                             .changes = changes};
+    for (uint32_t i = 0; i < count; i++) {
+        changes[i].aggregate_type = based->states[i].type;
+        changes[i].aggregate_id = based->states[i].id;
+        changes[i].delta = (struct gs_delta){.origin = based->author.origin, .seq = event.seq, .clock = event.clock};
+    }
+    struct gs_buffer record = {0};
+    test_author_seal(&based->author, &event, 1, NULL, 0, &record);
+    assert_int_equal(store->methods->append(store, gs_slice_make(record.bytes, record.length), 1), 0);
+    gs_buffer_close(&record);
+}
+
+/* "player/a" has an event of another author, the fourth. */
+static void make_state_of_a(struct based *based, const struct test_author *other) {
+    struct gs_aggregate *aggregate = gs_aggregate_new(NULL);
+    const struct gs_delta delta = {.origin = other->origin, .seq = 4, .clock = 7};
+    based->states[0].state.length = 0;
+    assert_int_equal(gs_aggregate_apply(aggregate, &delta), 0);
+    assert_int_equal(gs_aggregate_encode(aggregate, GS_ENCODE_FULL, &based->states[0].state), 0);
+    gs_aggregate_free(aggregate);
+}
+
+static uint64_t version_of(struct gs_history_reader *reader, const struct gs_keep_state *state) {
+    uint64_t version = 0;
+    assert_int_equal(reader->methods->version(reader, state->type, state->id, &version), 0);
+    return version;
+}
+
+/* The vector of the first change of a record has `count` origins; `other`'s seq there. */
+static uint64_t seq_of(struct gs_history_reader *reader, uint64_t position, const gs_origin *other, uint32_t count) {
+    struct gs_buffer list = {0};
+    struct gs_version_vector vector = {0};
+    uint64_t version = 0;
+    uint64_t seq = 0;
+    assert_int_equal(reader->methods->versions(reader, position, &list), 0);
+    assert_int_equal(gs_version_list_get(gs_slice_make(list.bytes, list.length), 0, &version, &vector), 0);
+    assert_int_equal(vector.count, count);
+    for (uint32_t i = 0; i < vector.count; i++) {
+        gs_origin origin;
+        assert_int_equal(reader->methods->origin(reader, vector.pairs[i].origin, &origin), 0);
+        seq = gs_origin_equal(&origin, other) ? vector.pairs[i].seq : seq;
+    }
+    gs_version_vector_close(&vector);
+    gs_buffer_close(&list);
+    return seq;
+}
+
+/* Versions and vector clocks go on from the states, also from one that was kept anew before its next event. */
+static void test_index_goes_on_from_states(void **state) {
+    struct based *based = *state;
+    struct gs_store *store = based->fixture->store;
+    struct gs_history_reader *reader = NULL;
+    struct test_author other;
+    bool more = true;
+    test_author_init(&other, 2);
+    make_state_of_a(based, &other);
+    assert_int_equal(install(based), 0);
+    append_changes(based, 1);
+    struct gs_keep_state anew = based->states[1];
+    struct gs_keep keep = {.states = &anew, .count = 1, .low = BASE + 1, .position = BASE + 1};
+    for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
+        keep.journals[i].first = keep.journals[i].oldest = 1; /* none */
+    }
+    gs_buffer_text(&keep.core, "checkpoint");
+    anew.position = BASE + 1;
+    assert_int_equal(store->methods->keep(store, &keep), 0);
+    gs_buffer_close(&keep.core);
+    append_changes(based, 2);
+    while (more) {
+        assert_int_equal(store->methods->project(store, 100, &more), 0);
+    }
+    assert_int_equal(store->methods->open_history(store, &reader), 0);
+    assert_int_equal(reader->methods->begin(reader), 0);
+    assert_int_equal(version_of(reader, &based->states[0]), VERSION + 2);
+    assert_int_equal(version_of(reader, &based->states[1]), VERSION + 2); /* it was one ahead */
+    assert_int_equal(seq_of(reader, BASE + 1, &other.origin, 2), 4);
+    assert_int_equal(seq_of(reader, BASE + 2, &other.origin, 2), 4);
+    reader->methods->end(reader);
+    reader->methods->close(reader);
+}
+
 static void test_all_or_nothing(void **state) {
     struct based *based = *state;
     based->fault = GS_ECLOSED;
@@ -373,6 +464,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test, setup_postgres, teardown)
     const struct CMUnitTest tests[] = {
         ON_ALL(test_installed),
+        ON_ALL(test_index_goes_on_from_states),
         ON_ALL(test_the_log_goes_on_from_it),
         ON_ALL(test_what_is_gone_is_said_to_be),
         ON_ALL(test_readers_know),
