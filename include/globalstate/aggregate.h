@@ -137,8 +137,8 @@ int gs_aggregate_encode(const struct gs_aggregate *aggregate, enum gs_encode_for
  * GS_ETOOBIG, GS_ENOMEM. */
 int gs_aggregate_decode(const void *bytes, size_t length, const struct gs_memory *memory,
                         struct gs_aggregate **ret_aggregate);
-/* The same of the context alone, whatever follows it: the rest of the aggregate is empty. For who only asks which events
- * are in a state, and has the bytes from somebody who had read all of them. */
+/* The same of the context alone, whatever follows it: the rest of the aggregate is empty. For who only asks which
+ * events are in a state, and has the bytes from somebody who had read all of them. */
 int gs_aggregate_decode_context(const void *bytes, size_t length, const struct gs_memory *memory,
                                 struct gs_aggregate **ret_aggregate);
 

@@ -183,32 +183,6 @@ void gs_cells_free(struct gs_table *cells) {
     gs_table_close(cells);
 }
 
-void gs_cells_close(struct gs_core *core) {
-    gs_cells_free(&core->cells);
-}
-
-int gs_cells_take(struct gs_core *core, struct gs_staged *staged, uint64_t position) {
-    if (core->cells.count > 0) {
-        return GS_EINVAL;
-    }
-    gs_table_close(&core->cells);
-    core->cells = staged->cells;
-    staged->cells.buckets = NULL;
-    gs_table_close(&staged->cells);
-    for (struct gs_table_entry *entry = gs_table_next(&core->cells, NULL); entry != NULL;
-         entry = gs_table_next(&core->cells, entry)) {
-        struct gs_cell *cell = (struct gs_cell *)entry;
-        cell->kept_version = cell->version;
-        cell->kept_position = position;
-        core->stats.aggregates++;
-        core->stats.aggregate_bytes += gs_aggregate_bytes(cell->aggregate);
-        gs_digest_changed(core, cell);
-        gs_compact_changed(core, cell);
-    }
-    gs_digest_take_tree(core, &staged->tree);
-    return 0;
-}
-
 int gs_core_visit(const struct gs_core *core, gs_core_aggregate_fn visit, void *context) {
     int result = 0;
     for (struct gs_table_entry *entry = gs_table_next(&core->cells, NULL); entry != NULL && result == 0;

@@ -52,7 +52,7 @@ void gs_core_free(struct gs_core *core) {
     gs_compares_close(core);
     gs_bootstrap_close(core);
     gs_digest_close(core);
-    gs_cells_close(core);
+    gs_cells_free(&core->cells);
     gs_ledger_close(&core->ledger);
     gs_held_close(core);
     gs_registry_close(core);
@@ -172,7 +172,7 @@ static int restore(struct gs_core *core, const struct gs_core_event *event) {
         return gs_base_restore(core, event->restore.base, event->restore.position);
     }
     if (event->restore.staged != NULL) {
-        return gs_cells_take(core, event->restore.staged, event->restore.position);
+        return gs_staged_restore(core, event->restore.staged, event->restore.position);
     }
     if (event->restore.state != NULL) {
         return gs_checkpoint_read_state(core, event->restore.state);

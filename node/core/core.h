@@ -289,8 +289,8 @@ void gs_core_free(struct gs_core *core);
  * freed. */
 int gs_core_step(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update);
 
-/* The states of the snapshot that update.install speaks of, for RESTORE of another core; this one needs them no more. The
- * caller closes `ret_staged`. */
+/* The states of the snapshot that update.install speaks of, for RESTORE of another core; this one needs them no more.
+ * The caller closes `ret_staged`. */
 void gs_core_take_staged(struct gs_core *core, struct gs_staged *ret_staged);
 
 /* Another core, not started yet, knows the sync jobs of this one, as a restart would. 0 or GS_ENOMEM. */

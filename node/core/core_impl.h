@@ -434,9 +434,6 @@ void gs_cells_forget_views(struct gs_core *core);
 void gs_cell_discard(struct gs_core *core, struct gs_cell *cell);
 /* Frees a table with the cells in it. */
 void gs_cells_free(struct gs_table *cells);
-void gs_cells_close(struct gs_core *core);
-/* A core without cells begins with these, which are kept at `position`; takes them. GS_EINVAL: it has some. */
-int gs_cells_take(struct gs_core *core, struct gs_staged *staged, uint64_t position);
 
 /* write.c */
 int gs_write_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);

@@ -65,3 +65,25 @@ int gs_staged_merge(struct gs_staged *staged, struct gs_staged *from) {
     gs_staged_close(from);
     return error;
 }
+
+int gs_staged_restore(struct gs_core *core, struct gs_staged *staged, uint64_t position) {
+    if (core->cells.count > 0) {
+        return GS_EINVAL;
+    }
+    gs_table_close(&core->cells);
+    core->cells = staged->cells;
+    staged->cells.buckets = NULL;
+    gs_table_close(&staged->cells);
+    for (struct gs_table_entry *entry = gs_table_next(&core->cells, NULL); entry != NULL;
+         entry = gs_table_next(&core->cells, entry)) {
+        struct gs_cell *cell = (struct gs_cell *)entry;
+        cell->kept_version = cell->version;
+        cell->kept_position = position;
+        core->stats.aggregates++;
+        core->stats.aggregate_bytes += gs_aggregate_bytes(cell->aggregate);
+        gs_digest_changed(core, cell);
+        gs_compact_changed(core, cell);
+    }
+    gs_digest_take_tree(core, &staged->tree);
+    return 0;
+}

@@ -8,6 +8,7 @@
 #include "node/core/table.h"
 
 struct gs_cell;
+struct gs_core;
 
 /* Exactly the cells are the tree's leaves. Cells are in no list of a core yet. */
 struct gs_staged {
@@ -23,6 +24,8 @@ void gs_staged_close(struct gs_staged *staged);
 int gs_staged_set(struct gs_staged *staged, const gs_digest_path *path, struct gs_cell *cell, const gs_hash *hash);
 /* Takes one out, if it is there. 0, GS_ENOMEM. */
 int gs_staged_remove(struct gs_staged *staged, const gs_digest_path *path, struct gs_slice name);
+/* A core without cells begins with all of them, kept at `position`; takes them. 0, or GS_EINVAL: it has some. */
+int gs_staged_restore(struct gs_core *core, struct gs_staged *staged, uint64_t position);
 /* Moves all of `from`, which is empty afterwards. GS_ENOMEM: some may have been moved. */
 int gs_staged_merge(struct gs_staged *staged, struct gs_staged *from);
 

@@ -155,10 +155,7 @@ static int carry_out(struct gs_node *node, enum gs_core_event_type event, struct
     for (uint32_t i = 0; i < update->rebuild_count; i++) {
         gs_rebuilder_put(node->rebuilder, &update->rebuilds[i], node->config.core.trust);
     }
-    const struct gs_core_install *install = update->install;
-    if (gs_stager_carry_out(node->stager, node->store, update)) {
-        gs_node_prepare_successor(node, install);
-    }
+    gs_node_carry_out_snapshot(node, update);
     if (update->damaged) {
         node->core_waits = true;
         gs_node_heal(node);

@@ -73,8 +73,8 @@ void gs_node_begin(struct gs_node *node);
 int gs_node_visit_notes(void *context, gs_notes_fn visit, void *visit_context, struct gs_problem *problem);
 
 /* node_snapshot.c */
-/* The core is about to have a snapshot installed: takes the states from it. */
-void gs_node_prepare_successor(struct gs_node *node, const struct gs_core_install *install);
+/* What an update says of a snapshot: what is to be kept of it, and its installation. */
+void gs_node_carry_out_snapshot(struct gs_node *node, struct gs_update *update);
 /* For the stager: the store begins with a snapshot, or not. */
 void gs_node_on_installed(void *context, int error);
 /* True if the next core is there already: it begins with the loop's next turn. */

@@ -22,7 +22,7 @@ static void on_turn(uv_timer_t *timer) {
     gs_node_begin(node);
 }
 
-void gs_node_prepare_successor(struct gs_node *node, const struct gs_core_install *install) {
+static void make_successor(struct gs_node *node, const struct gs_core_install *install) {
     struct gs_core_config config = node->config.core;
     struct gs_problem problem = {0};
     struct gs_staged staged;
@@ -34,6 +34,13 @@ void gs_node_prepare_successor(struct gs_node *node, const struct gs_core_instal
     gs_staged_close(&staged);
     if (error != 0) {
         gs_log(GS_LOG_WARNING, "snapshot_again", "the snapshot is read again from the store: %s", problem.detail);
+    }
+}
+
+void gs_node_carry_out_snapshot(struct gs_node *node, struct gs_update *update) {
+    const struct gs_core_install *install = update->install;
+    if (gs_stager_carry_out(node->stager, node->store, update)) {
+        make_successor(node, install);
     }
 }
 

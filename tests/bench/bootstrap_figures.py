@@ -3,7 +3,7 @@
 
 usage: bootstrap_figures.py GLOBALSTATE [--aggregates 100000] [--events 1000000] [--rate 20000000]
 
-One region is filled; another, empty one is started, and reaches it through a relay that lets RATE bytes a second pass
+One region is filled, and left until it has nothing to write any more; another, empty one is started, and reaches it through a relay that lets RATE bytes a second pass
 (0: no cap). Then as many bytes as its links received go through the same relay, from a socket to a socket. The two
 regions, equal by then, are compared once more, with the bytes that this takes.
 """
@@ -88,14 +88,14 @@ def fill(node, aggregates, events):
     client.close()
 
 
-def finished(node, sync=None):
-    """A sync that is over: this one, or a bootstrap."""
+def finished(node, sync=None, mode="bootstrap"):
+    """A sync that is over: this one, or one of this mode."""
     try:
         jobs = node.call("GET", "/sync").json["items"]
     except (OSError, EOFError, KeyError, TypeError):
         return None
     for job in jobs:
-        if (job["syncId"] == sync or (sync is None and job["mode"] == "bootstrap")) and job["finishedAt"]:
+        if (job["syncId"] == sync or (sync is None and job["mode"] == mode)) and job["finishedAt"]:
             return job
     return None
 
@@ -116,6 +116,7 @@ def main():
         fill(giver, options.aggregates, options.events)
         print(f"{options.events} events over {options.aggregates} aggregates written in "
               f"{time.monotonic() - begin:.1f} s")
+        wait_for("the giver's index is written", lambda: metric(giver, "gs_store_records_behind") == 0, 120)
         relay = Relay(giver.gossip_port, options.rate)
         taker.seeds = [f"127.0.0.1:{relay.port}"]
         begin = time.monotonic()
@@ -129,6 +130,8 @@ def main():
         print(f"copy of as many bytes over the same link: {copied:.2f} s; the bootstrap goes at "
               f"{100 * copied / seconds:.0f} % of it")
         print(f"the log that it did not need: {os.path.getsize(database(giver))} bytes in the giver's file")
+        wait_for("the log behind is fetched and verified", lambda: finished(taker, mode="history"), 170)
+        print(f"the log behind it fetched and verified: {time.monotonic() - begin:.1f} s")
         before = metric(taker, "gs_gossip_received_bytes_total"), metric(taker, "gs_gossip_sent_bytes_total")
         begin = time.monotonic()
         sync = taker.call("POST", "/sync", {"mode": "verify"}).json["syncId"]
