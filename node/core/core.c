@@ -131,7 +131,8 @@ static int write_ack(struct gs_core *core) {
 
 static int step_tick(struct gs_core *core, struct gs_update *update) {
     gs_idempotency_expire(core);
-    int error = gs_sync_tick(core, update);
+    int error = gs_credit_tick(core, update);
+    error = error != 0 ? error : gs_sync_tick(core, update);
     if (error == 0) {
         error = gs_start_consider(core, update);
     }

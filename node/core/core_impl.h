@@ -18,7 +18,6 @@
 #include "node/core/ledger.h"
 #include "node/core/members.h"
 #include "node/core/rng.h"
-#include "node/core/table.h"
 
 /* Notes (see gs_core_note): the incarnation that this disk has numbered events for; and, of a node that stopped for it,
  * the statement of the other run of its key, as a message. */
@@ -705,6 +704,7 @@ void gs_credit_begin(struct gs_peer_state *peer);
 bool gs_credit_spend(struct gs_peer_state *peer);
 bool gs_credit_granted(struct gs_peer_state *peer, uint32_t parts);
 int gs_credit_pay(struct gs_core *core, struct gs_update *update);
+int gs_credit_tick(struct gs_core *core, struct gs_update *update); /* what a rate cap had put off */
 
 /* late.c */
 /* A batch of the peer's was put into the queue: what it waits for is asked for, now or later. */
@@ -725,11 +725,12 @@ int gs_sync_tick(struct gs_core *core, struct gs_update *update);
 void gs_sync_count_sends(struct gs_core *core, const struct gs_update *update);
 /* Pushes our own batch of a stored commit to every peer that has what comes before it. */
 int gs_sync_push(struct gs_core *core, const struct gs_group *group, struct gs_update *update);
+/* A sync job's rate cap lets nothing be asked for yet. */
+bool gs_sync_is_paced(const struct gs_core *core);
 /* Asks a peer for what we lack, unless an answer is under way. */
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update);
 
 /* ranges.c */
-struct gs_snapshot;
 int gs_snapshot_message(struct gs_core *core, struct gs_peer_state *peer, struct gs_slice body,
                         struct gs_update *update);
 int gs_snapshot_send(gs_peer peer, const struct gs_snapshot *snapshot, struct gs_update *update);

@@ -25,6 +25,9 @@ bool gs_credit_granted(struct gs_peer_state *peer, uint32_t parts) {
 
 int gs_credit_pay(struct gs_core *core, struct gs_update *update) {
     int error = 0;
+    if (gs_sync_is_paced(core)) {
+        return 0; /* it stays owed */
+    }
     for (uint32_t i = 0; error == 0 && i < core->peer_count; i++) {
         struct gs_peer_state *peer = &core->peers[i];
         if (peer->owed > 0) {
@@ -36,4 +39,9 @@ int gs_credit_pay(struct gs_core *core, struct gs_update *update) {
         }
     }
     return error;
+}
+
+int gs_credit_tick(struct gs_core *core, struct gs_update *update) {
+    bool stored = gs_group_is_empty(core) && !core->in_flight;
+    return stored ? gs_credit_pay(core, update) : 0;
 }

@@ -61,11 +61,15 @@ static int send_vector(struct gs_core *core, struct gs_peer_state *peer, enum gs
     return gs_update_send(update, peer->id, &message);
 }
 
+bool gs_sync_is_paced(const struct gs_core *core) {
+    return core->jobs.rate > 0 && core->mono_ms < core->pull_not_before_mono_ms;
+}
+
 int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, struct gs_update *update) {
     if (core->bootstrap.active) {
         return 0; /* the log comes after the snapshot */
     }
-    if (core->jobs.rate > 0 && core->mono_ms < core->pull_not_before_mono_ms) {
+    if (gs_sync_is_paced(core)) {
         return 0; /* a sync job asks again */
     }
     if (peer->pulling && core->mono_ms - peer->pull_mono_ms < PULL_TIMEOUT_MS) {
@@ -307,7 +311,7 @@ static int note_sender(struct gs_peer_state *peer, const struct gs_batch_head *h
     return gs_vector_seq(&peer->known, &has.origin) < has.seq ? gs_vector_set(&peer->known, &has) : 0;
 }
 
-/* With a rate cap, what an answer has taken is paid for in time before the next question. */
+/* With a rate cap, what an answer has taken is paid for in time before the next question, or the next credit. */
 static void pace(struct gs_core *core, const struct gs_message *message) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < message->record_count; i++) {

@@ -80,7 +80,7 @@ class Bootstrap(unittest.TestCase):
         again = self.ap.call("POST", "/events", self.request, headers=self.key)
         self.assertEqual((again.status, again.json["eventId"]), (200, self.first.json["eventId"]))
         self.assertEqual(self.ap.call("POST", "/events", {**self.request, "aggregateId": "new"}).status, 201)
-        self.assertIn("a snapshot is installed", self.ap.log())
+        self.assertIn("a snapshot is installed; recovering from memory", self.ap.log())
         self.assertFalse(os.path.exists(os.path.join(self.ap.directory, "data", "notes.stage")))
 
     def chunks(self):

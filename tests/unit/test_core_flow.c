@@ -135,6 +135,37 @@ static void test_what_is_stored_grants_more(void **state) {
     gs_buffer_close(&third);
 }
 
+/* A sync job with a rate cap: what was taken is paid for in time before more is let in. */
+static void test_a_job_has_a_rate(void **state) {
+    struct core_fixture *fixture = *state;
+    static const struct gs_slice regions[] = {{(const uint8_t *)"region-0", 8}};
+    enum { RATE = 100, MS_A_BYTE = 1000 / RATE };
+    struct gs_buffer first = {0};
+    struct gs_buffer second = {0};
+    struct gs_command *command = gs_command_new(GS_COMMAND_SYNC);
+    int answered = 0;
+    test_author_batch(&fixture->authors[0], 1, 0, &first);
+    test_author_batch(&fixture->authors[0], 1, 0, &second);
+    command->owner = &answered;
+    command->sync = (struct gs_sync_request){
+        .ask = GS_SYNC_START, .mode = GS_SYNC_DELTA, .regions = regions, .region_count = 1, .rate = RATE};
+    core_ask(fixture, command);
+    assert_int_equal(command->error, 0);
+    gs_command_free(command);
+    core_deliver(fixture, 0, GS_BATCHES_MORE, &first, 1);
+    core_deliver(fixture, 0, GS_BATCHES_MORE, &second, 1);
+    core_store(fixture, 0);
+    core_settle(fixture);
+    uint64_t paid = fixture->mono_ms + (first.length + second.length) * MS_A_BYTE;
+    assert_int_equal(granted(fixture, 0), 0);
+    core_tick(fixture, paid - fixture->mono_ms - 1);
+    assert_int_equal(granted(fixture, 0), 0);
+    core_tick(fixture, 1);
+    assert_int_equal(granted(fixture, 0), 2);
+    gs_buffer_close(&first);
+    gs_buffer_close(&second);
+}
+
 static enum gs_lane lane_of_push(struct core_fixture *fixture, uint32_t author) {
     struct gs_message message = {0};
     enum gs_lane lane = GS_LANE_COUNT;
@@ -174,6 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_parts_stop_when_credit_ends, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_what_is_stored_grants_more, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_a_job_has_a_rate, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_a_push_does_not_pass_our_own_history, open_linked, close_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
