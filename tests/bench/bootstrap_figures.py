@@ -3,9 +3,10 @@
 
 usage: bootstrap_figures.py GLOBALSTATE [--aggregates 100000] [--events 1000000] [--rate 20000000]
 
-One region is filled, and left until it has nothing to write any more; another, empty one is started, and reaches it through a relay that lets RATE bytes a second pass
-(0: no cap). Then as many bytes as its links received go through the same relay, from a socket to a socket. The two
-regions, equal by then, are compared once more, with the bytes that this takes.
+One region is filled, and left until it has nothing to write any more; another, empty one is started, and reaches it
+through a relay that lets RATE bytes a second pass (0: no cap). Then as many bytes as its links received go through the
+same relay, from a socket to a socket. Once the log behind the snapshot is fetched, too, the two regions, equal by then,
+are compared once more, with the bytes that this takes.
 """
 import argparse, os, re, socket, sys, threading, time
 
