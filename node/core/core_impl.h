@@ -32,7 +32,8 @@ enum {
     PEERS_PER_EXCHANGE = 8, /* one exchange an interval for so many peers */
     PING_INTERVAL_MS = 1000,
     PEER_SILENCE_MS = 15000,           /* a link on which nothing was heard for so long is dropped */
-    PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this */
+    PULL_TIMEOUT_MS = 5000,            /* an unanswered pull may be asked again after this … */
+    GONE_PAUSE_MS = 250,               /* … and one of what the peer no longer has */
     VIEW_BYTES_MAX = 32 * 1024 * 1024, /* views kept here, the oldest go first; request threads have their own cache */
     OPEN_BYTES_MAX = 64 * 1024 * 1024, /* peers' records that wait for a slow disk; more are pulled again later */
     ENDS_KEPT = 64,                    /* batches an origin whose hashes are remembered, to notice another history */
@@ -412,8 +413,7 @@ bool gs_instances_rival_alive(const struct gs_core *core, const gs_public_key *k
 /* cells.c */
 /* One that is in no core yet; takes the aggregate. NULL when out of memory, or without an aggregate. */
 struct gs_cell *gs_cell_new(struct gs_slice type, struct gs_slice id, struct gs_aggregate *aggregate);
-/* Of one that is in no table and no list. */
-void gs_cell_free(struct gs_cell *cell);
+void gs_cell_free(struct gs_cell *cell); /* one that is in no table and no list */
 struct gs_cell *gs_cell_find(const struct gs_core *core, struct gs_slice type, struct gs_slice id);
 /* Finds or creates. NULL when out of memory, or for a name that is none. */
 struct gs_cell *gs_cell_get(struct gs_core *core, struct gs_slice type, struct gs_slice id);

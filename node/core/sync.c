@@ -72,7 +72,8 @@ int gs_sync_pull(struct gs_core *core, struct gs_peer_state *peer, bool urgent, 
     if (gs_sync_is_paced(core)) {
         return 0; /* a sync job asks again */
     }
-    if (peer->pulling && core->mono_ms - peer->pull_mono_ms < PULL_TIMEOUT_MS) {
+    uint64_t pause = peer->pulling ? PULL_TIMEOUT_MS : peer->has_lost ? GONE_PAUSE_MS : 0;
+    if (core->mono_ms - peer->pull_mono_ms < pause) {
         return 0;
     }
     return send_vector(core, peer, urgent ? GS_VECTOR_URGENT : GS_VECTOR_WANT, update);

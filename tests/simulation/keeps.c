@@ -155,7 +155,8 @@ static void restore_entries(struct sim_world *world, const struct sim_node *node
     }
 }
 
-bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low) {
+bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low,
+                      bool states) {
     const struct sim_disk *disk = &node->disk;
     *ret_low = 0;
     if (disk->keep_count == 0) {
@@ -173,7 +174,7 @@ bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, stru
     for (int i = 0; i < GS_KEEP_JOURNALS; i++) {
         restore_entries(world, node, core, i);
     }
-    for (uint32_t i = 0; i < disk->keep_count; i++) {
+    for (uint32_t i = 0; states && i < disk->keep_count; i++) {
         for (uint32_t j = 0; j < disk->keeps[i]->count; j++) {
             if (is_newest(disk, &disk->keeps[i]->states[j], i)) {
                 restore(world, node, core, (struct gs_core_event){.restore = {.state = &disk->keeps[i]->states[j]}});

@@ -1,7 +1,8 @@
-/* usage: simulate [--first SEED] [--seeds N] [--forks | --found] [--jobs N] [--verbose]
+/* usage: simulate [--first SEED] [--seeds N] [--forks | --found | --snapshots] [--jobs N] [--verbose]
  *
  * --forks: in every world a member signs two histories (forker.h).
  * --found: in every world disks are lost, and some of them found again.
+ * --snapshots: in every world disks are lost, and logs forget soon: others can help with a snapshot only.
  *
  * Runs N worlds, in as many processes as --jobs says. Every sixteenth is run twice: the same seed must give the same
  * trace. The first that fails is printed with its plan; run it again with --first SEED --seeds 1. */
@@ -17,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum kind { KIND_ANY, KIND_FORKS, KIND_FOUND };
+enum kind { KIND_ANY, KIND_FORKS, KIND_FOUND, KIND_SNAPSHOTS };
 
 enum {
     JOBS_MAX = 64,
@@ -34,7 +35,7 @@ struct options {
 /* Over the worlds of one process: a run in which nothing was decided, or found, proves nothing. */
 struct totals {
     uint64_t seed; /* the last one begun, for a process that dies */
-    uint64_t steps, removed, cleaned, reseeded, cuts, found, imported;
+    uint64_t steps, removed, cleaned, reseeded, installed, cuts, found, imported;
     uint64_t kills[SIM_KILL_POINTS];
 };
 
@@ -111,13 +112,25 @@ static void add_found(struct sim_plan *plan) {
     plan->chaos_ms += plan->patient ? 0 : 15000; /* time for lives to be closed meanwhile */
 }
 
+/* The same world with disks that are lost, and logs in which nothing old is left. */
+static void add_snapshots(struct sim_plan *plan) {
+    plan->retention_ms = 50 + plan->fault_every_ms % 200;
+    plan->wiped_disks = true;
+    plan->nodes = plan->nodes < 3 ? 3 : plan->nodes;
+    plan->byzantine = plan->found_disks = plan->restored_disks = plan->lying_disks = plan->retires = false;
+    plan->fault_every_ms = 200 + plan->fault_every_ms % 300;
+    plan->chaos_ms += 15000; /* time for lives to be closed and logs to be cut meanwhile */
+}
+
 static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, struct totals *totals,
                      uint64_t *ret_trace) {
     struct sim_plan plan;
     totals->seed = seed;
     sim_plan_draw(seed, &plan);
+    static void (*const adds[])(struct sim_plan *) = {
+        [KIND_FORKS] = add_fork, [KIND_FOUND] = add_found, [KIND_SNAPSHOTS] = add_snapshots};
     if (kind != KIND_ANY) {
-        (kind == KIND_FORKS ? add_fork : add_found)(&plan);
+        adds[kind](&plan);
     }
     bool ok = sim_world_run(world, &plan);
     if (!ok) {
@@ -135,6 +148,7 @@ static bool run_seed(struct sim_world *world, uint64_t seed, enum kind kind, str
     totals->removed += world->removed;
     totals->cleaned += world->cleaned;
     totals->reseeded += world->reseeded;
+    totals->installed += world->installed;
     totals->cuts += world->cuts;
     totals->found += world->found;
     totals->imported += world->imported;
@@ -207,6 +221,7 @@ static struct totals add_up(const struct options *options, const struct run *run
         all.removed += one->removed;
         all.cleaned += one->cleaned;
         all.reseeded += one->reseeded;
+        all.installed += one->installed;
         all.cuts += one->cuts;
         all.found += one->found;
         all.imported += one->imported;
@@ -230,10 +245,14 @@ static bool report(const struct totals *all, const struct options *options) {
                (unsigned long long)all->imported);
         enough = seeds < 50 || (all->cuts > seeds / 4 && all->imported > seeds / 4);
     }
-    printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu aggregates cleaned, %llu nodes made anew: "
-           "all checks held\n",
+    if (options->kind == KIND_SNAPSHOTS) {
+        enough = seeds < 50 || all->installed > seeds / 4;
+    }
+    printf("%llu seeds from %llu, %llu steps, %llu records removed, %llu aggregates cleaned, %llu nodes made anew, "
+           "%llu snapshots installed: all checks held\n",
            (unsigned long long)seeds, (unsigned long long)options->first, (unsigned long long)all->steps,
-           (unsigned long long)all->removed, (unsigned long long)all->cleaned, (unsigned long long)all->reseeded);
+           (unsigned long long)all->removed, (unsigned long long)all->cleaned, (unsigned long long)all->reseeded,
+           (unsigned long long)all->installed);
     /* The member that forks is a trusted key that agrees to no closing: nothing is cleaned there. */
     bool cleaned = seeds < 50 || options->kind != KIND_ANY || all->cleaned > seeds;
     return print_kills(all, options) && enough && cleaned;
@@ -252,6 +271,8 @@ static bool read_options(int argc, char **argv, struct options *options) {
             options->kind = KIND_FORKS;
         } else if (strcmp(argv[i], "--found") == 0) {
             options->kind = KIND_FOUND;
+        } else if (strcmp(argv[i], "--snapshots") == 0) {
+            options->kind = KIND_SNAPSHOTS;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options->verbose = true;
         } else {
@@ -264,7 +285,8 @@ static bool read_options(int argc, char **argv, struct options *options) {
 int main(int argc, char **argv) {
     struct options options;
     if (!read_options(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--forks | --found] [--jobs 1..%d] [--verbose]\n",
+        fprintf(stderr,
+                "usage: %s [--first SEED] [--seeds N] [--forks | --found | --snapshots] [--jobs 1..%d] [--verbose]\n",
                 argv[0], JOBS_MAX);
         return 2;
     }

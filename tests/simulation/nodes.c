@@ -56,6 +56,14 @@ static void recover_notes(struct sim_world *world, const struct sim_node *node, 
     }
 }
 
+struct gs_core *sim_node_new_core(struct sim_world *world, const struct sim_node *node) {
+    struct gs_core *core = make_core(world, node);
+    if (core != NULL) {
+        recover_notes(world, node, core);
+    }
+    return core;
+}
+
 /* `whole`: for a check, records that are gone included. */
 static void recover_log(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t after,
                         bool whole) {
@@ -107,15 +115,13 @@ static void learn(struct sim_world *world, struct sim_node *node, const struct g
 
 /* From what was kept, if anything was, and then it must be the same as from the log alone. */
 void sim_node_start(struct sim_world *world, struct sim_node *node) {
-    struct gs_core *core = make_core(world, node);
+    struct gs_core *core = sim_node_new_core(world, node);
     uint64_t low = 0;
     if (core != NULL) {
-        recover_notes(world, node, core);
-        bool kept = sim_keep_restore(world, node, core, &low);
+        bool kept = sim_keep_restore(world, node, core, &low, true);
         recover_log(world, node, core, low, false);
-        struct gs_core *whole = kept && !world->failed ? make_core(world, node) : NULL;
+        struct gs_core *whole = kept && !world->failed ? sim_node_new_core(world, node) : NULL;
         if (whole != NULL) {
-            recover_notes(world, node, whole);
             recover_log(world, node, whole, 0, true);
             sim_keep_check(world, node, core, whole);
             gs_core_free(whole);
@@ -349,7 +355,8 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     bool reload = update.reload;
     bool has_cut = update.has_cut;
     struct gs_cut cut = update.cut;
-    node->wants_snapshot = node->wants_snapshot || update.install != NULL;
+    struct gs_core_install *install = update.install;
+    update.install = NULL;
     carry_out(world, node, event->type, &update);
     sim_check_fresh(world, node);
     sim_check_verified(world, node);
@@ -363,6 +370,11 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
         node->timer_ms = next > world->now_ms ? next : world->now_ms + 1;
         struct sim_event timer = {.type = SIM_TIMER, .node = node->index, .epoch = node->epoch};
         sim_schedule(world, node->timer_ms - world->now_ms, timer);
+    }
+    if (install != NULL && node->core != NULL && node->epoch == epoch) {
+        sim_install(world, node, install);
+    } else {
+        gs_core_install_free(install); /* it has died meanwhile */
     }
 }
 

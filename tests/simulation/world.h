@@ -86,7 +86,7 @@ struct sim_node {
     struct sim_disk disk;
     struct sim_disk backup;       /* a copy of the disk at some time before */
     struct sim_disk lost;         /* a disk that may be found; empty: none */
-    bool wants_snapshot;          /* its core has one to install, which is not done here: sim_reseed */
+    bool wants_snapshot;          /* its core has one to install, whose giver has lost it meanwhile: sim_reseed */
     bool backup_due;              /* the next fault of this kind puts it back */
     uint64_t unaware;             /* a set of nodes that were cut off when it was taken */
     struct gs_buffer pending;     /* the commit on its way to the disk */
@@ -204,9 +204,10 @@ struct sim_world {
     uint32_t retirement_node;      /* … this node's */
     bool flipped;                  /* verify.c: memory of a node has been changed */
     struct gs_retention retention;
-    uint64_t removed;  /* records, of all nodes */
-    uint64_t cleaned;  /* times that bookkeeping of an aggregate went out of a node's memory */
-    uint32_t reseeded; /* nodes that were made anew from another one's disk */
+    uint64_t removed;   /* records, of all nodes */
+    uint64_t cleaned;   /* times that bookkeeping of an aggregate went out of a node's memory */
+    uint32_t reseeded;  /* nodes that were made anew from another one's disk */
+    uint32_t installed; /* snapshots */
     uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
     uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
@@ -251,8 +252,10 @@ void sim_keep_start(struct sim_world *world, struct sim_node *node, struct gs_ke
 void sim_keep_done(struct sim_world *world, struct sim_node *node);
 /* The node crashes: what was on its way is written, or not. */
 void sim_keep_crash(struct sim_world *world, struct sim_node *node);
-/* Restores what was kept into a new core; `ret_low`: where the replay begins. False: nothing was. */
-bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low);
+/* Restores what was kept into a new core, with or without the states; `ret_low`: where the replay begins. False:
+ * nothing was. */
+bool sim_keep_restore(struct sim_world *world, const struct sim_node *node, struct gs_core *core, uint64_t *ret_low,
+                      bool states);
 void sim_keep_clear(struct sim_disk *disk);
 /* All but the first `count` are gone. */
 void sim_keep_cut(struct sim_disk *disk, uint32_t count);
@@ -271,6 +274,9 @@ void sim_truncate_crash(struct sim_world *world, struct sim_node *node);
 /* Nodes that cannot catch up by the log begin anew with another one's disk. */
 void sim_reseed(struct sim_world *world);
 
+/* snapshot.c: a core has one to install; taken. */
+void sim_install(struct sim_world *world, struct sim_node *node, struct gs_core_install *wanted);
+
 /* disk.c */
 void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length, const struct gs_batch_head *head);
 /* Takes the note's bytes. */
@@ -285,6 +291,8 @@ void sim_disk_clear(struct sim_disk *disk);
 /* The disk is another one now: what it amounts to. The node must be down. */
 void sim_node_disk_changed(struct sim_node *node);
 void sim_node_start(struct sim_world *world, struct sim_node *node);
+/* A core that knows the notes of the node's disk, and nothing else. NULL: the world has failed. */
+struct gs_core *sim_node_new_core(struct sim_world *world, const struct sim_node *node);
 void sim_node_crash(struct sim_world *world, struct sim_node *node);
 /* Adds to world->cleaned what the core of a node that runs has cleaned up. */
 void sim_count_cleaned(struct sim_world *world, const struct sim_node *node);
