@@ -94,6 +94,7 @@ def target_of(check):
         "simulate": "tests/simulation/simulate",
         "forks": "tests/simulation/simulate",
         "found": "tests/simulation/simulate",
+        "snapshots": "tests/simulation/simulate",
         "transcript": "tests/simulation/transcript",
         "unit": f"tests/unit/test_{check[1] if len(check) > 1 else ''}",
         "property": "tests/property/property_driver",
@@ -102,10 +103,10 @@ def target_of(check):
 
 
 def command_of(check, source, build):
-    """simulate SEEDS [FIRST] | forks SEEDS [FIRST] | found SEEDS [FIRST] | unit NAME | property TYPE PROGRAMS
+    """simulate SEEDS [FIRST] | (forks | found | snapshots) SEEDS [FIRST] | unit NAME | property TYPE PROGRAMS
     | transcript NAME | script FILE PROGRAM"""
     program = str(build / target_of(check))
-    if check[0] in ("simulate", "forks", "found"):
+    if check[0] in ("simulate", "forks", "found", "snapshots"):
         worlds = [] if check[0] == "simulate" else ["--" + check[0]]
         return [program, *worlds, "--seeds", check[1], "--first", check[2] if len(check) > 2 else "1"]
     if check[0] == "transcript":

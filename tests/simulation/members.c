@@ -33,7 +33,10 @@ void sim_check_steady(struct sim_world *world) {
     bool calm = (plan->loss_percent == 0 || world->healed) && !plan->slow_links;
     for (uint32_t a = 0; a < plan->nodes && plan->nodes <= STEADY_NODES_MAX; a++) {
         for (uint32_t b = 0; b < plan->nodes; b++) {
-            if (a == b || !calm || world->plan.retires || !can_hear_of(world, a, b)) {
+            bool direct = is_good(world, a, b);
+            bool lost = world->direct[a][b] && !direct; /* from now on it is others who must help */
+            world->direct[a][b] = direct;
+            if (a == b || !calm || world->plan.retires || lost || !can_hear_of(world, a, b)) {
                 world->steady_ms[a][b] = world->now_ms;
                 continue;
             }

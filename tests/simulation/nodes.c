@@ -28,6 +28,7 @@ static struct gs_core *make_core(struct sim_world *world, const struct sim_node 
         .idempotency_max = 100000,
         .now_ms = sim_node_wall_ms(world, node),
         .retention = world->plan.retention_ms > 0 ? &world->retention : NULL,
+        .sets_log_aside = world->plan.asides,
         .keep = {.spacing = 4, .behind_events = 24, .behind_ms = 400, .interval_ms = 20},
     };
     config.address_count = 1;
@@ -354,6 +355,7 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
     uint64_t next = update.next_mono_ms;
     bool reload = update.reload;
     bool has_cut = update.has_cut;
+    bool set_aside = update.set_aside;
     struct gs_cut cut = update.cut;
     struct gs_core_install *install = update.install;
     update.install = NULL;
@@ -366,6 +368,9 @@ void sim_node_step(struct sim_world *world, struct sim_node *node, struct gs_cor
             sim_node_cut(world, node, &cut);
         }
         sim_node_crash(world, node);
+        if (set_aside) {
+            sim_set_aside(world, node);
+        }
     } else if (node->core != NULL && node->epoch == epoch) {
         node->timer_ms = next > world->now_ms ? next : world->now_ms + 1;
         struct sim_event timer = {.type = SIM_TIMER, .node = node->index, .epoch = node->epoch};

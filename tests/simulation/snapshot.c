@@ -141,3 +141,19 @@ void sim_install(struct sim_world *world, struct sim_node *node, struct gs_core_
     gs_core_install_free(wanted);
     sim_node_step(world, node, &done);
 }
+
+void sim_set_aside(struct sim_world *world, struct sim_node *node) {
+    struct gs_core_note notes[SIM_NOTES_MAX];
+    memcpy(notes, node->disk.notes, sizeof notes);
+    memset(node->disk.notes, 0, sizeof notes);
+    sim_disk_clear(&node->disk);
+    for (uint32_t i = 0; i < SIM_NOTES_MAX; i++) {
+        if (strcmp(notes[i].name, GS_NOTE_SELF) == 0) {
+            gs_buffer_close(&notes[i].bytes);
+            notes[i] = (struct gs_core_note){0};
+        }
+    }
+    memcpy(node->disk.notes, notes, sizeof notes);
+    sim_node_disk_changed(node);
+    world->aside++;
+}

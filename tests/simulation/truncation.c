@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATIENCE_MS = 30000 };
+
 struct cutting {
     struct sim_world *world;
     struct sim_node *node;
@@ -175,6 +177,10 @@ void sim_reseed(struct sim_world *world) {
     for (uint32_t i = 0; i < world->plan.nodes && !world->failed; i++) {
         struct sim_node *node = &world->nodes[i];
         bool lost = node->core != NULL && (behind(node) > 0 || node->wants_snapshot);
+        node->behind_ms = !lost ? 0 : node->behind_ms == 0 ? world->now_ms : node->behind_ms;
+        if (world->plan.asides && world->now_ms - node->behind_ms < PATIENCE_MS) {
+            continue; /* it may find a way by itself */
+        }
         struct sim_node *source = lost ? find_source(world, node) : NULL;
         if (source == NULL || !sim_chance(&world->rng, 10)) {
             continue;

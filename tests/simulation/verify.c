@@ -24,6 +24,7 @@ struct making {
     const struct sim_event *event;
     struct gs_aggregate *aggregate;
     uint64_t version;
+    gs_hlc updated;
 };
 
 static void apply_record(struct sim_world *world, const struct sim_record *record, struct making *making) {
@@ -45,6 +46,7 @@ static void apply_record(struct sim_world *world, const struct sim_record *recor
             if (gs_slice_compare(change->aggregate_type, type) == 0 &&
                 gs_slice_compare(change->aggregate_id, id) == 0) {
                 making->version++;
+                making->updated = gs_hlc_observe(making->updated, change->delta.clock);
                 (void)gs_aggregate_apply(making->aggregate, &change->delta);
             }
         }
@@ -61,8 +63,9 @@ void sim_node_rebuilt(struct sim_world *world, struct sim_node *node, const stru
     if (gs_aggregate_encode(making.aggregate, GS_ENCODE_FULL, &state) != 0) {
         sim_fail(world, "out of memory");
     }
-    struct gs_core_event rebuilt = {.type = GS_CORE_REBUILT,
-                                    .rebuilt = {.number = event->number, .version = making.version}};
+    struct gs_core_event rebuilt = {
+        .type = GS_CORE_REBUILT,
+        .rebuilt = {.number = event->number, .version = making.version, .updated = making.updated}};
     rebuilt.rebuilt.state = gs_slice_make(state.bytes, state.length);
     sim_node_step(world, node, &rebuilt);
     gs_buffer_close(&state);

@@ -52,6 +52,7 @@ struct sim_plan {
     bool rights;           /* clients make, spend and give rights of bounded counters */
     bool kill_points;      /* nodes die at named places of their work, and not only between two steps */
     uint64_t retention_ms; /* logs forget what is older; 0: nothing */
+    bool asides;           /* nodes that are left behind put their logs aside by themselves (node/core/left_behind.c) */
     bool forks;            /* a member signs two histories, and an operator decides: forker.h */
     uint64_t chaos_ms;
     uint64_t settle_ms;
@@ -86,6 +87,7 @@ struct sim_node {
     struct sim_disk disk;
     struct sim_disk backup;       /* a copy of the disk at some time before */
     struct sim_disk lost;         /* a disk that may be found; empty: none */
+    uint64_t behind_ms;           /* since when it has been behind others' logs; 0: it is not */
     bool wants_snapshot;          /* its core has one to install, whose giver has lost it meanwhile: sim_reseed */
     bool backup_due;              /* the next fault of this kind puts it back */
     uint64_t unaware;             /* a set of nodes that were cut off when it was taken */
@@ -208,9 +210,11 @@ struct sim_world {
     uint64_t cleaned;   /* times that bookkeeping of an aggregate went out of a node's memory */
     uint32_t reseeded;  /* nodes that were made anew from another one's disk */
     uint32_t installed; /* snapshots */
+    uint32_t aside;     /* logs that were put aside */
     uint64_t kills[SIM_KILL_POINTS];
     struct gs_command *asked; /* verify.c: the command that is being answered, if it is its own */
-    uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other */
+    uint64_t steady_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* members.c: since when one can hear of the other, */
+    bool direct[SIM_NODES_MAX][SIM_NODES_MAX];        /* … and whether on their link */
     uint64_t trace;                                   /* running hash of everything that happened */
     uint64_t steps;
     uint64_t cuts;     /* logs that were cut after a decision */
@@ -274,8 +278,11 @@ void sim_truncate_crash(struct sim_world *world, struct sim_node *node);
 /* Nodes that cannot catch up by the log begin anew with another one's disk. */
 void sim_reseed(struct sim_world *world);
 
-/* snapshot.c: a core has one to install; taken. */
+/* snapshot.c */
+/* A core has one to install; taken. */
 void sim_install(struct sim_world *world, struct sim_node *node, struct gs_core_install *wanted);
+/* The disk of a node that is down becomes empty, but for its notes; nobody is forgiven for what was on it. */
+void sim_set_aside(struct sim_world *world, struct sim_node *node);
 
 /* disk.c */
 void sim_disk_append(struct sim_disk *disk, const uint8_t *bytes, size_t length, const struct gs_batch_head *head);
