@@ -227,6 +227,7 @@ static int start_node(struct service *service, struct gs_problem *problem) {
                 .retention = &config->retention,
                 .bootstrap_events = config->bootstrap_events,
                 .sets_log_aside = true,
+                .heals_log = true,
                 .bootstrap_rate = config->bootstrap_rate,
                 .ack_interval_ms = config->ack_interval_ms,
                 .start_wait_ms = config->start_wait_ms,

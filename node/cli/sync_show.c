@@ -163,6 +163,10 @@ int gs_sync_show_result(const struct gs_sync_show *show, struct gs_slice sync) {
             print_peer(peer);
         }
     }
+    uint64_t healed = gs_show_number(gs_map_get(sync, "log"), "healed");
+    if (healed > 0) {
+        printf("%" PRIu64 " records of this region's log were damaged, and are whole again\n", healed);
+    }
     if (!plan) {
         printf("%s\n", result == 0 ? "CONVERGED: all regions of the sync have the same state at the same vector"
                        : completed ? "NOT CONVERGED: the digests differ"

@@ -75,6 +75,7 @@ struct gs_core_config {
     const struct gs_retention *retention; /* borrowed; how long events are to be remembered. NULL: for ever */
     uint64_t bootstrap_events; /* lacking so many, an empty node asks for a snapshot; 0: GS_BOOTSTRAP_EVENTS */
     bool sets_log_aside;       /* the shell does what update.set_aside says (left_behind.c) */
+    bool heals_log;            /* the shell does what update.damaged says */
     uint64_t bootstrap_rate;   /* bytes a second that a snapshot may take; 0: no cap */
     bool attest_keeps;         /* checkpoints are attested: of a log that is whole, but is not to stay so */
     /* Where peers may dial us, as our member record says; GS_EINVAL at START if one is not valid. */
@@ -179,6 +180,7 @@ struct gs_core_event {
         struct {
             uint32_t records; /* that were damaged, and are what they were again */
             uint32_t left;    /* that still are */
+            bool refused;     /* nobody has looked: there is no way to, or it has failed a moment ago */
         } healed;
         struct gs_slice staged; /* STAGED; borrowed */
         int installed;          /* INSTALLED: 0 or GS_E… */
@@ -267,8 +269,9 @@ struct gs_update {
     uint32_t stage_count, stage_capacity;
     struct gs_core_install *install; /* NULL, or what the store is to begin with, with all that is staged; then step
                                         with INSTALLED */
-    bool damaged;      /* the log could not be read: look for what is damaged, fetch it again, then step with HEALED */
-    bool forget_views; /* before `publishes`: all views that were published show names that no longer hold */
+    bool damaged; /* the log could not be read, or is to be looked through: look for what is damaged, fetch it again,
+                     then step with HEALED */
+    bool forget_views;     /* before `publishes`: all views that were published show names that no longer hold */
     uint64_t next_mono_ms; /* step with TICK at this time at the latest */
     bool has_cut; /* with `reload`: before recovery, take this out of the store (node/core/cut.h), once the notes
                      of this update are durable: what was decided must not be forgotten when its event goes */

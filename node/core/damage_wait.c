@@ -49,7 +49,8 @@ static int ask_again(struct gs_core *core, struct gs_update *update) {
 }
 
 int gs_damage_healed(struct gs_core *core, const struct gs_core_event *event, struct gs_update *update) {
-    core->heal_failed = event->healed.left > 0;
+    gs_jobs_scanned(core, event->healed.records, event->healed.left, event->healed.refused);
+    core->heal_failed = event->healed.left > 0 || event->healed.refused;
     core->heal_failed_mono_ms = core->mono_ms;
     return core->heal_waiting > 0 ? ask_again(core, update) : 0;
 }

@@ -171,6 +171,14 @@ static void write_scope(const struct gs_job *job, struct gs_buffer *out) {
     gs_buffer_text(out, "]");
 }
 
+static void write_log(const struct gs_job *job, struct gs_buffer *out) {
+    if (job->scan != GS_SCAN_DONE) {
+        gs_buffer_text(out, ",\"log\":null");
+        return;
+    }
+    gs_buffer_printf(out, ",\"log\":{\"healed\":%u,\"damaged\":%u}", job->log_healed, job->log_damaged);
+}
+
 void gs_job_write(const struct gs_core *core, const struct gs_job *job, struct gs_buffer *out) {
     uint64_t percent = 0;
     uint64_t left = 0;
@@ -200,6 +208,7 @@ void gs_job_write(const struct gs_core *core, const struct gs_job *job, struct g
     write_eta("etaSeconds", left, out);
     gs_buffer_text(out, "}");
     write_flag("converged", converged, out);
+    write_log(job, out);
     write_text("error", job->error, out);
     gs_buffer_text(out, ",\"peers\":[");
     for (uint32_t i = 0; i < job->peer_count; i++) {

@@ -263,6 +263,11 @@ static void plan(struct gs_core *core, struct gs_job *job) {
 
 static void settle(struct gs_core *core, struct gs_job *job) {
     job->status = GS_SYNC_COMPLETED;
+    if (job->log_damaged > 0) {
+        job->status = GS_SYNC_FAILED;
+        snprintf(job->error, sizeof job->error,
+                 "%u records of this region's log are damaged, and nobody has given them again", job->log_damaged);
+    }
     for (uint32_t i = 0; i < job->peer_count; i++) {
         job->status = job->peers[i].status == GS_SYNC_FAILED ? GS_SYNC_FAILED : job->status;
     }
@@ -429,8 +434,35 @@ int gs_jobs_command(struct gs_core *core, struct gs_command *command, struct gs_
     return command->error == GS_ENOMEM ? GS_ENOMEM : error;
 }
 
+/* True while the job waits for what is known of its region's log. */
+static bool is_scanning(const struct gs_core *core, struct gs_job *job, struct gs_update *update) {
+    if (job->mode != GS_SYNC_FULL || !core->config.heals_log) {
+        return false;
+    }
+    if (job->scan == GS_SCAN_NONE) {
+        job->scan = GS_SCAN_RUNNING;
+        job->scan_mono_ms = core->mono_ms;
+        update->damaged = true;
+    }
+    if (job->scan == GS_SCAN_RUNNING && core->mono_ms - job->scan_mono_ms >= GS_JOB_SCAN_MS) {
+        job->scan = GS_SCAN_REFUSED;
+    }
+    return job->scan == GS_SCAN_RUNNING;
+}
+
+void gs_jobs_scanned(struct gs_core *core, uint32_t healed, uint32_t left, bool refused) {
+    for (uint32_t i = 0; i < core->jobs.count; i++) {
+        struct gs_job *job = core->jobs.jobs[i];
+        if (job->scan == GS_SCAN_RUNNING) {
+            job->scan = refused ? GS_SCAN_REFUSED : GS_SCAN_DONE;
+            job->log_healed = refused ? 0 : healed;
+            job->log_damaged = refused ? 0 : left;
+        }
+    }
+}
+
 static int run_job(struct gs_core *core, struct gs_job *job, struct gs_update *update) {
-    bool busy = false;
+    bool busy = is_scanning(core, job, update);
     job->status = GS_SYNC_RUNNING;
     job->began_mono_ms = job->began_mono_ms == 0 ? core->mono_ms : job->began_mono_ms;
     for (uint32_t i = 0; job->resumes > GS_JOB_RESUMES_MAX && i < job->peer_count; i++) {

@@ -4,7 +4,8 @@
  *     verify   compare digest trees at a common cut, down to the aggregate and field that differ; changes nothing
  *     bootstrap  begun by an empty node itself: a snapshot, then as delta (bootstrap.h)
  *     history    begun after a bootstrap: the log behind its snapshot is looked at (behind.h)
- *     full     verify, then each side rebuilds what is at fault from its own log; then compare again
+ *     full     verify, then each side rebuilds what is at fault from its own log; then compare again. Meanwhile all of
+ *              this region's log is read, and what is damaged is fetched again
  *
  * A job works on all its peers at once, each for itself: one that fails takes no other with it. Percentages never go
  * back. A job that is asked for while one of the same mode and scope is under way is that job. Finished ones are kept,
@@ -25,7 +26,8 @@ enum {
     GS_JOB_RESUMES_MAX = 3,      /* a job that does not survive this many starts is given up */
     GS_JOB_LINK_WAIT_MS = 10000, /* for a peer that is not linked */
     GS_JOB_EXCHANGE_MS = 60000,  /* without anything moving */
-    GS_JOB_GONE_MS = 3000        /* the same, while the peer says that it no longer has what is lacking */
+    GS_JOB_GONE_MS = 3000,       /* the same, while the peer says that it no longer has what is lacking */
+    GS_JOB_SCAN_MS = 3600000     /* for a walk through the log */
 };
 
 #define GS_JOB_GONE "its log no longer has what this region lacks; another one's may, or this region begins anew, empty"
@@ -37,6 +39,9 @@ struct gs_traffic {
 };
 
 enum gs_sync_status { GS_SYNC_QUEUED, GS_SYNC_RUNNING, GS_SYNC_COMPLETED, GS_SYNC_FAILED, GS_SYNC_CANCELLED };
+
+/* full: the walk through the own log. */
+enum gs_job_scan { GS_SCAN_NONE, GS_SCAN_RUNNING, GS_SCAN_DONE, GS_SCAN_REFUSED };
 
 enum gs_sync_stage {
     GS_SYNC_LINKING,
@@ -81,6 +86,9 @@ struct gs_job {
     uint32_t type_count;
     struct gs_sync_peer *peers; /* owned; NULL once it is over */
     uint32_t peer_count;
+    enum gs_job_scan scan;
+    uint64_t scan_mono_ms;            /* when it began */
+    uint32_t log_healed, log_damaged; /* records */
     char error[GS_VERIFY_REASON_SIZE];
     struct gs_buffer json; /* once it is over */
 };
@@ -100,6 +108,9 @@ int gs_jobs_note(struct gs_core *core, const char *name, struct gs_slice bytes);
 int gs_jobs_command(struct gs_core *core, struct gs_command *command, struct gs_update *update);
 /* Goes on with what is under way: after every step. */
 int gs_jobs_step(struct gs_core *core, struct gs_update *update);
+
+/* The log was looked through: what was damaged, and what still is; or it could not be (`refused`). */
+void gs_jobs_scanned(struct gs_core *core, uint32_t healed, uint32_t left, bool refused);
 
 /* A bootstrap begins, with this region. 0 or GS_ENOMEM. */
 int gs_jobs_begin_bootstrap(struct gs_core *core, const char *region);

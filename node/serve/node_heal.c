@@ -69,7 +69,7 @@ void gs_node_look_after_log(struct gs_node *node) {
     }
     if (node->heal_refused) {
         node->heal_refused = node->core_waits = false;
-        gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.left = 1}});
+        gs_node_step(node, &(struct gs_core_event){.type = GS_CORE_HEALED, .healed = {.refused = true}});
         return;
     }
     if (gs_store_thread_met_damage(node->store) && node->core != NULL) {

@@ -185,6 +185,33 @@ class Heal(unittest.TestCase):
         self.cluster.wait_converged()
         wait_for("what was met is healed", lambda: len(self.healed(node)) == 5)
 
+    def full(self, node):
+        job = node.call("POST", "/sync", {"mode": "full", "regions": [US]}).json["syncId"]
+        return wait_for(lambda: f"the sync ends: {node.call('GET', '/sync/' + job).body}",
+                        lambda: (lambda j: j if j["status"] in OVER else None)(
+                            node.call("GET", "/sync/" + job).json), 120)
+
+    def test_a_full_sync_reads_the_whole_log(self):
+        self.begin()
+        self.cluster.start()
+        self.cluster.wait_linked()
+        asker, other = self.cluster[EU], self.cluster[US]
+        self.write(asker, 60)
+        self.cluster.wait_converged()
+        self.flip(asker, lambda last: (5, last - 3))  # nobody reads them
+        done = self.full(asker)
+        self.assertEqual((done["status"], done["converged"], done["log"]),
+                         ("completed", True, {"healed": 2, "damaged": 0}), done)
+        self.assertEqual(len(self.healed(asker)), 2)
+        # Without a region that has it, it is said.
+        for node in (other, self.cluster[AP]):
+            node.stop()
+        self.flip(asker, lambda last: (7,))
+        done = self.full(asker)
+        self.assertEqual((done["status"], done["converged"], done["log"]),
+                         ("failed", False, {"healed": 0, "damaged": 1}), done)
+        self.assertIn("1 records of this region's log are damaged", done["error"])
+
     def kept(self, node):
         database = sqlite3.connect(path_of(node))
         found = database.execute("SELECT max(version) FROM aggregate_states WHERE id = 'hot'").fetchone()[0]

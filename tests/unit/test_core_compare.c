@@ -85,17 +85,28 @@ static void begin(struct core_fixture *fixture, enum gs_sync_mode mode, char ret
     assert_int_equal(ret_ask->op, GS_COMPARE_ASK);
 }
 
+static void say_root(struct core_fixture *fixture, struct gs_compare *root, bool forged) {
+    const struct test_author *author = &fixture->authors[LIAR];
+    struct gs_attestation attestation = {
+        .key = author->keys.public_key, .vector = &root->vector, .root = root->root, .count = root->leaves};
+    assert_int_equal(gs_attestation_sign(&attestation, &fixture->config.cluster, &author->keys), 0);
+    memcpy(root->signature, attestation.signature, sizeof root->signature);
+    root->signature[0] ^= forged ? 1 : 0;
+    say(fixture, root);
+}
+
 /* A root that is not ours, at our vector, signed. */
 static void answer_root(struct core_fixture *fixture, struct gs_compare *ask, uint64_t leaves, bool forged) {
     struct gs_compare root = {.op = GS_COMPARE_ROOT, .session = ask->session, .vector = ask->vector, .leaves = leaves};
     memset(root.root.bytes, WRONG, GS_HASH_SIZE);
-    const struct test_author *author = &fixture->authors[LIAR];
-    struct gs_attestation attestation = {
-        .key = author->keys.public_key, .vector = &root.vector, .root = root.root, .count = leaves};
-    assert_int_equal(gs_attestation_sign(&attestation, &fixture->config.cluster, &author->keys), 0);
-    memcpy(root.signature, attestation.signature, sizeof root.signature);
-    root.signature[0] ^= forged ? 1 : 0;
-    say(fixture, &root);
+    say_root(fixture, &root, forged);
+}
+
+/* The root is ours: both agree. */
+static void agree(struct core_fixture *fixture, struct gs_compare *ask) {
+    struct gs_compare root = {.op = GS_COMPARE_ROOT, .session = ask->session, .vector = ask->vector};
+    gs_digest_tree_root(&fixture->core->digest.tree, &root.root, &root.leaves);
+    say_root(fixture, &root, false);
 }
 
 /* The job has failed for the liar, and says `why`; our state is what it was. */
@@ -229,6 +240,59 @@ static void test_state_that_was_not_claimed(void **state) {
     assert_failed(fixture, id, "a state is not what its hash was of");
 }
 
+static char *show_job(struct core_fixture *fixture, const char *id, bool over) {
+    struct gs_sync_request request = {.ask = GS_SYNC_GET, .id = gs_slice_make(id, strlen(id))};
+    core_tick(fixture, 1);
+    char *text = ask_jobs(fixture, &request);
+    assert_int_equal(request.over, over);
+    return text;
+}
+
+/* A full sync ends when the region's own log was looked through, and fails for what is damaged there and stays so. */
+static void look_through(struct core_fixture *fixture, uint32_t left, bool refused, const char *log,
+                         const char *error) {
+    static const struct gs_slice regions[] = {{(const uint8_t *)"region-0", 8}};
+    struct gs_sync_request request = {
+        .ask = GS_SYNC_START, .mode = GS_SYNC_FULL, .regions = regions, .region_count = 1};
+    struct gs_compare ask = {0};
+    fixture->core->config.heals_log = true;
+    free(ask_jobs(fixture, &request));
+    bool wanted = fixture->update.damaged;
+    for (int i = 0; i < 5 && !asked(fixture, GS_COMPARE_ASK, &ask); i++) {
+        core_tick(fixture, 1);
+        wanted = wanted || fixture->update.damaged;
+    }
+    assert_true(wanted);
+    agree(fixture, &ask);
+    gs_compare_close(&ask);
+    char *text = show_job(fixture, request.ret_id, false);
+    assert_non_null(strstr(text, "\"status\":\"completed\"")); /* the peer's part; the walk goes on */
+    assert_non_null(strstr(text, "\"log\":null"));
+    free(text);
+    core_step(fixture, (struct gs_core_event){.type = GS_CORE_HEALED,
+                                              .healed = {.records = 2, .left = left, .refused = refused}});
+    text = show_job(fixture, request.ret_id, true);
+    const char *status =
+        left > 0 ? "\"mode\":\"full\",\"status\":\"failed\"" : "\"mode\":\"full\",\"status\":\"completed\"";
+    if (strstr(text, log) == NULL || strstr(text, error) == NULL || strstr(text, status) == NULL) {
+        fail_msg("not %s and %s: %s", log, error, text);
+    }
+    free(text);
+}
+
+static void test_log_is_looked_through(void **state) {
+    look_through(*state, 0, false, "\"log\":{\"healed\":2,\"damaged\":0}", "\"error\":null");
+}
+
+static void test_log_stays_damaged(void **state) {
+    look_through(*state, 3, false, "\"log\":{\"healed\":2,\"damaged\":3}",
+                 "\"error\":\"3 records of this region's log");
+}
+
+static void test_log_cannot_be_looked_through(void **state) {
+    look_through(*state, 0, true, "\"log\":null", "\"error\":null");
+}
+
 static void test_silence(void **state) {
     struct core_fixture *fixture = *state;
     char id[GS_SYNC_ID_SIZE];
@@ -289,6 +353,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_counts_that_do_not_fit, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_nothing_differs, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_state_that_was_not_claimed, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_log_is_looked_through, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_log_stays_damaged, open_linked, close_linked),
+        cmocka_unit_test_setup_teardown(test_log_cannot_be_looked_through, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_silence, open_linked, close_linked),
         cmocka_unit_test_setup_teardown(test_asker_is_bounded, open_linked, close_linked),
     };
