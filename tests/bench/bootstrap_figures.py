@@ -4,8 +4,8 @@
 usage: bootstrap_figures.py GLOBALSTATE [--aggregates 100000] [--events 1000000] [--rate 20000000]
 
 One region is filled, and left until it has nothing to write any more; another, empty one is started, and reaches it
-through a relay that lets RATE bytes a second pass (0: no cap). Then as many bytes as its links received go through the
-same relay, from a socket to a socket. Once the log behind the snapshot is fetched, too, the two regions, equal by then,
+through a relay that lets RATE bytes a second pass (0: no cap). Then as many bytes as had passed go through the same
+relay, from a socket to a socket. Once the log behind the snapshot is fetched, too, the two regions, equal by then,
 are compared once more, with the bytes that this takes.
 """
 import argparse, os, re, socket, sys, threading, time
@@ -22,7 +22,7 @@ class Relay:
     """Connections to `port` are those to `target`; all bytes towards who connects pass at `rate` a second."""
 
     def __init__(self, target, rate):
-        self.target, self.rate, self.port = target, rate, free_port()
+        self.target, self.rate, self.port, self.passed = target, rate, free_port(), 0
         self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -33,14 +33,15 @@ class Relay:
                 far = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 continue
-            for source, sink, rate in ((near, far, 0), (far, near, self.rate)):
-                threading.Thread(target=self.pump, args=(source, sink, rate), daemon=True).start()
+            for source, sink, rate, counted in ((near, far, 0, False), (far, near, self.rate, True)):
+                threading.Thread(target=self.pump, args=(source, sink, rate, counted), daemon=True).start()
 
-    def pump(self, source, sink, rate):
+    def pump(self, source, sink, rate, counted):
         due = time.monotonic()
         try:
             while data := source.recv(STEP):
                 sink.sendall(data)
+                self.passed += len(data) if counted else 0
                 if rate:
                     due = max(due, time.monotonic() - 0.01) + len(data) / rate
                     time.sleep(max(0, due - time.monotonic()))
@@ -125,7 +126,7 @@ def main():
         job = wait_for("the bootstrap ends", lambda: finished(taker), 170, every=0.02)
         seconds = time.monotonic() - begin
         assert (job["status"], job["converged"]) == ("completed", True), job
-        size = int(metric(taker, "gs_gossip_received_bytes_total"))
+        size = relay.passed  # what comes afterwards is the log behind it
         copied = copy_seconds(size, options.rate)
         print(f"bootstrap: {size} bytes received, {seconds:.2f} s from the start of the process to equal digests")
         print(f"copy of as many bytes over the same link: {copied:.2f} s; the bootstrap goes at "
