@@ -167,6 +167,11 @@ int gs_sync_show_result(const struct gs_sync_show *show, struct gs_slice sync) {
     if (healed > 0) {
         printf("%" PRIu64 " records of this region's log were damaged, and are whole again\n", healed);
     }
+    char error[200];
+    gs_show_text(sync, "error", error, sizeof error);
+    if (error[0] != '\0') {
+        printf("%s\n", error);
+    }
     if (!plan) {
         printf("%s\n", result == 0 ? "CONVERGED: all regions of the sync have the same state at the same vector"
                        : completed ? "NOT CONVERGED: the digests differ"

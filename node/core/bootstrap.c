@@ -268,9 +268,10 @@ static bool is_chunk(const struct gs_bootstrap *bootstrap, const struct gs_boots
 /* Chunks beyond the one that is asked for, as long as that is what comes next. */
 static int ask_ahead(struct gs_core *core, struct gs_update *update) {
     struct gs_bootstrap *bootstrap = &core->bootstrap;
+    uint32_t max = bootstrap->rate > 0 ? 1 : GS_SNAPSHOT_AHEAD; /* under a cap they would come all at once */
     int error = 0;
     while (error == 0 && bootstrap->asked && bootstrap->question == GS_SNAPSHOT_WANT && bootstrap->node_count > 0 &&
-           bootstrap->ahead_count < GS_SNAPSHOT_AHEAD) {
+           bootstrap->ahead_count < max) {
         const struct gs_bootstrap_node *node = &bootstrap->nodes[bootstrap->node_count - 1];
         if (!is_chunk(bootstrap, node)) {
             return 0;

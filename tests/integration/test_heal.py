@@ -207,10 +207,16 @@ class Heal(unittest.TestCase):
         for node in (other, self.cluster[AP]):
             node.stop()
         self.flip(asker, lambda last: (7,))
-        done = self.full(asker)
+        token = os.path.join(self.cluster.directory, "token")
+        self.cluster.write(token, asker.client().bearer + "\n")
+        shown = self.cluster.run("sync", "--url", f"http://127.0.0.1:{asker.http_port}", "--token-file", token,
+                                 "--mode", "full", "--regions", US, "--watch", timeout=120)
+        self.assertEqual(shown.returncode, 1, shown)
+        done = asker.call("GET", "/sync").json["items"][0]
         self.assertEqual((done["status"], done["converged"], done["log"]),
                          ("failed", False, {"healed": 0, "damaged": 1}), done)
         self.assertIn("1 records of this region's log are damaged", done["error"])
+        self.assertIn("1 records of this region's log are damaged", shown.stdout)
 
     def kept(self, node):
         database = sqlite3.connect(path_of(node))
